@@ -1,0 +1,170 @@
+"""Recipes: load a config file, check its values, compare it with a run's.
+
+A recipe is a Python file with `get_config() -> ml_collections.ConfigDict`. It starts
+from `default()`, which is locked: a field that does not exist there is an error.
+"""
+
+import difflib
+import importlib.util
+import json
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from bt_keras.errors import UsageError
+
+# Next to the package in a checkout, inside it in a wheel (see setup.cfg).
+_PACKAGE = Path(__file__).resolve().parent
+_FOLDERS = (_PACKAGE.parent / "configs", _PACKAGE / "configs")
+
+_POSITIVE = (
+    "views.size",
+    "epochs",
+    "optimizer.learning_rate",
+    "checkpoint.keep",
+    "evaluation.batch_size",
+    "evaluation.knn.k",
+    "evaluation.knn.temperature",
+    "evaluation.linear.epochs",
+    "evaluation.linear.batch_size",
+    "evaluation.linear.learning_rate",
+)
+_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def default():
+    """Returns the `ConfigDict` of configs/default.py, every field there is."""
+    config = _module(_find("default")).get_config()
+    # `options` are another class's arguments in every recipe: open to any name.
+    with config.unlocked():
+        config.lock()
+        config.optimizer.options.unlock()
+    return config
+
+
+def load(name):
+    """Loads a recipe.
+
+    Args:
+        name: str or path: a config file, or the bare name of one of this project's
+            recipes (`"demo"`).
+
+    Returns:
+        A locked `ConfigDict`.
+
+    Raises:
+        UsageError: if there is no such file, it has no `get_config`, or it sets a
+            field that does not exist or with a value of another type.
+    """
+    path = Path(name)
+    if not path.is_file():
+        path = _find(str(name))
+    try:
+        module = _module(path)
+        config = module.get_config()
+    except UsageError:
+        raise
+    except (AttributeError, KeyError, TypeError, SyntaxError, ImportError) as error:
+        raise UsageError(f"config {path}: {_one_line(error)}") from error
+    return config
+
+
+def check(config):
+    """Raises `UsageError` for values that no run could use; names the field."""
+    for field in _POSITIVE:
+        if not config_value(config, field) > 0:
+            raise UsageError(
+                f"config.{field} is {config_value(config, field)}; it must be > 0."
+            )
+    if config.batch_size < 2:
+        raise UsageError(
+            f"config.batch_size is {config.batch_size}: the cross-correlation is "
+            "computed along the batch and needs at least 2 images."
+        )
+    if config.precision not in _PRECISIONS:
+        raise UsageError(
+            f"config.precision is {config.precision!r}, not one of "
+            f"{', '.join(_PRECISIONS)}."
+        )
+    if not 0 <= config.optimizer.warmup_epochs < config.epochs:
+        raise UsageError(
+            f"config.optimizer.warmup_epochs is {config.optimizer.warmup_epochs}; it "
+            f"must lie in [0, config.epochs), and epochs is {config.epochs}."
+        )
+    if config.evaluation.resize_ratio < 1:
+        raise UsageError(
+            f"config.evaluation.resize_ratio is {config.evaluation.resize_ratio}; the "
+            "crop must fit into the resized image, so it must be >= 1."
+        )
+
+
+def config_value(config, field):
+    """Returns the value of a dotted field, such as `"optimizer.name"`."""
+    for part in field.split("."):
+        config = config[part]
+    return config
+
+
+def differences(ours, theirs):
+    """Lists the fields in which two configs differ.
+
+    Args:
+        ours: `ConfigDict`.
+        theirs: `ConfigDict`.
+
+    Returns:
+        list of `(field, value in ours, value in theirs)`, `"(none)"` where absent.
+    """
+    ours, theirs = _fields(ours), _fields(theirs)
+    return [
+        (field, ours.get(field, "(none)"), theirs.get(field, "(none)"))
+        for field in sorted(ours.keys() | theirs.keys())
+        if ours.get(field, "(none)") != theirs.get(field, "(none)")
+    ]
+
+
+def to_json(config):
+    """Returns str, the config as indented JSON with the fields in their order."""
+    return json.dumps(json.loads(config.to_json()), indent=2) + "\n"
+
+
+def from_json(text):
+    """Returns the `ConfigDict` that `to_json` wrote."""
+    return ConfigDict(json.loads(text), convert_dict=True)
+
+
+def _fields(config):
+    values, stack = {}, [("", json.loads(config.to_json()))]
+    while stack:
+        prefix, value = stack.pop()
+        if isinstance(value, dict) and value:
+            stack += [(f"{prefix}{key}.", part) for key, part in value.items()]
+        else:
+            values[prefix.removesuffix(".")] = value
+    return values
+
+
+def _find(name):
+    recipes = {p.stem: p for f in _FOLDERS if f.is_dir() for p in f.glob("[a-z]*.py")}
+    stem = Path(name).name.removesuffix(".py")
+    if name in (stem, f"configs/{stem}.py") and stem in recipes:
+        return recipes[stem]
+    near = difflib.get_close_matches(stem, recipes, cutoff=0.5)
+    raise UsageError(
+        f"config {name}: no such file; "
+        + (f"did you mean {', '.join(near)}? " if near else "")
+        + f"this project's recipes are {', '.join(sorted(recipes))}."
+    )
+
+
+def _module(path):
+    spec = importlib.util.spec_from_file_location(f"bt_keras_config_{path.stem}", path)
+    if spec is None:
+        raise UsageError(f"config {path}: not a Python file (.py).")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _one_line(error):
+    return " ".join(str(error).split()) or type(error).__name__

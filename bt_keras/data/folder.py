@@ -1,0 +1,235 @@
+"""A folder of image files as a source: which files, which classes, which are sound."""
+
+import concurrent.futures
+import os
+
+import tensorflow as tf
+from absl import logging
+
+from bt_keras.data.decode import check_image, decode_image
+from bt_keras.data.source import NO_LABEL, Source, common_shape, epoch_order
+from bt_keras.errors import UsageError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+SPLIT_NAMES = frozenset({"train", "test", "val", "validation", "unlabeled"})
+# Below this number of files, checking them takes a few seconds at most.
+_SHOW_PROGRESS_FROM = 2_000
+
+
+def load_folder(path, split="train", skip_corrupt=False):
+    """Loads a folder of JPEG, PNG, BMP and GIF files.
+
+    The folder holds the images themselves (no labels), or one subfolder a class (with
+    images at any depth), or one subfolder a split, such as train and val, and in each
+    of those either of the two. Classes are numbered in the order of their names, over
+    all splits, so that a label means the same in each. Hidden files and files with
+    other extensions are ignored. Every file is decoded once to see that it is sound.
+
+    Args:
+        path: str. The folder.
+        split: str. A folder without splits is all "train".
+        skip_corrupt: bool. Leave out files that cannot be decoded, instead of
+            refusing the folder.
+
+    Returns:
+        Source.
+
+    Raises:
+        UsageError: If there is no such split, no image, a corrupt file, or images
+            both at the top and in subfolders.
+    """
+    root, class_names = _choose_split(path, split)
+    if class_names is None:
+        files = [(file, NO_LABEL) for file in _images_below(root)]
+    else:
+        files = [
+            (file, label)
+            for label, name in enumerate(class_names)
+            for file in _images_below(os.path.join(root, name))
+        ]
+    if not files:
+        raise UsageError(
+            f"{root!r} has no images: put files with the extensions "
+            f"{', '.join(EXTENSIONS)} there, or into one subfolder a class."
+        )
+    files, sizes, num_skipped = _sound(files, root, skip_corrupt)
+    return _source(path, split, files, sizes, class_names, num_skipped)
+
+
+def _source(path, split, files, sizes, class_names, num_skipped):
+    paths = tf.constant([file for file, _ in files])
+    labels = tf.constant([label for _, label in files], tf.int64)
+    image_shape = common_shape(sizes)
+
+    def records(shuffle_seed=None):
+        table = {"path": paths, "label": labels}
+        if shuffle_seed is not None:
+            order = epoch_order(len(files), shuffle_seed)
+            table = {key: tf.gather(column, order) for key, column in table.items()}
+        return tf.data.Dataset.from_tensor_slices(table)
+
+    def decode(record):
+        image = decode_image(tf.io.read_file(record["path"]))
+        return tf.ensure_shape(image, image_shape), record["label"]
+
+    return Source(
+        name=path,
+        split=split,
+        num_images=len(files),
+        image_shape=image_shape,
+        records=records,
+        decode=decode,
+        class_names=class_names,
+        num_skipped=num_skipped,
+        smallest_side=min(min(size) for size in sizes),
+    )
+
+
+def _choose_split(path, split):
+    """Returns the folder of the split, and its class names or None."""
+    subfolders = _subfolders(path)
+    if not _are_splits(subfolders):
+        if split != "train":
+            raise UsageError(
+                f"{path!r} has no split {split!r}: a folder without subfolders such as "
+                "train and val is all 'train', and parts such as 'train[:10%]' are "
+                "for TFDS data sets."
+            )
+        return path, _class_names([path])
+    if split not in subfolders:
+        raise UsageError(
+            f"{path!r} has no split {split!r}: it has {', '.join(subfolders)} (parts "
+            "such as 'train[:10%]' are for TFDS data sets)."
+        )
+    if _has_images(path):
+        raise _mixed(path)
+    root = os.path.join(path, split)
+    # A class that one split lacks must not shift the labels of the others.
+    roots = [os.path.join(path, name) for name in subfolders]
+    return root, _class_names([root, *roots]) if _class_names([root]) else None
+
+
+def _are_splits(subfolders):
+    names = set(subfolders)
+    if names <= SPLIT_NAMES:
+        return bool(names)
+    return "train" in names and bool(names & (SPLIT_NAMES - {"train"}))
+
+
+def _class_names(roots):
+    """The subfolders with images in any of the folders, or None if there are none."""
+    names = set()
+    for root in roots:
+        inside = {
+            name
+            for name in _subfolders(root)
+            if next(_walk(os.path.join(root, name)), None)
+        }
+        if inside and _has_images(root):
+            raise _mixed(root)
+        names |= inside
+    return tuple(sorted(names)) or None
+
+
+def _mixed(path):
+    return UsageError(
+        f"{path!r} has images both at the top and in subfolders: move them all into "
+        "subfolders, one a class, or all to the top."
+    )
+
+
+def _subfolders(path):
+    with os.scandir(path) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.is_dir() and not entry.name.startswith(".")
+        )
+
+
+def _has_images(path):
+    with os.scandir(path) as entries:
+        return any(_is_image(entry.name) and entry.is_file() for entry in entries)
+
+
+def _is_image(name):
+    return not name.startswith(".") and name.lower().endswith(EXTENSIONS)
+
+
+def _images_below(path):
+    return sorted(_walk(path))
+
+
+def _walk(path):
+    """Yields the image files at any depth, through links, each folder once."""
+    seen = set()
+    for folder, subfolders, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
+        yield from (os.path.join(folder, name) for name in names if _is_image(name))
+
+
+def _sound(files, root, skip_corrupt):
+    """Decodes every file; returns the sound ones, their sizes, the number left out."""
+    found = _check_all([file for file, _ in files])
+    bad = [
+        (file, wrong)
+        for (file, _), (_, wrong) in zip(files, found, strict=True)
+        if wrong
+    ]
+    if not bad:
+        return files, [size for size, _ in found], 0
+    first, wrong = bad[0]
+    first = os.path.relpath(first, root)
+    if len(bad) == len(files):
+        raise UsageError(f"{root!r} has no sound image: of {first!r}, {wrong}.")
+    if not skip_corrupt:
+        more = f", and {len(bad) - 1} more files cannot be read" if bad[1:] else ""
+        raise UsageError(
+            f"{first!r} in {root!r} cannot be read: {wrong}{more}. Repair or remove "
+            "it, or leave such files out with skip_corrupt=True "
+            "(--config.data.skip_corrupt=True)."
+        )
+    logging.warning(
+        "Left out %d of the %d files in %r, which cannot be read; the first is %r: %s.",
+        len(bad),
+        len(files),
+        root,
+        first,
+        wrong,
+    )
+    pairs = zip(files, found, strict=True)
+    sound = [(file, size) for file, (size, wrong) in pairs if not wrong]
+    return [file for file, _ in sound], [size for _, size in sound], len(bad)
+
+
+def _check_all(paths):
+    """Checks files in parallel: TensorFlow and Pillow decode without Python's lock."""
+    progress = _progress(len(paths))
+    found = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, result in enumerate(pool.map(_check, paths, chunksize=64), 1):
+            found.append(result)
+            progress(number)
+    return found
+
+
+def _check(path):
+    try:
+        with open(path, "rb") as file:
+            return check_image(file.read())
+    except OSError as error:
+        return None, f"it cannot be opened ({error.strerror})"
+
+
+def _progress(total):
+    if total < _SHOW_PROGRESS_FROM:
+        return lambda number: None
+    import keras
+
+    print(f"Checking {total} image files")
+    return keras.utils.Progbar(total, unit_name="file").update

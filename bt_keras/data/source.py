@@ -1,0 +1,139 @@
+"""What every source of images can do, wherever its images come from."""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from bt_keras.errors import UsageError
+
+# The label of an image that has none.
+NO_LABEL = -1
+# What a shuffled block of a stream may hold in memory.
+_BLOCK_BYTES = 2**29
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Images, perhaps with labels, that can be read in a seeded order.
+
+    `bt_keras.data.load` and `bt_keras.data.from_dataset` make sources.
+
+    Args:
+        name: str. What the user called it.
+        split: str. The part of it that was asked for.
+        num_images: int. The number of images in that part.
+        image_shape: (H, W, 3), with None where it varies or is not known.
+        records: function of `shuffle_seed=None` that returns a `tf.data.Dataset` of
+            undecoded records, which are dicts of tensors. None means file order; an
+            integer tensor of shape (2,) means an order that depends on nothing else.
+            It may be called while TensorFlow traces, with a seed not known yet.
+        decode: function from a record to (image uint8 (H, W, 3), label int64), the
+            label -1 where there is none.
+        class_names: tuple of str, or None where there are no labels.
+        num_skipped: int. Corrupt files that were left out.
+        smallest_side: int, pixels, or None where it is not known.
+    """
+
+    name: str
+    split: str
+    num_images: int
+    image_shape: tuple
+    records: Callable = dataclasses.field(repr=False)
+    decode: Callable = dataclasses.field(repr=False)
+    class_names: tuple | None = None
+    num_skipped: int = 0
+    smallest_side: int | None = None
+
+    @property
+    def num_classes(self):
+        """int, or None where there are no labels."""
+        return None if self.class_names is None else len(self.class_names)
+
+    def dataset(self):
+        """Returns a `tf.data.Dataset` of decoded (image, label), in file order."""
+        dataset = self.records().map(self.decode, tf.data.AUTOTUNE, deterministic=True)
+        count = tf.data.experimental.assert_cardinality(self.num_images)
+        return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
+
+    def require_labels(self, purpose):
+        """Refuses a source without labels.
+
+        Args:
+            purpose: str. What needs them, as the subject of a sentence in the
+                singular, such as "linear evaluation".
+
+        Raises:
+            UsageError: If this source has no labels.
+        """
+        if self.class_names is None:
+            raise UsageError(
+                f"{purpose} needs labels, but {self.name!r} has none: in a folder, put "
+                "the images of each class in a subfolder of its own; in a TFDS data "
+                "set, there must be a ClassLabel called 'label'; with a tf.data of "
+                "(image, label), give from_dataset the class_names."
+            )
+
+
+def epoch_order(num_images, shuffle_seed):
+    """The order of an epoch: the numbers below `num_images`, shuffled.
+
+    Args:
+        num_images: int or integer tensor.
+        shuffle_seed: integer tensor (2,). The order depends on nothing else.
+
+    Returns:
+        int64 tensor (num_images,), a permutation.
+    """
+    numbers = tf.range(tf.cast(num_images, tf.int64))
+    return tf.random.experimental.stateless_shuffle(numbers, shuffle_seed, alg="philox")
+
+
+def fold_in(seed, number):
+    """Makes another seed, int64 (2,), of a seed of shape (2,) and an integer."""
+    # Folding int32 seeds gives other numbers than folding int64 seeds.
+    seed, number = tf.cast(seed, tf.int64), tf.cast(number, tf.int64)
+    return tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
+
+
+def shuffle_blocks(records, num_images, bytes_each, shuffle_seed):
+    """Shuffles a stream: a block at a time, of all of it if memory allows.
+
+    `Dataset.shuffle` will not do, as its order also depends on the global seed.
+
+    Args:
+        records: `tf.data.Dataset` of dicts of tensors of fixed shapes.
+        num_images: int. How many records there are.
+        bytes_each: int. The size of a record, to choose the size of a block.
+        shuffle_seed: integer tensor (2,). The order depends on nothing else.
+
+    Returns:
+        `tf.data.Dataset` of the same records.
+    """
+    block_size = min(num_images, max(1_000, _BLOCK_BYTES // max(1, bytes_each)))
+
+    def shuffled(number, block):
+        count = tf.shape(tf.nest.flatten(block)[0])[0]
+        order = epoch_order(count, fold_in(shuffle_seed, number))
+        block = {key: tf.gather(column, order) for key, column in block.items()}
+        return tf.data.Dataset.from_tensor_slices(block)
+
+    blocks = records.batch(block_size)
+    if block_size < num_images:
+        blocks = blocks.prefetch(1)  # Reads the next block while this one is used.
+    return blocks.enumerate().flat_map(shuffled)
+
+
+def common_shape(sizes):
+    """The shape that images of these sizes share.
+
+    Args:
+        sizes: list of (height, width).
+
+    Returns:
+        (H, W, 3), with None for a side that is not the same everywhere.
+    """
+    heights, widths = (set(side) for side in zip(*sizes, strict=True))
+    height = heights.pop() if len(heights) == 1 else None
+    width = widths.pop() if len(widths) == 1 else None
+    return (height, width, 3)

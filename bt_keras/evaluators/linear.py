@@ -1,0 +1,154 @@
+"""The linear probe on a frozen backbone (section 4.1 of the paper)."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bt_keras.views import draws, ops
+
+
+class LinearProbe:
+    """Trains one linear layer on features of randomly cropped training images.
+
+    The paper's protocol: the backbone frozen and in evaluation mode, random resized
+    crops (bilinear) and flips, SGD without Nesterov, weight decay in the gradient, a
+    cosine over the epochs; weights from N(0, 0.01²), biases from 0. The accuracy is
+    the last epoch's.
+
+    Args:
+        epochs: int > 0; 100 in the paper.
+        batch_size: int > 0; 256 in the paper.
+        learning_rate: float > 0, of the first epoch; 0.3 in the paper.
+        momentum: float in [0, 1).
+        weight_decay: float >= 0.
+        seed: int, of the weights, the order and the crops.
+    """
+
+    name = "linear"
+
+    def __init__(
+        self,
+        epochs=100,
+        batch_size=256,
+        learning_rate=0.3,
+        momentum=0.9,
+        weight_decay=1e-6,
+        seed=0,
+    ):
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.seed = seed
+
+    def run(self, frozen):
+        """Yields `("top1", value)` and `("top5", value)`, fractions of the test images.
+
+        Args:
+            frozen: `FrozenBackbone`.
+        """
+        train, test = self._sets(frozen)
+        head = self._head(frozen.num_classes)
+        head.fit(
+            train,
+            epochs=self.epochs,
+            steps_per_epoch=frozen.train_source.num_images // self._batch(frozen),
+            callbacks=[keras.callbacks.LearningRateScheduler(self._rate)],
+            shuffle=False,
+            verbose=0,
+        )
+        scores = head.evaluate(test, return_dict=True, verbose=0)
+        yield from ((name, scores[name]) for name in ("top1", "top5"))
+
+    def _sets(self, frozen):
+        """Datasets of (features, labels): random crops to train, centres to test."""
+
+        def embed(images, labels):
+            return frozen.features(images), labels
+
+        source, size = frozen.train_source, frozen.size
+        orders = tf.data.Dataset.range(self.epochs)
+        records = orders.flat_map(lambda e: source.records(tf.stack([self.seed, e])))
+
+        def crop(position, record):
+            image, label = source.decode(record)
+            return random_crop(image, tf.stack([self.seed, position]), size), label
+
+        crops = records.enumerate().map(crop, tf.data.AUTOTUNE).batch(self._batch(frozen))
+        return crops.map(embed).prefetch(2), frozen.test_batches().map(embed)
+
+    def _batch(self, frozen):
+        return min(self.batch_size, frozen.train_source.num_images)
+
+    def _head(self, num_classes):
+        keras.utils.set_random_seed(self.seed)
+        # Added to the gradient, as PyTorch's SGD does; Keras's own is decoupled.
+        decay = keras.regularizers.L2(0.5 * self.weight_decay)
+        head = keras.Sequential(
+            [
+                keras.layers.Dense(
+                    num_classes,
+                    kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+                    kernel_regularizer=decay,
+                    bias_regularizer=decay,
+                    dtype="float32",
+                )
+            ]
+        )
+        head.compile(
+            optimizer=keras.optimizers.SGD(self.learning_rate, self.momentum),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[
+                keras.metrics.SparseTopKCategoricalAccuracy(top, name=f"top{top}")
+                for top in (1, 5)
+            ],
+            jit_compile=False,
+        )
+        return head
+
+    def _rate(self, epoch, _=None):
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
+
+
+class CachedLinearProbe(LinearProbe):
+    """The same probe on cached features of centre crops: seconds for hours.
+
+    The features are computed once, and standardised with the training images' mean
+    and standard deviation, so that one learning rate fits every backbone.
+    """
+
+    name = "linear_cached"
+
+    def _sets(self, frozen):
+        mean = frozen.train.features.mean(axis=0)
+        deviation = frozen.train.features.std(axis=0) + 1e-6
+
+        def standardised(split):
+            features = ((split.features - mean) / deviation).astype(np.float32)
+            return tf.data.Dataset.from_tensor_slices((features, split.labels))
+
+        count = len(frozen.train.labels)
+        train = standardised(frozen.train).shuffle(count, seed=self.seed).repeat()
+        return train.batch(self._batch(frozen)), standardised(frozen.test).batch(1024)
+
+
+def random_crop(image, seed, size):
+    """The probe's training crop: scale 0.08 to 1, bilinear, a flip, normalised.
+
+    Args:
+        image: uint8 Tensor (H, W, 3).
+        seed: int Tensor (2,).
+        size: int, side of the crop in pixels.
+
+    Returns:
+        float32 Tensor (size, size, 3).
+    """
+    crop_seed, flip_seed = draws.split_seed(seed, 2)
+    height, width = tf.unstack(tf.shape(image)[:2])
+    box = draws.crop_boxes(crop_seed, 1, height, width)
+    crop = ops.crop_and_resize(image[tf.newaxis], box, size, method="bilinear")
+    crop = ops.flip(crop, draws.bernoulli(flip_seed, 1, 0.5))
+    return tf.ensure_shape(ops.normalize(crop)[0], (size, size, 3))

@@ -1,0 +1,252 @@
+r"""The Barlow Twins loss, exact over the global batch, with closed-form gradients.
+
+With the columns of both projections standardised over the global batch of N rows
+(biased variance, eps 1e-5, as the official affine-free batch norm does), A and B:
+
+    C = AᵀB / N,  d = diag(C)
+    invariance = Σᵢ (1 - dᵢ)²,  redundancy = ‖C‖²_F - Σᵢ dᵢ²
+    loss = invariance + lambd · redundancy
+
+(Zbontar et al., https://arxiv.org/abs/2103.03230, eq. 1 and 2). Two exact ways lead
+to ‖C‖²_F and to its gradients:
+
+    correlation   C itself:                           6ND² FLOP, D² memory
+    gram          Σ (AAᵀ ∘ BBᵀ) / N², N x N products: 8N²D FLOP, N² memory
+
+and with the upstream gradients g of the invariance and h of the redundancy
+
+    ∂/∂A = 2h/N² (BBᵀ)A + B diag(2g(d - 1) - 2hd) / N         gram
+         = (B Gᵀ) / N,  G = 2hC with the diagonal 2g(d - 1)   correlation
+
+followed by the backward pass of the standardisation. Always float32: Gram entries
+reach D, and their products D².
+"""
+
+import tensorflow as tf
+
+from bt_keras import collectives
+from bt_keras.errors import UsageError
+
+EPSILON = 1e-5
+IMPLEMENTATIONS = ("auto", "gram", "correlation")
+
+
+def barlow_twins_loss(z_a, z_b, lambd=5e-3, implementation="auto"):
+    """The Barlow Twins loss of two batches of projections.
+
+    Inside `strategy.run` it is the loss of the global batch, the same on every
+    replica, and its gradient is that of the global loss with respect to this
+    replica's rows. Keras sums gradients over replicas, so that R replicas train
+    exactly as one device does on the concatenated batch.
+
+    Args:
+        z_a: float Tensor (n, D), the raw projections of one view: this replica's
+            rows. Computed in float32 whatever the dtype.
+        z_b: float Tensor (n, D), the projections of the other view, row by row of
+            the same images.
+        lambd: float >= 0, the weight of the redundancy term; 5e-3 in the paper.
+        implementation: `"gram"`, `"correlation"`, or `"auto"` for the one with
+            fewer operations: `"gram"` where N < 0.75 D.
+
+    Returns:
+        float32 scalar, `invariance + lambd * redundancy`.
+
+    Raises:
+        UsageError: for shapes that are not two equal (n, D), for a global batch of
+            one, or an unknown implementation.
+
+    Example:
+
+    >>> z = tf.random.normal((256, 8192))
+    >>> bt_keras.barlow_twins_loss(z, z)   # invariance is 0, redundancy is not
+    """
+    invariance, redundancy = barlow_twins_terms(z_a, z_b, implementation)
+    return invariance + lambd * redundancy
+
+
+def barlow_twins_terms(z_a, z_b, implementation="auto"):
+    """The two terms of the Barlow Twins loss, each differentiable.
+
+    Args:
+        z_a: float Tensor (n, D), see `barlow_twins_loss`.
+        z_b: float Tensor (n, D).
+        implementation: as in `barlow_twins_loss`.
+
+    Returns:
+        `(invariance, redundancy)`, float32 scalars: the sum of the squared
+        distances of C's diagonal from 1, and of its squared off-diagonal elements.
+    """
+    z_a, z_b = _checked(z_a, z_b)
+    if implementation not in IMPLEMENTATIONS:
+        raise UsageError(
+            f"implementation={implementation!r} is not one of "
+            f"{', '.join(IMPLEMENTATIONS)}."
+        )
+    if implementation == "auto":
+        implementation = _cheapest(z_a)
+    terms = _gram_terms if implementation == "gram" else _correlation_terms
+    return terms(z_a, z_b)
+
+
+def cross_correlation(z_a, z_b):
+    """The cross-correlation matrix of two batches of projections, to look at.
+
+    Args:
+        z_a: float Tensor (n, D), this replica's rows.
+        z_b: float Tensor (n, D).
+
+    Returns:
+        float32 Tensor (D, D) with values in [-1, 1]: C of the global batch
+        (eq. 2 of the paper). It has no gradient across replicas: train with
+        `barlow_twins_loss`.
+    """
+    z_a, z_b = _checked(z_a, z_b)
+    moments = _moments_by_reduction(z_a, z_b)
+    a, b = moments.standardise(z_a, z_b)
+    (c,) = collectives.all_reduce_sum([tf.matmul(a, b, transpose_a=True)])
+    return c / moments.count
+
+
+def _checked(z_a, z_b):
+    z_a, z_b = tf.convert_to_tensor(z_a), tf.convert_to_tensor(z_b)
+    if z_a.shape.rank != 2 or not z_a.shape.is_compatible_with(z_b.shape):
+        raise UsageError(
+            "z_a and z_b must both be (n, D) projections of the same images; got "
+            f"shapes {tuple(z_a.shape)} and {tuple(z_b.shape)}."
+        )
+    if z_a.shape[0] == 1 and collectives.num_replicas() == 1:
+        raise UsageError(
+            "z_a and z_b have one row: the cross-correlation is computed along the "
+            "batch and needs at least 2 images; use a larger batch size."
+        )
+    return tf.cast(z_a, tf.float32), tf.cast(z_b, tf.float32)
+
+
+def _cheapest(z):
+    """Which implementation costs fewer operations: 8N²D against 6ND²."""
+    rows, width = z.shape
+    if rows is None:  # A batch of unknown size: small against wide projections.
+        return "gram"
+    global_rows = rows * collectives.num_replicas()
+    return "gram" if global_rows < 0.75 * width else "correlation"
+
+
+class _Moments:
+    """Column means and inverse standard deviations of both views' projections."""
+
+    def __init__(self, count, mean_a, mean_b, var_a, var_b):
+        self.count = count
+        self.mean_a, self.mean_b = mean_a, mean_b
+        self.inv_a = tf.math.rsqrt(var_a + EPSILON)
+        self.inv_b = tf.math.rsqrt(var_b + EPSILON)
+
+    def standardise(self, z_a, z_b):
+        return (z_a - self.mean_a) * self.inv_a, (z_b - self.mean_b) * self.inv_b
+
+    def shortfall(self, squared_distance):
+        """1 - d, from the mean squared distance of the views' standardised columns.
+
+        mean(a²) = var / (var + eps) = 1 - eps inv², hence
+        1 - d = (mean((a - b)²) + eps (inv_a² + inv_b²)) / 2: no difference of nearly
+        equal numbers, where `1 - mean(a ∘ b)` would lose all digits as d nears 1.
+        """
+        slack = EPSILON * (tf.square(self.inv_a) + tf.square(self.inv_b))
+        return 0.5 * (squared_distance + slack)
+
+    def backward(self, grad_a, grad_b, along, shortfall, a, b):
+        """From gradients of the standardised rows to gradients of the raw ones.
+
+        dz = inv (dẑ - mean(dẑ) - ẑ mean(dẑ ∘ ẑ)), means over the global batch, for
+        dẑ_A = grad_a + along ∘ b and dẑ_B = grad_b + along ∘ a.
+
+        The columns of dẑ sum to zero, since all its parts are linear combinations
+        of standardised rows; so one packed all-reduce of 2D sums is all that crosses
+        replicas. The diagonal's part needs no reduction, b - a d being
+        (b - a) + a (1 - d), which again spares a difference of nearly equal numbers.
+        """
+        dot_a, dot_b = collectives.all_reduce_sum(
+            [tf.reduce_sum(grad_a * a, axis=0), tf.reduce_sum(grad_b * b, axis=0)]
+        )
+        short, step = along * shortfall, along * (b - a)
+        grad_a = self.inv_a * (grad_a + step + a * (short - dot_a / self.count))
+        grad_b = self.inv_b * (grad_b - step + b * (short - dot_b / self.count))
+        return grad_a, grad_b
+
+
+def _moments_by_gathering(z_a, z_b):
+    """Gathers the raw rows of both views in one collective of 2ND floats."""
+    rows = collectives.all_gather(tf.concat([z_a, z_b], axis=1))
+    all_a, all_b = tf.split(rows, 2, axis=1)
+    mean_a, var_a = tf.nn.moments(all_a, axes=[0])
+    mean_b, var_b = tf.nn.moments(all_b, axes=[0])
+    count = tf.cast(tf.shape(rows)[0], tf.float32)
+    return _Moments(count, mean_a, mean_b, var_a, var_b), all_a, all_b
+
+
+def _moments_by_reduction(z_a, z_b):
+    """Combines every replica's own moments; no row leaves its replica."""
+    own = tf.concat([z_a, z_b], axis=1)
+    own_count = tf.cast(tf.shape(own)[0], tf.float32)
+    own_mean, own_var = tf.nn.moments(own, axes=[0])
+    row = tf.concat([[own_count], own_mean, own_var], axis=0)[tf.newaxis]
+    rows = collectives.all_gather(row)
+    counts, means, variances = tf.split(rows, [1, own.shape[1], own.shape[1]], axis=1)
+    count = tf.reduce_sum(counts)
+    mean = tf.reduce_sum(counts * means, axis=0) / count
+    # Variance within replicas and between them, without a difference of squares.
+    spread = tf.math.squared_difference(means, mean)
+    var = tf.reduce_sum(counts * (variances + spread), axis=0) / count
+    return _Moments(count, *tf.split(mean, 2), *tf.split(var, 2))
+
+
+@tf.custom_gradient
+def _gram_terms(z_a, z_b):
+    """Each replica computes its own n rows of both N x N Gram matrices."""
+    moments, all_a, all_b = _moments_by_gathering(z_a, z_b)
+    all_a, all_b = moments.standardise(all_a, all_b)
+    one_device = collectives.num_replicas() == 1
+    a, b = (all_a, all_b) if one_device else moments.standardise(z_a, z_b)
+    n = moments.count
+    gram_a = tf.matmul(a, all_a, transpose_b=True)
+    gram_b = tf.matmul(b, all_b, transpose_b=True)
+    (squared_norm,) = collectives.all_reduce_sum([tf.reduce_sum(gram_a * gram_b)])
+    shortfall = moments.shortfall(
+        tf.reduce_mean(tf.math.squared_difference(all_a, all_b), axis=0)
+    )
+    diagonal = 1.0 - shortfall
+
+    def grad(grad_invariance, grad_redundancy):
+        scale = 2.0 * grad_redundancy / tf.square(n)
+        grad_a = tf.matmul(gram_b, scale * all_a)
+        grad_b = tf.matmul(gram_a, scale * all_b)
+        along = -2.0 * (grad_invariance * shortfall + grad_redundancy * diagonal) / n
+        return moments.backward(grad_a, grad_b, along, shortfall, a, b)
+
+    redundancy = squared_norm / tf.square(n) - tf.reduce_sum(tf.square(diagonal))
+    return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
+
+
+@tf.custom_gradient
+def _correlation_terms(z_a, z_b):
+    """All-reduces the D x D matrix; every replica keeps its own rows."""
+    moments = _moments_by_reduction(z_a, z_b)
+    a, b = moments.standardise(z_a, z_b)
+    n = moments.count
+    distance, correlation = collectives.all_reduce_sum(
+        [
+            tf.reduce_sum(tf.math.squared_difference(a, b), axis=0),
+            tf.matmul(a, b, transpose_a=True),
+        ]
+    )
+    shortfall = moments.shortfall(distance / n)
+    off_diagonal = tf.linalg.set_diag(correlation / n, tf.zeros_like(shortfall))
+
+    def grad(grad_invariance, grad_redundancy):
+        grad_c = 2.0 * grad_redundancy * off_diagonal / n
+        grad_a = tf.matmul(b, grad_c, transpose_b=True)
+        grad_b = tf.matmul(a, grad_c)
+        along = -2.0 * grad_invariance * shortfall / n
+        return moments.backward(grad_a, grad_b, along, shortfall, a, b)
+
+    redundancy = tf.reduce_sum(tf.square(off_diagonal))
+    return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad

@@ -1,0 +1,191 @@
+"""The Barlow Twins model: a backbone and a projector with their own training step."""
+
+import keras
+import tensorflow as tf
+
+from bt_keras import losses, networks
+from bt_keras.errors import UsageError
+
+
+@keras.saving.register_keras_serializable("bt_keras")
+class BarlowTwins(keras.Model):
+    """Trains a backbone on pairs of views (Zbontar et al., arXiv 2103.03230).
+
+    Both views go through one network, one after the other, so that batch norm sees
+    each view's own statistics. `fit` and `evaluate` take a dataset of
+    `(view_a, view_b)` or `((view_a, view_b), label)`, each view (N, H, W, C), and log
+    `loss`, `invariance` and `redundancy`, with
+    `loss = invariance + lambd * redundancy` of the global batch. Called like a
+    function, the model gives the backbone's features, which is what training is for.
+
+    Args:
+        backbone: a built `keras.Model` or layer from images (N, H, W, C) to features
+            (N, F): `bt_keras.resnet(...)`, one of `keras.applications` with
+            `pooling="avg"`, or any other.
+        projector: sequence of ints, the widths of the projector's layers; or a
+            `keras.Model` from (N, F) to (N, D). It is not used after pretraining.
+        lambd: float >= 0, the weight of the redundancy term.
+        implementation: how the loss is computed, see `bt_keras.barlow_twins_loss`.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
+
+    Raises:
+        UsageError: if the backbone does not give (N, F), or a dataset's elements are
+            not pairs of images.
+
+    Example:
+
+    >>> model = bt_keras.BarlowTwins(bt_keras.resnet(50))
+    >>> model.compile(optimizer=bt_keras.LARS(0.2, bias_learning_rate=0.0048))
+    >>> model.fit(bt_keras.pairs("tfds:imagenet2012", bt_keras.views(), 256))
+    >>> features = model(images)
+    """
+
+    def __init__(
+        self,
+        backbone,
+        projector=(8192, 8192, 8192),
+        lambd=5e-3,
+        implementation="auto",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        feature_dim = _feature_dim(backbone)
+        if not isinstance(projector, keras.Layer):
+            projector = networks.projector(projector, feature_dim)
+        elif not projector.built:
+            projector.build((None, feature_dim))
+        self.projector = projector
+        self.lambd = lambd
+        self.implementation = implementation
+        self._trackers = [
+            keras.metrics.Mean(name=name)
+            for name in ("loss", "invariance", "redundancy")
+        ]
+        self.built = True
+
+    def build(self, input_shape=None):
+        # Backbone and projector came built; `Model.build` would call the model.
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.backbone(inputs, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return self.backbone.compute_output_shape(input_shape)
+
+    def project(self, images, training=False):
+        """From images (N, H, W, C) to the raw projections (N, D) the loss takes."""
+        features = self.backbone(images, training=training)
+        return self.projector(features, training=training)
+
+    def compile(self, optimizer="rmsprop", *, jit_compile="auto", **kwargs):
+        """Prepares the model for `fit`; the loss is the model's own.
+
+        Args:
+            optimizer: a Keras optimizer, such as `bt_keras.LARS`, or its name.
+            jit_compile: bool, whether XLA compiles the step; `"auto"` for yes on a
+                GPU or TPU and no on a CPU, where XLA's convolutions are slow.
+            **kwargs: of `keras.Model.compile` (`run_eagerly`,
+                `steps_per_execution`, `auto_scale_loss`).
+        """
+        if jit_compile == "auto":
+            jit_compile = _has_accelerator()
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def compile_from_config(self, config):
+        # The device may be another than where the model was saved: "auto" again.
+        config = {**config, "jit_compile": "auto"}
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self):
+        return self._trackers
+
+    def train_step(self, data):
+        view_a, view_b = _views(data)
+        with tf.GradientTape() as tape:
+            z_a = self.project(view_a, training=True)
+            z_b = self.project(view_b, training=True)
+            logs = self._loss_terms(z_a, z_b)
+            loss = logs["loss"] + self._regularisation()
+            loss = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return self._track(logs)
+
+    def test_step(self, data):
+        view_a, view_b = _views(data)
+        return self._track(self._loss_terms(self.project(view_a), self.project(view_b)))
+
+    def _loss_terms(self, z_a, z_b):
+        invariance, redundancy = losses.barlow_twins_terms(
+            z_a, z_b, self.implementation
+        )
+        loss = invariance + self.lambd * redundancy
+        return {"loss": loss, "invariance": invariance, "redundancy": redundancy}
+
+    def _regularisation(self):
+        """This replica's share of the layers' own losses: gradients are summed."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return sum(self.losses, tf.constant(0.0)) / replicas
+
+    def _track(self, logs):
+        for tracker in self._trackers:
+            tracker.update_state(logs[tracker.name])
+        return {tracker.name: tracker.result() for tracker in self._trackers}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "projector": keras.saving.serialize_keras_object(self.projector),
+            "lambd": self.lambd,
+            "implementation": self.implementation,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for part in ("backbone", "projector"):
+            config[part] = keras.saving.deserialize_keras_object(
+                config[part], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def _has_accelerator():
+    return any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU"))
+
+
+def _feature_dim(backbone):
+    """The width F of a backbone's features, found without running it."""
+    shape = getattr(backbone, "output_shape", None) if backbone.built else None
+    if shape is None:
+        raise UsageError(
+            f"the backbone {backbone.name!r} is not built: give it an Input of its "
+            "own, such as keras.Sequential([keras.Input((32, 32, 3)), backbone])."
+        )
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
+        raise UsageError(
+            f"the backbone {backbone.name!r} gives {shape}, but Barlow Twins needs "
+            "features (N, F): add keras.layers.GlobalAveragePooling2D() or "
+            'pooling="avg".'
+        )
+    return shape[1]
+
+
+def _views(data):
+    """Takes the two views out of a dataset's element, label or not."""
+    # `train_on_batch` fills up with None: (view_a, view_b, None).
+    pair = [part for part in data if part is not None]
+    pair = pair[0] if isinstance(pair[0], (tuple, list)) else pair
+    ranks = [getattr(view, "shape", tf.TensorShape(None)).rank for view in pair]
+    if ranks != [4, 4]:
+        raise UsageError(
+            "the dataset's elements must be (view_a, view_b) or ((view_a, view_b), "
+            "label), each view (N, H, W, C); got "
+            f"{tf.nest.map_structure(lambda t: tuple(t.shape), data)}."
+        )
+    return pair

@@ -1,0 +1,5 @@
+from bt_keras.optimizers.build import build
+from bt_keras.optimizers.lars import LARS
+from bt_keras.optimizers.schedules import WarmupCosine
+
+__all__ = ["LARS", "WarmupCosine", "build"]

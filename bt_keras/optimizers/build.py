@@ -1,0 +1,55 @@
+"""From a config to an optimizer."""
+
+import keras
+
+from bt_keras.errors import UsageError
+from bt_keras.optimizers.lars import LARS
+from bt_keras.optimizers.schedules import WarmupCosine
+
+_IMAGES_PER_RATE = 256  # The batch that a config's learning rates are given for.
+
+
+def build(config, steps_per_epoch):
+    """Builds the optimizer of a config, its rates scaled with the batch.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        steps_per_epoch: int > 0.
+
+    Returns:
+        A Keras optimizer under a `WarmupCosine` schedule.
+
+    Raises:
+        UsageError: for an optimizer that neither this project nor Keras has, or
+            options it does not take.
+    """
+    wanted = config.optimizer
+
+    def schedule(rate):
+        return WarmupCosine(
+            peak=rate * config.batch_size / _IMAGES_PER_RATE,
+            warmup_steps=round(wanted.warmup_epochs * steps_per_epoch),
+            total_steps=config.epochs * steps_per_epoch,
+            floor=wanted.floor,
+        )
+
+    options = {"learning_rate": schedule(wanted.learning_rate), **wanted.options}
+    if wanted.name == "lars":
+        optimizer, bias = LARS, schedule(wanted.bias_learning_rate)
+        options["bias_learning_rate"] = bias
+    else:
+        optimizer = _keras_optimizer(wanted.name)
+    try:
+        return optimizer(**options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"config.optimizer.options: {error}") from error
+
+
+def _keras_optimizer(name):
+    try:
+        return type(keras.optimizers.get(name))
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"config.optimizer.name is {name!r}, which is neither 'lars' nor a Keras "
+            "optimizer, such as 'adamw' or 'sgd'."
+        ) from error

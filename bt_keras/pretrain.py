@@ -1,0 +1,120 @@
+"""Pretraining: from a config and a workdir to a trained model.
+
+The one module that knows every other: source -> views -> model -> optimizer -> fit.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bt_keras import checkpoint, data, optimizers
+from bt_keras import config as config_lib
+from bt_keras.errors import UsageError
+from bt_keras.model import BarlowTwins
+from bt_keras.networks import resnet
+from bt_keras.views import views as make_views
+from bt_keras.views.ops import IMAGENET_MEAN, IMAGENET_STD
+from bt_keras.workdir import Workdir
+
+
+def pretrain(config, workdir):
+    """Trains a model as the config says, or goes on from its last finished epoch.
+
+    Everything that can be wrong with the config and the data is found before the
+    workdir is touched.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        workdir: str or path of the run's folder: config.json, log.csv, tensorboard/,
+            checkpoints/ and views.png appear in it.
+
+    Returns:
+        The trained `bt_keras.BarlowTwins`.
+
+    Raises:
+        UsageError: for a config, data or workdir that cannot be used.
+    """
+    config_lib.check(config)
+    workdir = Workdir(workdir)
+    workdir.check_config(config)
+    source = data.load(
+        config.data.source, config.data.train_split, config.data.skip_corrupt
+    )
+    views = make_views(config.views.size, config.views.recipe)
+    first_epoch, saved = checkpoint.latest(workdir.checkpoints)
+    steps_per_epoch = source.num_images // config.batch_size
+    pairs = data.pairs(
+        source,
+        views,
+        config.batch_size,
+        seed=config.seed,
+        endless=True,
+        first_step=first_epoch * steps_per_epoch,
+    )
+    model = build_model(config)
+    model.compile(optimizer=optimizers.build(config, steps_per_epoch))
+    if saved:
+        model = checkpoint.restore(saved, like=model)
+        print(f"going on after epoch {first_epoch}, from {saved}")
+    workdir.claim(config)
+    if not saved:
+        save_sample_views(pairs, workdir.sample_views)
+    history = model.fit(
+        pairs,
+        initial_epoch=first_epoch,
+        epochs=config.epochs,
+        steps_per_epoch=steps_per_epoch,
+        callbacks=_callbacks(config, workdir),
+        shuffle=False,  # It is: `pairs` gives every epoch an order of its own.
+    )
+    _check_finite(history, workdir)
+    return model
+
+
+def build_model(config):
+    """Builds the model of a config with the initial weights of its seed.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+
+    Returns:
+        `bt_keras.BarlowTwins`, not compiled.
+    """
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    backbone = resnet(**config.backbone)
+    return BarlowTwins(backbone, config.projector, config.lambd)
+
+
+def save_sample_views(pairs, path, count=8):
+    """Writes a picture of the first pairs, a column each, one view above the other.
+
+    Args:
+        pairs: `tf.data.Dataset` of `(view_a, view_b)`.
+        path: path of a PNG file.
+        count: int, how many pairs at most.
+    """
+    rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
+    rows = [np.concatenate(list(row), axis=1) for row in rows]
+    picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
+    picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
+    tf.io.write_file(str(path), tf.io.encode_png(picture))
+
+
+def _check_finite(history, workdir):
+    losses = history.history.get("loss", [])
+    if losses and not np.isfinite(losses[-1]):
+        raise UsageError(
+            f"the loss became {losses[-1]} in epoch {history.epoch[-1] + 1}: lower "
+            "config.optimizer.learning_rate, warm up for longer or use float32. The "
+            f"epochs before are kept in {workdir.checkpoints}."
+        )
+
+
+def _callbacks(config, workdir):
+    return [
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.CSVLogger(str(workdir.log_file), append=True),
+        keras.callbacks.TensorBoard(str(workdir.tensorboard), write_graph=False),
+        checkpoint.EpochCheckpoint(workdir.checkpoints, config.checkpoint.keep),
+    ]

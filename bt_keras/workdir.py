@@ -1,0 +1,98 @@
+"""The folder of one run: its config, logs, checkpoints and results."""
+
+import csv
+import os
+from pathlib import Path
+
+from bt_keras import config as config_lib
+from bt_keras.errors import UsageError
+
+RESULT_FIELDS = ("backbone", "epoch", "evaluator", "metric", "value", "test_images")
+
+
+class Workdir:
+    """Paths and small files of a run; nothing is created before `claim`.
+
+    Args:
+        path: str or path of a folder, which need not exist.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.log_file = self.path / "log.csv"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.sample_views = self.path / "views.png"
+        self.results_file = self.path / "results.csv"
+        self.module = self.path / "module"
+        self.export_report = self.path / "export.json"
+
+    def config(self):
+        """Returns the `ConfigDict` of the run, or raises `UsageError`."""
+        if not self.config_file.is_file():
+            raise UsageError(
+                f"workdir {self.path} holds no run (there is no config.json in it): "
+                "make one with `bt-keras pretrain --workdir`."
+            )
+        return config_lib.from_json(self.config_file.read_text())
+
+    def check_config(self, config):
+        """Raises `UsageError` if the folder belongs to a run with another config."""
+        if not self.config_file.is_file():
+            return
+        differences = config_lib.differences(self.config(), config)
+        if differences:
+            fields = "; ".join(
+                f"{f} is {old}, not {new}" for f, old, new in differences
+            )
+            raise UsageError(
+                f"workdir {self.path} belongs to a run with another config: {fields}. "
+                "Take another --workdir, or that run's config."
+            )
+
+    def claim(self, config):
+        """Makes the folder and writes the config into it."""
+        self.check_config(config)
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.config_file, config_lib.to_json(config))
+        except OSError as error:
+            raise UsageError(
+                f"workdir {self.path} cannot be written: {error.strerror} "
+                f"({error.filename}); take another --workdir."
+            ) from error
+
+    def append_results(self, rows):
+        """Appends rows, dicts of `RESULT_FIELDS`, to results.csv."""
+        new = not self.results_file.exists()
+        with self.results_file.open("a", newline="") as file:
+            writer = csv.DictWriter(file, RESULT_FIELDS)
+            if new:
+                writer.writeheader()
+            writer.writerows(rows)
+
+    def results(self):
+        """Returns all rows of results.csv, oldest first, values as float."""
+        if not self.results_file.is_file():
+            return []
+        with self.results_file.open(newline="") as file:
+            return [
+                {**row, "value": float(row["value"])} for row in csv.DictReader(file)
+            ]
+
+    def last_log(self):
+        """Returns the last line of log.csv as a dict of floats, or None."""
+        if not self.log_file.is_file():
+            return None
+        with self.log_file.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        # Keras adds columns of "NA" for a validation that there is none of.
+        return {k: float(v) for k, v in rows[-1].items() if v != "NA"} if rows else None
+
+
+def write_atomically(path, text):
+    """Writes a file under another name first, so that it is whole or not there."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)

@@ -1,0 +1,82 @@
+"""Image files written by Pillow, of every kind that folders may hold."""
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+
+def picture(height=24, width=31, seed=0):
+    """A smooth coloured Pillow picture, so that JPEG keeps it well."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    phase = np.random.default_rng(seed).uniform(0, 6, 3)
+    waves = np.sin(rows[..., None] / 5 + phase) * np.cos(columns[..., None] / 7 - phase)
+    return Image.fromarray(np.uint8(127.5 + 127.4 * waves))
+
+
+def with_alpha(image):
+    image = image.convert("RGBA")
+    image.putalpha(image.convert("L"))
+    return image
+
+
+def palette(image):
+    return image.quantize(64)
+
+
+# name of the file -> (image that Pillow writes, arguments of its save)
+KINDS = {
+    "grey.jpg": lambda image: (image.convert("L"), {}),
+    "rgb.jpeg": lambda image: (image, {}),
+    "cmyk.JPG": lambda image: (image.convert("CMYK"), {}),
+    "progressive.jpg": lambda image: (image, {"progressive": True}),
+    "full_chroma.jpg": lambda image: (image, {"subsampling": 0}),
+    "grey.png": lambda image: (image.convert("L"), {}),
+    "grey_alpha.png": lambda image: (with_alpha(image).convert("LA"), {}),
+    "palette.png": lambda image: (palette(image), {}),
+    "palette_transparent.png": lambda image: (palette(image), {"transparency": 3}),
+    "rgb.PNG": lambda image: (image, {}),
+    "rgb_transparent.png": lambda image: (image, {"transparency": (0, 0, 0)}),
+    "rgba.png": lambda image: (with_alpha(image), {}),
+    "bits.png": lambda image: (image.convert("1"), {}),
+    "bits.bmp": lambda image: (image.convert("1"), {}),
+    "grey.bmp": lambda image: (image.convert("L"), {}),
+    "palette.bmp": lambda image: (palette(image), {}),
+    "rgb.bmp": lambda image: (image, {}),
+    "rgba.bmp": lambda image: (with_alpha(image), {}),
+    "palette.gif": lambda image: (palette(image), {}),
+    "transparent.gif": lambda image: (palette(image), {"transparency": 3}),
+    "animated.gif": lambda image: (
+        palette(image),
+        {"save_all": True, "append_images": [palette(image).rotate(180)]},
+    ),
+}
+
+
+def write(path, kind=None, **size):
+    """Writes the file `path` as `kind`, by default the kind of its own name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image, arguments = KINDS[kind or path.name](picture(**size))
+    image.save(path, **arguments)
+    return path
+
+
+def write_many(folder, count, seed=0, size=None):
+    """Writes `count` different PNG files, of different sizes unless `size` is given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        height, width = size or (10 + number, 12 + 2 * number % 5)
+        image = picture(height, width, seed * 1000 + number)
+        # The corner says which image it is.
+        image.paste((number, seed, 0), (0, 0, 5, 5))
+        image.save(folder / f"{number:03}.png")
+    return folder
+
+
+def pillow(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def arrays(dataset):
+    """The elements of a dataset as NumPy arrays."""
+    return [tf.nest.map_structure(np.asarray, element) for element in dataset]

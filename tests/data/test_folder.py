@@ -1,0 +1,138 @@
+"""Folders of image files: layouts, labels, splits, corrupt files."""
+
+import os
+
+import numpy as np
+import pytest
+
+from bt_keras.data import load
+from bt_keras.errors import UsageError
+from tests.data import files
+
+
+def labels(source):
+    return [int(label) for _, label in source.dataset()]
+
+
+def test_flat_folder_of_all_kinds_in_the_order_of_names(tmp_path):
+    for kind in files.KINDS:
+        files.write(tmp_path / kind)
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    source = load(str(tmp_path))
+    assert source.num_images == len(files.KINDS)
+    assert source.image_shape == (24, 31, 3)
+    assert source.class_names is None
+    assert source.num_classes is None
+    assert set(labels(source)) == {-1}
+    for (image, _), name in zip(source.dataset(), sorted(files.KINDS), strict=True):
+        expected = files.pillow(tmp_path / name).astype(int)
+        np.testing.assert_allclose(image.numpy().astype(int), expected, atol=2)
+
+
+def test_class_folders(tmp_path):
+    files.write_many(tmp_path / "cat", 2)
+    files.write_many(tmp_path / "ant" / "nested" / "deep", 3)
+    (tmp_path / "empty").mkdir()
+    source = load(tmp_path)
+    assert source.class_names == ("ant", "cat")
+    assert source.num_classes == 2
+    assert labels(source) == [0, 0, 0, 1, 1]
+    assert source.image_shape == (None, None, 3)
+    assert source.smallest_side == 10
+    assert source.dataset().cardinality() == 5
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
+    files.write_many(tmp_path / "elsewhere", 2)
+    root = tmp_path / "root"
+    (root / "ant").mkdir(parents=True)
+    os.symlink(tmp_path / "elsewhere", root / "bee")
+    os.symlink(root / "ant", root / "ant" / "loop")
+    files.write_many(root / "ant", 1)
+    assert labels(load(root)) == [0, 1, 1]
+
+
+def test_splits_share_the_numbers_of_their_classes(tmp_path):
+    files.write_many(tmp_path / "train" / "bee", 2)
+    files.write_many(tmp_path / "train" / "cat", 2)
+    files.write_many(tmp_path / "val" / "ant", 1)
+    files.write_many(tmp_path / "val" / "cat", 1)
+    files.write_many(tmp_path / "unlabeled", 4)
+    assert labels(load(tmp_path)) == [1, 1, 2, 2]
+    assert labels(load(tmp_path, "val")) == [0, 2]
+    assert load(tmp_path, "val").class_names == ("ant", "bee", "cat")
+    assert load(tmp_path, "unlabeled").class_names is None
+    with pytest.raises(UsageError, match="no split 'test': it has train, unlabeled"):
+        load(tmp_path, "test")
+
+
+def test_a_class_called_train_is_no_split(tmp_path):
+    files.write_many(tmp_path / "bus", 1)
+    files.write_many(tmp_path / "train", 1)
+    assert load(tmp_path).class_names == ("bus", "train")
+
+
+@pytest.mark.parametrize("split", ["test", "train[:10%]"])
+def test_folder_without_splits_is_all_train(tmp_path, split):
+    files.write_many(tmp_path, 2)
+    with pytest.raises(UsageError, match="is all 'train'"):
+        load(tmp_path, split)
+
+
+def test_images_at_the_top_and_in_subfolders_are_refused(tmp_path):
+    files.write_many(tmp_path, 1)
+    files.write_many(tmp_path / "cat", 1)
+    with pytest.raises(UsageError, match="both at the top and in subfolders"):
+        load(tmp_path)
+
+
+def test_empty_folder_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(UsageError, match="has no images"):
+        load(tmp_path)
+
+
+def corrupt(folder):
+    """Three corrupt files among four sound ones."""
+    files.write_many(folder, 4)
+    truncated = files.write(folder / "a_truncated.jpg", "rgb.jpeg")
+    truncated.write_bytes(truncated.read_bytes()[:-40])
+    (folder / "b_empty.png").write_bytes(b"")
+    (folder / "c_text.jpg").write_text("a page that was saved as an image")
+    return folder
+
+
+def test_corrupt_files_are_named(tmp_path):
+    with pytest.raises(UsageError) as error:
+        load(corrupt(tmp_path / "images"))
+    message = str(error.value)
+    assert "\n" not in message
+    assert "'a_truncated.jpg'" in message
+    assert "truncated or corrupt JPEG, and 2 more files" in message
+    assert "--config.data.skip_corrupt=True" in message
+
+
+def test_corrupt_files_are_skipped_and_counted_on_request(tmp_path, caplog):
+    source = load(corrupt(tmp_path / "images"), skip_corrupt=True)
+    assert source.num_images == 4
+    assert source.num_skipped == 3
+    assert len(files.arrays(source.dataset())) == 4
+    assert "Left out 3 of the 7 files" in caplog.text
+
+
+def test_folder_with_only_corrupt_files_is_refused(tmp_path):
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(UsageError, match="no sound image"):
+        load(tmp_path, skip_corrupt=True)
+
+
+def test_order_is_a_function_of_the_seed(tmp_path):
+    source = load(files.write_many(tmp_path / "images", 9))
+
+    def order(seed):
+        return [bytes(record["path"].numpy()) for record in source.records(seed)]
+
+    assert order((1, 2)) == order((1, 2))
+    assert order((1, 2)) != order((1, 3))
+    assert sorted(order((1, 2))) == order(None)

@@ -1,0 +1,123 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bt_keras.networks import BatchNormalization
+
+SHAPES = [(24, 5), (8, 3, 4, 5)]
+
+
+def inputs(shape, offset=3.0):
+    rng = np.random.default_rng(int(offset))
+    scale = rng.uniform(0.5, 2, shape[-1])
+    return (offset + scale * rng.normal(size=shape)).astype("float32")
+
+
+def layer_with(shape, **kwargs):
+    layer = BatchNormalization(**kwargs)
+    layer.build(shape)
+    rng = np.random.default_rng(1)
+    layer.gamma.assign(rng.uniform(0.5, 1.5, shape[-1]))
+    layer.beta.assign(rng.normal(size=shape[-1]))
+    return layer
+
+
+def numpy_batch_norm(x, dy, gamma, beta, epsilon=1e-5):
+    """Outputs, input gradient, dgamma, dbeta, mean and unbiased variance, float64."""
+    shape = x.shape
+    x, dy = (v.reshape(-1, shape[-1]).astype(np.float64) for v in (x, dy))
+    mean, variance = x.mean(0), x.var(0)
+    inverse = 1 / np.sqrt(variance + epsilon)
+    standard = (x - mean) * inverse
+    dx = gamma * inverse * (dy - dy.mean(0) - standard * (dy * standard).mean(0))
+    y = standard * gamma + beta
+    dgamma, dbeta = (dy * standard).sum(0), dy.sum(0)
+    return y.reshape(shape), dx.reshape(shape), dgamma, dbeta, mean, x.var(0, ddof=1)
+
+
+def run(layer, x, dy):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, training=True)
+    gradients = tape.gradient(y, [x, layer.gamma.value, layer.beta.value], dy)
+    return (y, *gradients)
+
+
+def check(ours, layer, x, dy, rtol=1e-4):
+    gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
+    *theirs, mean, variance = numpy_batch_norm(x, dy, gamma, beta)
+    for name, a, b in zip(("y", "dx", "dgamma", "dbeta"), ours, theirs, strict=True):
+        np.testing.assert_allclose(
+            np.float64(a), b, rtol=rtol, atol=rtol * np.abs(b).max(), err_msg=name
+        )
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=rtol)
+    np.testing.assert_allclose(
+        layer.moving_variance, 0.9 + 0.1 * variance, rtol=rtol
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("policy", "tolerance"),
+    [
+        ("float32", 1e-5),
+        ("float64", 1e-6),  # the moving statistics are compared in float32
+        ("mixed_bfloat16", 3e-2),
+        ("mixed_float16", 3e-3),
+    ],
+)
+def test_training_equals_numpy(shape, policy, tolerance):
+    layer = layer_with(shape, dtype=policy)
+    dtype = layer.compute_dtype
+    x, dy = (tf.cast(inputs(shape, offset), dtype) for offset in (3.0, 0.0))
+    ours = run(layer, x, dy)
+    assert ours[0].dtype == dtype
+    check(ours, layer, x.numpy(), dy.numpy(), tolerance)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("count", [2, 4])
+def test_replicas_share_statistics_and_gradients(replicas, shape, count):
+    """Different rows on every replica equal one device on all of them."""
+    x, dy = inputs(shape, offset=30.0), inputs(shape, offset=0.0)
+    strategy = replicas(count)
+    with strategy.scope():
+        layer = layer_with(shape)
+
+    @tf.function
+    def step(x, dy):
+        return strategy.run(lambda a, b: run(layer, a, b), (x, dy))
+
+    parts = [
+        strategy.experimental_distribute_values_from_function(
+            lambda context, v=v: tf.constant(
+                np.split(v, count)[context.replica_id_in_sync_group]
+            )
+        )
+        for v in (x, dy)
+    ]
+    y, dx, dgamma, dbeta = (
+        strategy.experimental_local_results(v) for v in step(*parts)
+    )
+    ours = np.concatenate(y), np.concatenate(dx), sum(dgamma), sum(dbeta)
+    check(ours, layer, x, dy)
+
+
+def test_evaluation_uses_the_moving_statistics():
+    layer = layer_with((8, 5))
+    layer.moving_mean.assign([1.0] * 5)
+    layer.moving_variance.assign([4.0] * 5)
+    x = inputs((8, 5))
+    gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
+    expected = gamma * (x - 1) / np.sqrt(4 + 1e-5) + beta
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-6)
+    layer.trainable = False
+    np.testing.assert_allclose(layer(x, training=True), expected, rtol=1e-5, atol=1e-6)
+    assert np.all(layer.moving_mean.numpy() == 1)
+
+
+def test_comes_back_from_its_config():
+    layer = BatchNormalization(0.8, 1e-3, "zeros", name="bn")
+    again = keras.layers.deserialize(keras.layers.serialize(layer))
+    assert again.get_config() == layer.get_config()

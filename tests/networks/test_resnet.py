@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+import bt_keras
+from bt_keras import convert
+from tests.conftest import relative_error
+from tests.reference import weights
+
+QUICK = ("resnet18", "resnet34", "resnet50", "resnet18_cifar")
+
+
+def features_against_torchvision(recorded, name):
+    reference = recorded("features")
+    depth, _, stem = name.removeprefix("resnet").partition("_")
+    state = weights.resnet_state(int(depth), int(depth), stem=stem or "imagenet")
+    backbone = convert.from_torch(state)
+    sizes = [
+        key.split("/")[1]
+        for key in reference
+        if key.startswith(f"{name}/") and key.count("/") == 1 and "x" in key
+    ]
+    assert sizes
+    for size in sizes:
+        theirs = reference[f"{name}/{size}"]
+        height, width = map(int, size.split("x"))
+        images = weights.images(len(theirs), height, width, seed=height + width)
+        ours = backbone(images, training=False)
+        assert relative_error(ours, theirs) < 1e-4, size
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_features_equal_torchvisions(recorded, name):
+    """96 x 96 and 97 x 131 pixels, arbitrary weights and statistics."""
+    features_against_torchvision(recorded, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet101", "resnet152"])
+def test_features_of_deep_networks_equal_torchvisions(recorded, name):
+    features_against_torchvision(recorded, name)
+
+
+def test_starts_as_torchvisions_does():
+    backbone = bt_keras.resnet(50)
+    # torchvision's resnet50 without fc has 23,508,032 parameters.
+    assert sum(np.prod(v.shape) for v in backbone.trainable_variables) == 23_508_032
+    kernel = backbone.get_layer("layer2_0_conv2").kernel.numpy()
+    expected = np.sqrt(2 / (3 * 3 * 128))  # He et al., over the fan out
+    assert abs(kernel.std() / expected - 1) < 0.02
+    assert abs(kernel.max()) > 3.5 * expected  # not truncated
+    assert not np.any(backbone.get_layer("layer3_1_bn3").gamma.numpy())
+    assert np.all(backbone.get_layer("layer3_1_bn2").gamma.numpy() == 1)
+
+
+def test_width_and_stem():
+    backbone = bt_keras.resnet(18, width=0.25, stem="cifar")
+    assert backbone.output_shape == (None, 128)
+    assert backbone.get_layer("conv1").kernel.shape == (3, 3, 3, 16)
+    assert backbone(np.zeros((2, 32, 32, 3), "float32")).shape == (2, 128)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((20,), "18, 34, 50"), ((18, 0.0), "width"), ((18, 1.0, "tiny"), "cifar")],
+)
+def test_unknown_networks_are_named(arguments, message):
+    with pytest.raises(bt_keras.UsageError, match=message):
+        bt_keras.resnet(*arguments)

@@ -1,0 +1,42 @@
+import keras
+import numpy as np
+import pytest
+
+import bt_keras
+
+
+def test_equals_the_official_schedule_at_every_step(recorded):
+    reference = recorded("schedule")
+    for peak, rates in zip(reference["peaks"], reference["rates"].T, strict=True):
+        schedule = bt_keras.WarmupCosine(
+            float(peak),
+            int(reference["warmup_steps"]),
+            int(reference["total_steps"]),
+            float(reference["floor"]),
+        )
+        ours = np.array([float(schedule(step)) for step in reference["step"]])
+        np.testing.assert_allclose(ours, rates, rtol=1e-6)
+        assert ours[0] == 0
+        assert ours[-1] > peak * reference["floor"]
+
+
+def test_stays_at_the_floor_after_the_end():
+    schedule = bt_keras.WarmupCosine(2.0, 10, 100, floor=0.01)
+    np.testing.assert_allclose([schedule(100), schedule(1000)], 0.02, rtol=1e-6)
+
+
+def test_starts_at_the_peak_without_a_warm_up():
+    assert float(bt_keras.WarmupCosine(2.0, 0, 100)(0)) == 2.0
+
+
+def test_comes_back_from_its_config():
+    schedule = bt_keras.WarmupCosine(2.0, 10, 100, floor=0.01)
+    schedules = keras.optimizers.schedules
+    again = schedules.deserialize(schedules.serialize(schedule))
+    assert again.get_config() == schedule.get_config()
+
+
+@pytest.mark.parametrize("arguments", [(1.0, 10, 10), (1.0, -1, 10), (1.0, 1, 9, 1.5)])
+def test_values_out_of_range_are_named(arguments):
+    with pytest.raises(bt_keras.UsageError, match="warmup_steps|floor"):
+        bt_keras.WarmupCosine(*arguments)
