@@ -21,7 +21,7 @@ _HOMES = {
     "load_backbone": "bt_keras.hub",
     "pairs": "bt_keras.data",
     "resnet": "bt_keras.networks",
-    "views": "bt_keras.views",
+    "views": "bt_keras.augmentation",
 }
 __all__ = [*_HOMES, "convert"]
 

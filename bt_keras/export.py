@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from bt_keras import data, hub
 from bt_keras.evaluate import load_model
-from bt_keras.views import ops
+from bt_keras.augmentation import ops
 from bt_keras.workdir import write_atomically
 
 _CHECK_IMAGES = 32

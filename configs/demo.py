@@ -1,6 +1,6 @@
 """A few minutes on two cores: the shipped Fashion-MNIST images, a small ResNet-18.
 
-    bt-keras pretrain --config configs/demo.py --workdir runs/demo
+bt-keras pretrain --config configs/demo.py --workdir runs/demo
 """
 
 from bt_keras.config import default

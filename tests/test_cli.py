@@ -39,7 +39,9 @@ def copied(run, tmp_path):
 
 
 def weights(workdir, epoch):
-    model = keras.models.load_model(workdir / "checkpoints" / f"epoch-{epoch:04d}.keras")
+    model = keras.models.load_model(
+        workdir / "checkpoints" / f"epoch-{epoch:04d}.keras"
+    )
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
 
 
@@ -113,8 +115,17 @@ def test_evaluate_export_and_report(copied, capsys):
     capsys.readouterr()
     assert cli.main(["report", workdir]) == 0
     report = capsys.readouterr().out
-    for part in ("knn", "linear_cached", "untrained", "pretrained", "invariance",
-                 "redundancy", "views.png", str(copied / "module"), "18"):
+    for part in (
+        "knn",
+        "linear_cached",
+        "untrained",
+        "pretrained",
+        "invariance",
+        "redundancy",
+        "views.png",
+        str(copied / "module"),
+        "18",
+    ):
         assert part in report, part
 
 
@@ -198,7 +209,9 @@ def test_another_config_in_the_workdir_is_refused(run, recipe, capsys):
     before = (run / "config.json").read_text()
     arguments = ["pretrain", f"--config={recipe}", f"--workdir={run}"]
     arguments += ["--config.batch_size=4", "--config.lambd=0.1"]
-    one_error_line(capsys, arguments, "batch_size is 8, not 4", "lambd is 0.005, not 0.1")
+    one_error_line(
+        capsys, arguments, "batch_size is 8, not 4", "lambd is 0.005, not 0.1"
+    )
     assert (run / "config.json").read_text() == before
 
 

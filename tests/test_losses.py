@@ -90,9 +90,7 @@ def test_half_precision_projections_are_computed_in_float32():
     half = tf.cast(z, tf.float16)
     loss = bt_keras.barlow_twins_loss(*tf.unstack(half))
     assert loss.dtype == tf.float32
-    np.testing.assert_allclose(
-        loss, numpy_loss(*half.numpy(), lambd=5e-3), rtol=1e-5
-    )
+    np.testing.assert_allclose(loss, numpy_loss(*half.numpy(), lambd=5e-3), rtol=1e-5)
 
 
 def test_cross_correlation_is_numpys():
@@ -115,7 +113,8 @@ def test_replicas_equal_one_device_on_the_whole_batch(
         @tf.function
         def step(a, b):
             return strategy.run(
-                terms_and_gradients, (a, b, lambd, implementation)  # noqa: B023
+                terms_and_gradients,
+                (a, b, lambd, implementation),  # noqa: B023
             )
 
         a, b = (

@@ -134,7 +134,9 @@ def test_layer_regularisation_counts_in_the_gradient():
     for strength in (0.0, 10.0):
         keras.utils.set_random_seed(1)
         inputs = keras.Input((8, 8, 3))
-        dense = keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(strength))
+        dense = keras.layers.Dense(
+            4, kernel_regularizer=keras.regularizers.L2(strength)
+        )
         backbone = keras.Model(inputs, dense(keras.layers.Flatten()(inputs)))
         model = bt_keras.BarlowTwins(backbone, (8,))
         model.compile(optimizer=keras.optimizers.SGD(1e-2))

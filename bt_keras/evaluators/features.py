@@ -6,7 +6,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.views import ops
+from bt_keras.augmentation import ops
 
 
 @dataclasses.dataclass(frozen=True)

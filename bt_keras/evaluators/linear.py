@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.views import draws, ops
+from bt_keras.augmentation import draws, ops
 
 
 class LinearProbe:
@@ -77,7 +77,9 @@ class LinearProbe:
             image, label = source.decode(record)
             return random_crop(image, tf.stack([self.seed, position]), size), label
 
-        crops = records.enumerate().map(crop, tf.data.AUTOTUNE).batch(self._batch(frozen))
+        crops = (
+            records.enumerate().map(crop, tf.data.AUTOTUNE).batch(self._batch(frozen))
+        )
         return crops.map(embed).prefetch(2), frozen.test_batches().map(embed)
 
     def _batch(self, frozen):

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
-from bt_keras.views import ops
+from bt_keras.augmentation import ops
 
 _RELOADER = Path(__file__).with_name("reload_module.py")
 

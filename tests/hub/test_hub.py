@@ -94,9 +94,7 @@ def test_reload_difference_is_tiny_for_its_own_backbone_alone(backbone, module):
 
 def test_load_backbone_trains_as_a_keras_layer(backbone, module):
     layer = bt_keras.load_backbone(module, trainable=True)
-    np.testing.assert_allclose(
-        layer(images()), features(backbone, images()), atol=1e-6
-    )
+    np.testing.assert_allclose(layer(images()), features(backbone, images()), atol=1e-6)
     model = keras.Sequential([layer, keras.layers.Dense(3)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-2), loss)
@@ -122,9 +120,7 @@ def test_loads_from_an_archive(backbone, module, tmp_path):
     with tarfile.open(tmp_path / "module.tar.gz", "w:gz") as archive:
         archive.add(module, arcname=".")
     layer = bt_keras.load_backbone(tmp_path / "module.tar.gz")
-    np.testing.assert_allclose(
-        layer(images()), features(backbone, images()), atol=1e-6
-    )
+    np.testing.assert_allclose(layer(images()), features(backbone, images()), atol=1e-6)
 
 
 def test_a_mixed_precision_backbone_gives_float32(tmp_path):

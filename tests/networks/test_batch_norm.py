@@ -52,9 +52,7 @@ def check(ours, layer, x, dy, rtol=1e-4):
             np.float64(a), b, rtol=rtol, atol=rtol * np.abs(b).max(), err_msg=name
         )
     np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=rtol)
-    np.testing.assert_allclose(
-        layer.moving_variance, 0.9 + 0.1 * variance, rtol=rtol
-    )
+    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * variance, rtol=rtol)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
