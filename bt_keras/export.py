@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras import data, hub
-from bt_keras.evaluate import load_model
 from bt_keras.augmentation import ops
+from bt_keras.evaluate import load_model
 from bt_keras.workdir import write_atomically
 
 _CHECK_IMAGES = 32

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from bt_keras import checkpoint, data, optimizers
 from bt_keras import config as config_lib
+from bt_keras.augmentation import views as make_views
+from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.errors import UsageError
 from bt_keras.model import BarlowTwins
 from bt_keras.networks import resnet
-from bt_keras.augmentation import views as make_views
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.workdir import Workdir
 
 

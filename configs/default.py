@@ -40,8 +40,9 @@ def get_config():
 
     config.batch_size = 2048  # of all replicas together
     config.epochs = 1000
-    # Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
-    config.precision = "mixed_bfloat16"
+    # Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16". Halves the
+    # time on GPUs, TPUs and CPUs with AMX; other CPUs emulate it, many times slower.
+    config.precision = "float32"
 
     config.optimizer = ConfigDict()
     config.optimizer.name = "lars"  # or any Keras optimizer, such as "adamw"

@@ -33,7 +33,7 @@ def run(recipe, tmp_path_factory):
     return workdir
 
 
-@pytest.fixture()
+@pytest.fixture
 def copied(run, tmp_path):
     return shutil.copytree(run, tmp_path / "copied")
 

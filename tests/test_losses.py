@@ -114,7 +114,7 @@ def test_replicas_equal_one_device_on_the_whole_batch(
         def step(a, b):
             return strategy.run(
                 terms_and_gradients,
-                (a, b, lambd, implementation),  # noqa: B023
+                (a, b, lambd, implementation),
             )
 
         a, b = (
@@ -124,11 +124,13 @@ def test_replicas_equal_one_device_on_the_whole_batch(
             for side in parts
         )
         results = [strategy.experimental_local_results(r) for r in step(a, b)]
-        for name, values in zip(("loss", "invariance", "redundancy"), results):
+        for name, values in zip(
+            ("loss", "invariance", "redundancy"), results[:3], strict=True
+        ):
             for value in values:
                 theirs = reference[f"{shape}/{lambd}/{name}"]
                 assert relative_error(value, theirs) < 1e-5, name
-        for name, values in zip(("grad_a", "grad_b"), results[3:]):
+        for name, values in zip(("grad_a", "grad_b"), results[3:], strict=True):
             theirs = reference[f"{shape}/{lambd}/{name}"]
             assert relative_error(np.concatenate(values), theirs) < 1e-5, name
 

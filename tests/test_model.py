@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.networks import BatchNormalization
 from bt_keras import convert
+from bt_keras.networks import BatchNormalization
 from tests.conftest import relative_error
 from tests.reference import weights
 
@@ -51,7 +51,7 @@ def train_as_recorded(recorded, depth):
 
 def compare_with_recording(final, initial, reference):
     for name, norm in zip(
-        reference["parameters/names"], reference["parameters/update_norms"]
+        reference["parameters/names"], reference["parameters/update_norms"], strict=True
     ):
         update = np.linalg.norm(np.float64(final[name]) - initial[name])
         # LARS moves a weight by parts in ten thousand, float32 keeps seven digits.

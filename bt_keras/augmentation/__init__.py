@@ -1,6 +1,7 @@
 """The two random views of an image: pure operations, recipes, keras-cv layers.
 
-The layers are in `bt_keras.augmentation.layers`, apart, since importing keras-cv is slow.
+The layers are in `bt_keras.augmentation.layers`, apart, since importing keras-cv is
+slow.
 """
 
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe, Views, views

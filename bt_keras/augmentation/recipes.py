@@ -4,9 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
 from bt_keras.augmentation import draws, ops
 from bt_keras.augmentation.ops import blur, colour, geometry
+from bt_keras.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)

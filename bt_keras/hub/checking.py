@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
 from bt_keras.augmentation import ops
+from bt_keras.errors import UsageError
 
 _RELOADER = Path(__file__).with_name("reload_module.py")
 

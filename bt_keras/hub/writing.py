@@ -13,9 +13,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.errors import UsageError
 from bt_keras.model import BarlowTwins
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 
 
 class _Module(tf.train.Checkpoint):

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageFilter, ImageOps
 
-from bt_keras.errors import UsageError
 from bt_keras.augmentation import draws, ops
+from bt_keras.errors import UsageError
 
 METHODS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from bt_keras.errors import UsageError
 from bt_keras.augmentation import RECIPES, draws, recipes, views
+from bt_keras.errors import UsageError
 
 DRAWS = 4000
 

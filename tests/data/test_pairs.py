@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bt_keras.augmentation.recipes import views
 from bt_keras.data import from_dataset, load, pairs
 from bt_keras.data.source import epoch_order
 from bt_keras.errors import UsageError
-from bt_keras.augmentation.recipes import views
 from tests.data import files
 
 SMALL = views(8, "small")

@@ -9,7 +9,7 @@ from bt_keras.evaluators import KNN, CachedLinearProbe, FrozenBackbone, LinearPr
 from bt_keras.evaluators.knn import weighted_votes
 
 
-@pytest.fixture()
+@pytest.fixture
 def frozen():
     """Three classes of grey level, and a backbone that sees the mean colour."""
 

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.networks import BatchNormalization
 from bt_keras.hub import reload_difference
+from bt_keras.networks import BatchNormalization
 
 # What a user of TensorFlow Hub does, in a process that never imports bt_keras.
 ELSEWHERE = """
@@ -101,7 +101,9 @@ def test_load_backbone_trains_as_a_keras_layer(backbone, module):
     before = [w.numpy() for w in layer.weights]
     history = model.fit(images(), np.arange(6) % 3, epochs=5, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
-    assert all(np.any(a != b.numpy()) for a, b in zip(before, layer.weights))
+    assert all(
+        np.any(a != b.numpy()) for a, b in zip(before, layer.weights, strict=True)
+    )
     assert len(layer.trainable_weights) == 3
 
 

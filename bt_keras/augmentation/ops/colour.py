@@ -1,8 +1,8 @@
 """Colour operations with torchvision's factors and Pillow's 8-bit arithmetic.
 
 Every function takes one image as planes (3, H, W), whole numbers in 0..255 kept as
-float32, and scalar parameters, and returns such planes. `bt_keras.augmentation.ops` has the
-same functions for batches.
+float32, and scalar parameters, and returns such planes. `bt_keras.augmentation.ops`
+has the same functions for batches.
 """
 
 import tensorflow as tf

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
 from bt_keras.augmentation.ops.resample import plan, resample
+from bt_keras.errors import UsageError
 
 
 def _smaller(a, b):
