@@ -71,21 +71,29 @@ def pairs(
     length = _ENDLESS if endless else steps_per_epoch
     batches = _in_memory if _fits(source) else _streamed
 
-    # tf.data has no notion of how often it was iterated. Python counts, not a
-    # tf.Variable, which would be mirrored if made in the scope of a strategy.
-    iterations = itertools.count()
-
-    def first_steps():
-        yield first_step + (0 if endless else next(iterations) * steps_per_epoch)
-
-    starts = tf.data.Dataset.from_generator(
-        first_steps, output_signature=tf.TensorSpec((), tf.int64)
-    )
+    if endless:
+        starts = tf.data.Dataset.from_tensors(tf.constant(first_step, tf.int64))
+    else:
+        starts = _first_steps(first_step, steps_per_epoch)
     dataset = batches(source, views, batch_size, seed, starts, length)
     if not endless:
         count = tf.data.experimental.assert_cardinality(steps_per_epoch)
         dataset = dataset.apply(count)
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def _first_steps(first_step, steps_per_epoch):
+    """A dataset of one number, the first step of the iteration that reads it."""
+    # tf.data has no notion of how often it was iterated. Python counts, not a
+    # tf.Variable, which would be mirrored if made in the scope of a strategy.
+    iterations = itertools.count()
+
+    def next_first_step():
+        yield first_step + next(iterations) * steps_per_epoch
+
+    return tf.data.Dataset.from_generator(
+        next_first_step, output_signature=tf.TensorSpec((), tf.int64)
+    )
 
 
 def _options():
