@@ -110,7 +110,7 @@ def load(path, compiled=False):
 def _finished(folder):
     """Every finished checkpoint, oldest first, by the number of its epochs."""
     found = {}
-    for path in folder.glob("epoch-*.keras"):
+    for path in folder.glob("epoch-*.keras") if folder.is_dir() else ():
         if match := _NAME.fullmatch(path.name):
             found[int(match[1])] = path
     return dict(sorted(found.items()))

@@ -7,6 +7,7 @@ from `default()`, which is locked: a field that does not exist there is an error
 import difflib
 import importlib.util
 import json
+import math
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -29,6 +30,14 @@ _POSITIVE = (
     "evaluation.linear.batch_size",
     "evaluation.linear.learning_rate",
 )
+_RANGES = {
+    "seed": (0, 2**32 - 1),
+    "lambd": (0, math.inf),
+    "optimizer.bias_learning_rate": (1e-12, math.inf),
+    "optimizer.floor": (0, 1),
+    "evaluation.linear.momentum": (0, 1),
+    "evaluation.linear.weight_decay": (0, math.inf),
+}
 _PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -60,13 +69,33 @@ def load(name):
     if not path.is_file():
         path = _find(str(name))
     try:
-        module = _module(path)
-        config = module.get_config()
+        config = _module(path).get_config()
     except UsageError:
         raise
-    except (AttributeError, KeyError, TypeError, SyntaxError, ImportError) as error:
-        raise UsageError(f"config {path}: {_one_line(error)}") from error
+    except Exception as error:  # Whatever a user's own code may raise.
+        raise UsageError(
+            f"config {path}: {type(error).__name__}: {_one_line(error)}"
+        ) from error
+    _check_fields(config, path)
     return config
+
+
+def _check_fields(config, path):
+    if not isinstance(config, ConfigDict):
+        raise UsageError(
+            f"config {path}: get_config() gives {type(config).__name__}; let it start "
+            "from bt_keras.config.default(), change fields, and return that."
+        )
+    ours, known = (
+        {f for f in _fields(c) if not f.startswith("optimizer.options")}
+        for c in (config, default())
+    )
+    if ours != known:
+        raise UsageError(
+            f"config {path}: fields that do not exist: {sorted(ours - known)}; fields "
+            f"that are missing: {sorted(known - ours)}. Start from "
+            "bt_keras.config.default()."
+        )
 
 
 def check(config):
@@ -75,6 +104,12 @@ def check(config):
         if not config_value(config, field) > 0:
             raise UsageError(
                 f"config.{field} is {config_value(config, field)}; it must be > 0."
+            )
+    for field, (low, high) in _RANGES.items():
+        if not low <= config_value(config, field) <= high:
+            raise UsageError(
+                f"config.{field} is {config_value(config, field)}; it must lie in "
+                f"[{low}, {high}]."
             )
     if config.batch_size < 2:
         raise UsageError(

@@ -111,11 +111,11 @@ def _empty_backbone(state, prefix):
     if prefix + "layer1.0.conv3.weight" in state:
         block = "bottleneck"
     counts = tuple(_count_blocks(state, f"{prefix}layer{s}.") for s in (1, 2, 3, 4))
-    for depth, kind in DEPTHS.items():
-        if kind == (block, counts):
-            kind = "imagenet" if stem.shape[2] == 7 else "cifar"
+    for depth, layout in DEPTHS.items():
+        if layout == (block, counts):
+            stem_kind = "imagenet" if stem.shape[2] == 7 else "cifar"
             shape = (None, None, stem.shape[1])
-            return resnet(depth, stem.shape[0] / 64, kind, shape)
+            return resnet(depth, stem.shape[0] / 64, stem_kind, shape)
     raise UsageError(
         f"no ResNet of depth {', '.join(map(str, DEPTHS))} has {counts} {block} blocks."
     )

@@ -29,8 +29,10 @@ def evaluate(workdir, *, untrained=False, protocol="cached", source=None, knn=No
     if protocol not in PROTOCOLS:
         raise UsageError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}.")
     config = workdir.config()
+    workdir.check_writable()
+    source = source or config.data.source
     epoch, model = load_model(workdir, config, untrained)
-    frozen = _frozen(model.backbone, config, source or config.data.source)
+    frozen = _frozen(model.backbone, config, source)
     probe = CachedLinearProbe if protocol == "cached" else LinearProbe
     evaluators = [
         KNN(**{**config.evaluation.knn, **(knn or {})}),
@@ -41,6 +43,8 @@ def evaluate(workdir, *, untrained=False, protocol="cached", source=None, knn=No
             "backbone": "untrained" if untrained else "pretrained",
             "epoch": epoch,
             "evaluator": evaluator.name,
+            "source": source,
+            "settings": evaluator.settings,
             "metric": metric,
             "value": value,
             "test_images": frozen.test_source.num_images,

@@ -33,9 +33,10 @@ def export(workdir, folder):
     """
     config = workdir.config()
     _, model = load_model(workdir, config)
+    workdir.check_writable()
     folder = Path(folder)
-    hub.export_backbone(model, folder)
     images = _images(config)
+    hub.export_backbone(model, folder)
     difference = hub.reload_difference(model.backbone, folder, images)
     facts = {"module": str(folder), "largest_difference": difference}
     write_atomically(workdir.export_report, json.dumps(facts, indent=2) + "\n")

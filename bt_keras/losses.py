@@ -119,7 +119,14 @@ def _checked(z_a, z_b):
             "z_a and z_b have one row: the cross-correlation is computed along the "
             "batch and needs at least 2 images; use a larger batch size."
         )
-    return tf.cast(z_a, tf.float32), tf.cast(z_b, tf.float32)
+    z_a, z_b = tf.cast(z_a, tf.float32), tf.cast(z_b, tf.float32)
+    if z_a.shape[0] is None and collectives.num_replicas() == 1:
+        enough = tf.debugging.assert_greater(
+            tf.shape(z_a)[0], 1, "the cross-correlation needs at least 2 images."
+        )
+        with tf.control_dependencies([enough] if enough is not None else []):
+            z_a = tf.identity(z_a)
+    return z_a, z_b
 
 
 def _cheapest(z):

@@ -56,6 +56,7 @@ class BarlowTwins(keras.Model):
         elif not projector.built:
             projector.build((None, feature_dim))
         self.projector = projector
+        self._channels = (getattr(backbone, "input_shape", None) or (None,))[-1]
         self.lambd = lambd
         self.implementation = implementation
         self._trackers = [
@@ -85,12 +86,13 @@ class BarlowTwins(keras.Model):
         Args:
             optimizer: a Keras optimizer, such as `bt_keras.LARS`, or its name.
             jit_compile: bool, whether XLA compiles the step; `"auto"` for yes on a
-                GPU or TPU and no on a CPU, where XLA's convolutions are slow.
+                TPU and on one GPU. Not on a CPU, where XLA's convolutions are slow,
+                nor on several GPUs, whose variables it cannot reach.
             **kwargs: of `keras.Model.compile` (`run_eagerly`,
                 `steps_per_execution`, `auto_scale_loss`).
         """
         if jit_compile == "auto":
-            jit_compile = _has_accelerator()
+            jit_compile = _xla_pays()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config):
@@ -104,7 +106,7 @@ class BarlowTwins(keras.Model):
         return self._trackers
 
     def train_step(self, data):
-        view_a, view_b = _views(data)
+        view_a, view_b = _views(data, self._channels)
         with tf.GradientTape() as tape:
             z_a = self.project(view_a, training=True)
             z_b = self.project(view_b, training=True)
@@ -116,7 +118,7 @@ class BarlowTwins(keras.Model):
         return self._track(logs)
 
     def test_step(self, data):
-        view_a, view_b = _views(data)
+        view_a, view_b = _views(data, self._channels)
         return self._track(self._loss_terms(self.project(view_a), self.project(view_b)))
 
     def _loss_terms(self, z_a, z_b):
@@ -155,17 +157,21 @@ class BarlowTwins(keras.Model):
         return cls(**config)
 
 
-def _has_accelerator():
-    return any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU"))
+def _xla_pays():
+    if tf.config.list_logical_devices("TPU"):
+        return True
+    one_replica = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return one_replica and bool(tf.config.list_logical_devices("GPU"))
 
 
 def _feature_dim(backbone):
     """The width F of a backbone's features, found without running it."""
-    shape = getattr(backbone, "output_shape", None) if backbone.built else None
+    shape = _output_shape(backbone) if backbone.built else None
     if shape is None:
         raise UsageError(
-            f"the backbone {backbone.name!r} is not built: give it an Input of its "
-            "own, such as keras.Sequential([keras.Input((32, 32, 3)), backbone])."
+            f"the backbone {backbone.name!r} is not built: call it on a batch of "
+            "images first, or give it an Input of its own, such as "
+            "keras.Sequential([keras.Input((32, 32, 3)), backbone])."
         )
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
         raise UsageError(
@@ -176,16 +182,33 @@ def _feature_dim(backbone):
     return shape[1]
 
 
-def _views(data):
+def _output_shape(backbone):
+    try:
+        return backbone.output_shape
+    except AttributeError:  # A subclass of keras.Model: let Keras trace its call.
+        images = keras.KerasTensor((None, 64, 64, 3))
+        return tuple(backbone.compute_output_spec(images).shape)
+
+
+def _views(data, channels):
     """Takes the two views out of a dataset's element, label or not."""
+    parts = data if isinstance(data, (tuple, list)) else (data,)
     # `train_on_batch` fills up with None: (view_a, view_b, None).
-    pair = [part for part in data if part is not None]
-    pair = pair[0] if isinstance(pair[0], (tuple, list)) else pair
-    ranks = [getattr(view, "shape", tf.TensorShape(None)).rank for view in pair]
-    if ranks != [4, 4]:
+    parts = [part for part in parts if part is not None]
+    pair = parts[0] if isinstance(parts[0], (tuple, list)) else parts
+    shapes = [tf.TensorShape(getattr(view, "shape", None)) for view in pair]
+    expected = tf.TensorShape((None, None, None, channels))
+    if len(shapes) != 2 or not all(
+        s.rank == 4 and s.is_compatible_with(expected) for s in shapes
+    ):
         raise UsageError(
             "the dataset's elements must be (view_a, view_b) or ((view_a, view_b), "
-            "label), each view (N, H, W, C); got "
-            f"{tf.nest.map_structure(lambda t: tuple(t.shape), data)}."
+            f"label), each view (N, H, W, {channels or 'C'}); got shapes "
+            f"{', '.join(map(str, shapes))}."
+        )
+    if not shapes[0][:1].is_compatible_with(shapes[1][:1]):
+        raise UsageError(
+            f"both views must be of the same images; got {shapes[0][0]} of the one and "
+            f"{shapes[1][0]} of the other."
         )
     return pair

@@ -57,6 +57,7 @@ def pretrain(config, workdir):
         model = checkpoint.restore(saved, like=model)
         print(f"going on after epoch {first_epoch}, from {saved}")
     workdir.claim(config)
+    workdir.cut_log(first_epoch)
     if not saved:
         save_sample_views(pairs, workdir.sample_views)
     history = model.fit(
@@ -81,9 +82,13 @@ def build_model(config):
         `bt_keras.BarlowTwins`, not compiled.
     """
     keras.utils.set_random_seed(config.seed)
+    policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
-    backbone = resnet(**config.backbone)
-    return BarlowTwins(backbone, config.projector, config.lambd)
+    try:
+        backbone = resnet(**config.backbone)
+        return BarlowTwins(backbone, config.projector, config.lambd)
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def save_sample_views(pairs, path, count=8):

@@ -27,10 +27,19 @@ def results_table(rows):
     """One line a backbone and evaluator, with its top-1 and top-5 accuracy."""
     lines = {}
     for row in rows:
-        key = (row["backbone"], str(row["epoch"]), row["evaluator"])
+        evaluator = f"{row['evaluator']} ({row['settings']})"
+        key = (row["backbone"], str(row["epoch"]), evaluator, row["source"])
         line = lines.setdefault(key, {"test_images": str(row["test_images"])})
         line[row["metric"]] = f"{100 * row['value']:.2f}"
-    header = ("backbone", "epoch", "evaluator", "top-1 %", "top-5 %", "test images")
+    header = (
+        "backbone",
+        "epoch",
+        "evaluator",
+        "source",
+        "top-1 %",
+        "top-5 %",
+        "test images",
+    )
     return table(
         header,
         [

@@ -1,5 +1,6 @@
 """The folder of one run: its config, logs, checkpoints and results."""
 
+import contextlib
 import csv
 import os
 from pathlib import Path
@@ -7,7 +8,16 @@ from pathlib import Path
 from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 
-RESULT_FIELDS = ("backbone", "epoch", "evaluator", "metric", "value", "test_images")
+RESULT_FIELDS = (
+    "backbone",
+    "epoch",
+    "evaluator",
+    "source",
+    "settings",
+    "metric",
+    "value",
+    "test_images",
+)
 
 
 class Workdir:
@@ -30,16 +40,31 @@ class Workdir:
 
     def config(self):
         """Returns the `ConfigDict` of the run, or raises `UsageError`."""
-        if not self.config_file.is_file():
+        if not self._has_config():
             raise UsageError(
                 f"workdir {self.path} holds no run (there is no config.json in it): "
                 "make one with `bt-keras pretrain --workdir`."
             )
-        return config_lib.from_json(self.config_file.read_text())
+        try:
+            return config_lib.from_json(self.config_file.read_text())
+        except ValueError as error:
+            raise UsageError(
+                f"{self.config_file} is damaged ({error}): restore it, or take another "
+                "--workdir."
+            ) from error
+
+    def _has_config(self):
+        with writable(self.path):
+            return self.config_file.is_file()
+
+    def check_writable(self):
+        """Raises `UsageError` if results could not be kept."""
+        if not os.access(self.path, os.W_OK):
+            raise UsageError(f"workdir {self.path} cannot be written: no permission.")
 
     def check_config(self, config):
         """Raises `UsageError` if the folder belongs to a run with another config."""
-        if not self.config_file.is_file():
+        if not self._has_config():
             return
         differences = config_lib.differences(self.config(), config)
         if differences:
@@ -54,19 +79,21 @@ class Workdir:
     def claim(self, config):
         """Makes the folder and writes the config into it."""
         self.check_config(config)
-        try:
+        with writable(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             write_atomically(self.config_file, config_lib.to_json(config))
-        except OSError as error:
-            raise UsageError(
-                f"workdir {self.path} cannot be written: {error.strerror} "
-                f"({error.filename}); take another --workdir."
-            ) from error
+
+    def cut_log(self, epochs):
+        """Drops lines of log.csv from after the checkpoint that a run goes on from."""
+        if self.log_file.is_file():
+            header, *lines = self.log_file.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if int(line.split(",")[0]) < epochs]
+            write_atomically(self.log_file, "".join([header, *kept]))
 
     def append_results(self, rows):
         """Appends rows, dicts of `RESULT_FIELDS`, to results.csv."""
         new = not self.results_file.exists()
-        with self.results_file.open("a", newline="") as file:
+        with writable(self.path), self.results_file.open("a", newline="") as file:
             writer = csv.DictWriter(file, RESULT_FIELDS)
             if new:
                 writer.writeheader()
@@ -89,6 +116,18 @@ class Workdir:
             rows = list(csv.DictReader(file))
         # Keras adds columns of "NA" for a validation that there is none of.
         return {k: float(v) for k, v in rows[-1].items() if v != "NA"} if rows else None
+
+
+@contextlib.contextmanager
+def writable(path):
+    """Turns what the file system refuses inside `path` into a `UsageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"workdir {path} cannot be written: {error.strerror} ({error.filename}); "
+            "take another --workdir."
+        ) from error
 
 
 def write_atomically(path, text):

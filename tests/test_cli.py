@@ -70,6 +70,7 @@ def test_pretrain_leaves_config_logs_checkpoints_and_a_picture(run):
 def test_an_interrupted_run_ends_as_if_it_had_not_been(run, copied, capsys):
     (copied / "checkpoints" / "epoch-0002.keras").unlink()
     assert cli.main(["pretrain", f"--workdir={copied}"]) == 0
+    assert [row["epoch"] for row in rows(copied / "log.csv")] == ["0", "1"]
     assert "epoch 1" in capsys.readouterr().out
     for ours, theirs in zip(weights(copied, 2), weights(run, 2), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -167,6 +168,8 @@ def one_error_line(capsys, arguments, *parts):
         (["--config.optimizer.options.speed=3"], ["speed"]),
         (["--config.optimizer.warmup_epochs=9"], ["warmup_epochs", "9"]),
         (["--config.epochs=0"], ["epochs"]),
+        (["--config.seed=-1"], ["seed", "-1"]),
+        (["--config.lambd=-1.0"], ["lambd", "-1"]),
         (["--config.data.source=shiped"], ["shiped", "shipped"]),
         (["--config.data.source=tfds:cifar11"], ["cifar11", "cifar10"]),
         (["--config.data.train_split=dev"], ["dev", "train"]),
@@ -186,7 +189,10 @@ def test_bad_values_leave_nothing_behind(recipe, tmp_path, capsys, flags, parts)
     [
         ("config.bach_size = 4", "bach_size"),
         ("config.batch_size = 'many'", "batch_size"),
-        ("config.batch_size = = 3", "syntax"),
+        ("config.batch_size = = 3", "SyntaxError"),
+        ("config.batch_size = undefined", "undefined"),
+        ("return 3", "get_config() gives int"),
+        ("import ml_collections; return ml_collections.ConfigDict()", "missing"),
     ],
 )
 def test_bad_config_files_are_named(tmp_path, capsys, text, part):

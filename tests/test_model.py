@@ -233,6 +233,34 @@ def test_the_step_compiles_with_xla():
     assert np.isfinite(history["loss"][0])
 
 
+class Subclass(keras.Model):
+    """A backbone that Keras knows no shapes of."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(6)
+
+    def call(self, images, training=False):
+        return self.dense(keras.ops.mean(images, axis=(1, 2)))
+
+
+def test_a_subclassed_backbone_trains_once_it_was_called():
+    with pytest.raises(bt_keras.UsageError, match="not built"):
+        bt_keras.BarlowTwins(Subclass(), (8,))
+    backbone = Subclass()
+    backbone(np.zeros((2, 8, 8, 3)))
+    model = bt_keras.BarlowTwins(backbone, (8,))
+    model.compile(optimizer="sgd")
+    assert np.isfinite(model.fit(pairs(), shuffle=False, verbose=0).history["loss"][0])
+
+
+def test_a_batch_of_one_is_named():
+    model = tiny()
+    model.compile(optimizer="sgd")
+    with pytest.raises(Exception, match="at least 2 images"):
+        model.fit(pairs(batches=2, batch=1), shuffle=False, verbose=0)
+
+
 def test_a_backbone_without_pooling_is_named():
     backbone = keras.applications.MobileNetV3Small(
         input_shape=(32, 32, 3), include_top=False, weights=None
@@ -242,7 +270,14 @@ def test_a_backbone_without_pooling_is_named():
 
 
 @pytest.mark.parametrize(
-    "element", [(np.zeros((4, 8)), np.zeros((4, 8))), (np.zeros((4, 8, 8, 3)),)]
+    "element",
+    [
+        (np.zeros((4, 8)), np.zeros((4, 8))),
+        (np.zeros((4, 8, 8, 3)),),
+        np.zeros((4, 8, 8, 3)),
+        (np.zeros((4, 8, 8, 1)), np.zeros((4, 8, 8, 1))),
+    ],
+    ids=["no images", "one view", "a tensor", "grey"],
 )
 def test_data_that_are_not_pairs_of_images_are_named(element):
     model = tiny()

@@ -1,21 +1,28 @@
 """Weighted nearest neighbours (Wu et al., arXiv 1805.01978, section 3.4)."""
 
+import numpy as np
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
 
-_CHUNK = 1024  # Test images at a time: bounds the matrix of similarities.
+# Entries of one block of the matrix of similarities: 256 MiB of float32.
+_BLOCK = 2**26
 
 
 class KNN:
     """Classifies test images by a vote of their nearest training images.
 
     The similarity s is the cosine of the features; each of the k most similar
-    training images votes for its class with weight exp(s / temperature).
+    training images votes for its class with weight exp(s / temperature). A class
+    that no neighbour votes for counts as a miss, so that top-5 is not handed out
+    for ties at zero.
 
     Args:
         k: int > 0, number of neighbours; at most all training images are used.
         temperature: float > 0.
+
+    Raises:
+        UsageError: for values out of these ranges.
 
     Example:
 
@@ -32,6 +39,7 @@ class KNN:
             raise UsageError(f"temperature={temperature} must be greater than 0.")
         self.k = k
         self.temperature = temperature
+        self.settings = f"k={k}, temperature={temperature:g}"
 
     def run(self, frozen):
         """Yields `("top1", value)` and `("top5", value)`, fractions of the test images.
@@ -43,28 +51,25 @@ class KNN:
         bank = tf.math.l2_normalize(train.features, axis=1)
         queries = tf.math.l2_normalize(test.features, axis=1)
         k = min(self.k, len(train.labels))
-        hits = {1: 0.0, 5: 0.0}
-        for start in range(0, len(test.labels), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            votes = weighted_votes(
-                queries[part],
+        block = max(1, _BLOCK // len(train.labels))
+        ranked = [
+            ranked_classes(
+                queries[start : start + block],
                 bank,
                 train.labels,
                 frozen.num_classes,
                 k,
                 self.temperature,
             )
-            for top in hits:
-                correct = tf.math.in_top_k(
-                    test.labels[part], votes, min(top, frozen.num_classes)
-                )
-                hits[top] += tf.reduce_sum(tf.cast(correct, tf.float64)).numpy()
-        for top, count in hits.items():
-            yield f"top{top}", count / len(test.labels)
+            for start in range(0, len(test.labels), block)
+        ]
+        hits = np.concatenate(ranked) == test.labels[:, np.newaxis]
+        for top in (1, 5):
+            yield f"top{top}", float(hits[:, :top].any(axis=1).mean())
 
 
-def weighted_votes(queries, bank, labels, num_classes, k, temperature):
-    """Sums the votes of each query's k nearest neighbours.
+def ranked_classes(queries, bank, labels, num_classes, k, temperature):
+    """Ranks the classes that each query's k nearest neighbours vote for.
 
     Args:
         queries: float32 Tensor (M, F) of unit rows.
@@ -75,11 +80,20 @@ def weighted_votes(queries, bank, labels, num_classes, k, temperature):
         temperature: float > 0.
 
     Returns:
-        float32 Tensor (M, num_classes): sums of exp((s - 1) / temperature), s - 1
-        where the paper has s, so that no temperature overflows.
+        int array (M, min(5, num_classes)), the classes with the most votes first,
+        -1 where there is no further class with a vote.
     """
     similarities = tf.matmul(queries, bank, transpose_b=True)
     nearest, indices = tf.math.top_k(similarities, k)
-    classes = tf.gather(tf.one_hot(labels, num_classes), indices)
-    weights = tf.exp((nearest - 1.0) / temperature)
-    return tf.einsum("mk,mkc->mc", weights, classes)
+    # Relative to the nearest: the ranking is the same, and at no temperature do all
+    # votes overflow or vanish.
+    weights = tf.exp((nearest - nearest[:, :1]) / temperature)
+    votes = tf.math.bincount(
+        tf.gather(tf.cast(labels, tf.int32), indices),
+        weights=weights,
+        minlength=num_classes,
+        maxlength=num_classes,
+        axis=-1,
+    )
+    best, classes = tf.math.top_k(votes, min(5, num_classes))
+    return np.where(best > 0, classes, -1)

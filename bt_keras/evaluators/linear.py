@@ -43,6 +43,7 @@ class LinearProbe:
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.seed = seed
+        self.settings = f"{epochs} epochs"
 
     def run(self, frozen):
         """Yields `("top1", value)` and `("top5", value)`, fractions of the test images.
@@ -101,6 +102,8 @@ class LinearProbe:
             ]
         )
         head.compile(
+            # In float32 whatever the backbone's precision: nothing to scale.
+            auto_scale_loss=False,
             optimizer=keras.optimizers.SGD(self.learning_rate, self.momentum),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[

@@ -41,7 +41,7 @@ def reload_difference(backbone, folder, images):
         if done.returncode:
             raise UsageError(
                 f"{folder} does not load through TensorFlow Hub: "
-                f"{done.stderr.strip().splitlines()[-1]}"
+                f"{(done.stderr.strip().splitlines() or ['it was killed'])[-1]}"
             )
         theirs = np.load(outputs)
     return float(np.max(np.abs(tf.cast(ours, tf.float32) - theirs)))

@@ -20,20 +20,21 @@ class HubBackbone(keras.layers.Layer):
     as it should in fine-tuning.
 
     Args:
-        folder: str, of the SavedModel.
+        handle: str, as `load_backbone` takes it. It is what `get_config` keeps, so
+            that a saved model finds the module again.
         **kwargs: of `keras.layers.Layer` (`name`, `trainable`).
 
     Input: float Tensor (N, H, W, 3) in [0, 1]. Output: float32 features (N, F).
     """
 
-    def __init__(self, folder, **kwargs):
+    def __init__(self, handle, **kwargs):
         super().__init__(**kwargs)
-        self.folder = str(folder)
-        self._loaded = tf.saved_model.load(self.folder)
+        self.handle = str(handle)
+        self._loaded = tf.saved_model.load(_resolve(self.handle))
         missing = [n for n in _INTERFACE if not hasattr(self._loaded, n)]
         if missing or not callable(self._loaded):
             raise UsageError(
-                f"{folder} is a SavedModel, but not one to train further: it has no "
+                f"{handle} is a SavedModel, but not one to train further: it has no "
                 f"{', '.join(missing) or '__call__'}."
             )
         trainable = {id(v) for v in self._loaded.trainable_variables}
@@ -57,7 +58,7 @@ class HubBackbone(keras.layers.Layer):
         return self._loaded(inputs, training=bool(training and self.trainable))
 
     def get_config(self):
-        return {**super().get_config(), "folder": self.folder}
+        return {**super().get_config(), "handle": self.handle}
 
 
 def load_backbone(handle, trainable=False):
@@ -80,7 +81,7 @@ def load_backbone(handle, trainable=False):
     >>> backbone = bt_keras.load_backbone("runs/cifar10/module", trainable=True)
     >>> classifier = keras.Sequential([backbone, keras.layers.Dense(10)])
     """
-    return HubBackbone(_resolve(str(handle)), trainable=trainable)
+    return HubBackbone(handle, trainable=trainable)
 
 
 def _resolve(handle):

@@ -1,19 +1,17 @@
 """Runs images through an exported module with TensorFlow Hub and nothing of ours.
 
 `python reload_module.py MODULE IMAGES.npy FEATURES.npy`; `bt_keras.hub` starts it as a
-file of its own, so that a module that leans on bt_keras cannot load here.
+file of its own, in a process that never imports bt_keras.
 """
 
 import sys
-
-# Python puts this file's folder first: nothing of ours shall be importable here.
-sys.path.pop(0)
 
 import numpy as np
 import tensorflow_hub as hub
 
 
 def main(module, images, features):
+    assert "bt_keras" not in sys.modules
     np.save(features, hub.load(module)(np.load(images), training=False))
 
 

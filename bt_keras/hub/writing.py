@@ -61,7 +61,9 @@ def export_backbone(model, folder):
     backbone = model.backbone if isinstance(model, BarlowTwins) else model
     folder = Path(folder)
     module = _Module(backbone)
-    spec = tf.TensorSpec(backbone.input_shape, tf.float32, name="inputs")
+    # A subclass of keras.Model has no `input_shape`.
+    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
+    spec = tf.TensorSpec(shape, tf.float32, name="inputs")
     for training in (True, False):
         module.__call__.get_concrete_function(spec, training=training)
 

@@ -35,14 +35,17 @@ def build(config, steps_per_epoch):
 
     options = {"learning_rate": schedule(wanted.learning_rate), **wanted.options}
     if wanted.name == "lars":
-        optimizer, bias = LARS, schedule(wanted.bias_learning_rate)
-        options["bias_learning_rate"] = bias
+        optimizer = LARS
+        options["bias_learning_rate"] = schedule(wanted.bias_learning_rate)
     else:
         optimizer = _keras_optimizer(wanted.name)
     try:
         return optimizer(**options)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"config.optimizer.options: {error}") from error
+        raise UsageError(
+            f"config.optimizer.options do not fit {wanted.name!r} ({error}): set them "
+            "to that optimizer's own in a config file, as configs/cifar10.py does."
+        ) from error
 
 
 def _keras_optimizer(name):

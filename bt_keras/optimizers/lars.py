@@ -101,7 +101,9 @@ class LARS(keras.optimizers.Optimizer):
         if self.bias_learning_rate is None:
             return learning_rate
         if callable(self.bias_learning_rate):
-            return self.bias_learning_rate(self.iterations)
+            # Not `iterations`, which counts accumulated updates: the base class gives
+            # its own schedule this one too.
+            return self.bias_learning_rate(self._iterations)
         return self.bias_learning_rate
 
     def get_config(self):

@@ -42,6 +42,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak, warmup_steps, total_steps, floor=1e-3, name=None):
         super().__init__()
+        if not peak > 0:
+            raise UsageError(f"peak={peak} must be greater than 0.")
         if not 0 <= warmup_steps < total_steps:
             raise UsageError(
                 f"warmup_steps={warmup_steps} must lie in [0, total_steps), and "

@@ -1,3 +1,5 @@
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -5,8 +7,14 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras import data
-from bt_keras.evaluators import KNN, CachedLinearProbe, FrozenBackbone, LinearProbe
-from bt_keras.evaluators.knn import weighted_votes
+from bt_keras.evaluators import (
+    KNN,
+    CachedLinearProbe,
+    Features,
+    FrozenBackbone,
+    LinearProbe,
+)
+from bt_keras.evaluators.knn import ranked_classes
 
 
 @pytest.fixture
@@ -30,30 +38,45 @@ def frozen():
     )
 
 
-def numpy_votes(queries, bank, labels, classes, k, temperature):
+def numpy_ranking(queries, bank, labels, classes, k, temperature):
     """Votes by a loop over neighbours, exp(s / temperature) as in the paper."""
-    votes = np.zeros((len(queries), classes))
-    for row, similarities in enumerate(queries @ bank.T):
+    ranking = []
+    for similarities in queries @ bank.T:
+        votes = np.zeros(classes)
         for nearest in np.argsort(-similarities)[:k]:
-            weight = np.exp(similarities[nearest] / temperature)
-            votes[row, labels[nearest]] += weight
-    return votes
+            votes[labels[nearest]] += np.exp(similarities[nearest] / temperature)
+        order = np.argsort(-votes, kind="stable")[:5]
+        ranking.append(np.where(votes[order] > 0, order, -1))
+    return ranking
 
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (5, 0.1), (40, 1.0)])
-def test_knn_votes_equal_a_loop_over_the_neighbours(k, temperature):
+def test_knn_ranks_as_a_loop_over_the_neighbours(k, temperature):
     rng = np.random.default_rng(0)
     queries, bank = (
         x / np.linalg.norm(x, axis=1, keepdims=True)
         for x in (rng.normal(size=(7, 6)), rng.normal(size=(40, 6)))
     )
-    labels = rng.integers(0, 4, 40)
-    ours = weighted_votes(
-        queries.astype("f4"), bank.astype("f4"), labels, 4, k, temperature
+    labels = rng.integers(0, 8, 40)
+    ours = ranked_classes(
+        queries.astype("f4"), bank.astype("f4"), labels, 8, k, temperature
     )
-    theirs = numpy_votes(queries, bank, labels, 4, k, temperature)
-    theirs *= np.exp(-1 / temperature)  # ours has s - 1 for s: no overflow
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-7)
+    theirs = numpy_ranking(queries, bank, labels, 8, k, temperature)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(3, 0.1), (200, 1e-3)])
+def test_knn_gives_chance_for_labels_that_mean_nothing(k, temperature):
+    """Few votes and tiny temperatures tie; a tie is not a hit."""
+    rng = np.random.default_rng(0)
+    train, test = (
+        Features(rng.normal(size=(n, 8)).astype("f4"), rng.integers(0, 10, n))
+        for n in (2000, 1000)
+    )
+    frozen = types.SimpleNamespace(train=train, test=test, num_classes=10)
+    scores = dict(KNN(k, temperature).run(frozen))
+    assert 0.05 < scores["top1"] < 0.15
+    assert scores["top5"] < 0.6
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ def test_comes_back_from_its_config():
     assert again.get_config() == schedule.get_config()
 
 
-@pytest.mark.parametrize("arguments", [(1.0, 10, 10), (1.0, -1, 10), (1.0, 1, 9, 1.5)])
+@pytest.mark.parametrize(
+    "arguments", [(0.0, 1, 9), (1.0, 10, 10), (1.0, -1, 10), (1.0, 1, 9, 1.5)]
+)
 def test_values_out_of_range_are_named(arguments):
-    with pytest.raises(bt_keras.UsageError, match=r"warmup_steps|floor"):
+    with pytest.raises(bt_keras.UsageError, match=r"peak|warmup_steps|floor"):
         bt_keras.WarmupCosine(*arguments)
