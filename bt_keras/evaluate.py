@@ -1,9 +1,8 @@
 """Evaluation: what a workdir's backbone has learnt, by kNN and a linear probe."""
 
-from bt_keras import checkpoint, data
+from bt_keras import data, runs
 from bt_keras.errors import UsageError
 from bt_keras.evaluators import KNN, CachedLinearProbe, FrozenBackbone, LinearProbe
-from bt_keras.pretrain import build_model
 
 PROTOCOLS = ("cached", "full")
 
@@ -31,7 +30,7 @@ def evaluate(workdir, *, untrained=False, protocol="cached", source=None, knn=No
     config = workdir.config()
     workdir.check_writable()
     source = source or config.data.source
-    epoch, model = load_model(workdir, config, untrained)
+    epoch, model = runs.load_model(workdir, config, untrained)
     frozen = _frozen(model.backbone, config, source)
     probe = CachedLinearProbe if protocol == "cached" else LinearProbe
     evaluators = [
@@ -54,31 +53,6 @@ def evaluate(workdir, *, untrained=False, protocol="cached", source=None, knn=No
     ]
     workdir.append_results(rows)
     return rows
-
-
-def load_model(workdir, config, untrained=False):
-    """Loads a run's newest model.
-
-    Args:
-        workdir: `Workdir`.
-        config: `ConfigDict` of the run.
-        untrained: bool, whether to build it with its initial weights instead.
-
-    Returns:
-        `(epoch, bt_keras.BarlowTwins)`, 0 epochs for the untrained one.
-
-    Raises:
-        UsageError: if there is no checkpoint.
-    """
-    if untrained:
-        return 0, build_model(config)
-    epoch, path = checkpoint.latest(workdir.checkpoints)
-    if path is None:
-        raise UsageError(
-            f"workdir {workdir.path} has no checkpoint yet: let `bt-keras pretrain` "
-            "finish an epoch."
-        )
-    return epoch, checkpoint.load(path)
 
 
 def _frozen(backbone, config, source):

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from bt_keras import data, hub
+from bt_keras import data, hub, runs
 from bt_keras.augmentation import ops
-from bt_keras.evaluate import load_model
 from bt_keras.workdir import write_atomically
 
 _CHECK_IMAGES = 32
@@ -32,7 +31,7 @@ def export(workdir, folder):
             written.
     """
     config = workdir.config()
-    _, model = load_model(workdir, config)
+    _, model = runs.load_model(workdir, config)
     workdir.check_writable()
     folder = Path(folder)
     images = _images(config)

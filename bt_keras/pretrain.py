@@ -1,19 +1,17 @@
 """Pretraining: from a config and a workdir to a trained model.
 
-The one module that knows every other: source -> views -> model -> optimizer -> fit.
+Where the road comes together: source -> views -> model -> optimizer -> fit.
 """
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras import checkpoint, data, optimizers
+from bt_keras import checkpoint, data, optimizers, runs
 from bt_keras import config as config_lib
 from bt_keras.augmentation import views as make_views
 from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.errors import UsageError
-from bt_keras.model import BarlowTwins
-from bt_keras.networks import resnet
 from bt_keras.workdir import Workdir
 
 
@@ -51,7 +49,7 @@ def pretrain(config, workdir):
         endless=True,
         first_step=first_epoch * steps_per_epoch,
     )
-    model = build_model(config)
+    model = runs.build_model(config)
     model.compile(optimizer=optimizers.build(config, steps_per_epoch))
     if saved:
         model = checkpoint.restore(saved, like=model)
@@ -70,25 +68,6 @@ def pretrain(config, workdir):
     )
     _check_finite(history, workdir)
     return model
-
-
-def build_model(config):
-    """Builds the model of a config with the initial weights of its seed.
-
-    Args:
-        config: `ConfigDict` with the fields of configs/default.py.
-
-    Returns:
-        `bt_keras.BarlowTwins`, not compiled.
-    """
-    keras.utils.set_random_seed(config.seed)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config.precision)
-    try:
-        backbone = resnet(**config.backbone)
-        return BarlowTwins(backbone, config.projector, config.lambd)
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def save_sample_views(pairs, path, count=8):

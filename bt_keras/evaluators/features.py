@@ -78,7 +78,8 @@ class FrozenBackbone:
     @tf.function(reduce_retracing=True)
     def features(self, images):
         """From normalised images (N, size, size, 3) to float32 features (N, F)."""
-        return tf.cast(self.backbone(images, training=False), tf.float32)
+        features = self.backbone(images, training=False)
+        return tf.stop_gradient(tf.cast(features, tf.float32))
 
     def _batches(self, source):
         def prepare(image, label):

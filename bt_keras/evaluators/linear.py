@@ -52,11 +52,11 @@ class LinearProbe:
             frozen: `FrozenBackbone`.
         """
         train, test = self._sets(frozen)
-        head = self._head(frozen.num_classes)
+        head = self._head(frozen)
         head.fit(
             train,
             epochs=self.epochs,
-            steps_per_epoch=frozen.train_source.num_images // self._batch(frozen),
+            steps_per_epoch=-(-frozen.train_source.num_images // self.batch_size),
             callbacks=[keras.callbacks.LearningRateScheduler(self._rate)],
             shuffle=False,
             verbose=0,
@@ -65,40 +65,40 @@ class LinearProbe:
         yield from ((name, scores[name]) for name in ("top1", "top5"))
 
     def _sets(self, frozen):
-        """Datasets of (features, labels): random crops to train, centres to test."""
-
-        def embed(images, labels):
-            return frozen.features(images), labels
-
+        """Datasets of (images, labels): random crops to train, centres to test."""
         source, size = frozen.train_source, frozen.size
-        orders = tf.data.Dataset.range(self.epochs)
-        records = orders.flat_map(lambda e: source.records(tf.stack([self.seed, e])))
 
         def crop(position, record):
             image, label = source.decode(record)
             return random_crop(image, tf.stack([self.seed, position]), size), label
 
-        crops = (
-            records.enumerate().map(crop, tf.data.AUTOTUNE).batch(self._batch(frozen))
-        )
-        return crops.map(embed).prefetch(2), frozen.test_batches().map(embed)
+        def epoch(number):
+            records = source.records(tf.stack([self.seed, number]))
+            records = records.enumerate(number * source.num_images)
+            return records.map(crop, tf.data.AUTOTUNE).batch(self.batch_size)
 
-    def _batch(self, frozen):
-        return min(self.batch_size, frozen.train_source.num_images)
+        crops = tf.data.Dataset.range(self.epochs).flat_map(epoch)
+        return crops.prefetch(tf.data.AUTOTUNE), frozen.test_batches()
 
-    def _head(self, num_classes):
+    def _embedding(self, frozen):
+        """What stands before the linear layer."""
+        # A Lambda does not track the backbone: only the linear layer trains.
+        return [keras.layers.Lambda(frozen.features, dtype="float32")]
+
+    def _head(self, frozen):
         keras.utils.set_random_seed(self.seed)
         # Added to the gradient, as PyTorch's SGD does; Keras's own is decoupled.
         decay = keras.regularizers.L2(0.5 * self.weight_decay)
         head = keras.Sequential(
             [
+                *self._embedding(frozen),
                 keras.layers.Dense(
-                    num_classes,
+                    frozen.num_classes,
                     kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
                     kernel_regularizer=decay,
                     bias_regularizer=decay,
                     dtype="float32",
-                )
+                ),
             ]
         )
         head.compile(
@@ -135,9 +135,13 @@ class CachedLinearProbe(LinearProbe):
             features = ((split.features - mean) / deviation).astype(np.float32)
             return tf.data.Dataset.from_tensor_slices((features, split.labels))
 
-        count = len(frozen.train.labels)
-        train = standardised(frozen.train).shuffle(count, seed=self.seed).repeat()
-        return train.batch(self._batch(frozen)), standardised(frozen.test).batch(1024)
+        train = standardised(frozen.train)
+        train = train.shuffle(len(frozen.train.labels), seed=self.seed)
+        train = train.batch(self.batch_size).repeat()
+        return train, standardised(frozen.test).batch(1024)
+
+    def _embedding(self, frozen):
+        return []
 
 
 def random_crop(image, seed, size):

@@ -1,0 +1,52 @@
+"""The model of a run: as its config describes it, or as its checkpoint has it."""
+
+import keras
+
+from bt_keras import checkpoint
+from bt_keras.errors import UsageError
+from bt_keras.model import BarlowTwins
+from bt_keras.networks import resnet
+
+
+def build_model(config):
+    """Builds the model of a config with the initial weights of its seed.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+
+    Returns:
+        `bt_keras.BarlowTwins`, not compiled.
+    """
+    keras.utils.set_random_seed(config.seed)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        backbone = resnet(**config.backbone)
+        return BarlowTwins(backbone, config.projector, config.lambd)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def load_model(workdir, config, untrained=False):
+    """Loads a run's newest model.
+
+    Args:
+        workdir: `Workdir`.
+        config: `ConfigDict` of the run.
+        untrained: bool, whether to build it with its initial weights instead.
+
+    Returns:
+        `(epoch, bt_keras.BarlowTwins)`, 0 epochs for the untrained one.
+
+    Raises:
+        UsageError: if there is no checkpoint.
+    """
+    if untrained:
+        return 0, build_model(config)
+    epoch, path = checkpoint.latest(workdir.checkpoints)
+    if path is None:
+        raise UsageError(
+            f"workdir {workdir.path} has no checkpoint yet: let `bt-keras pretrain` "
+            "finish an epoch."
+        )
+    return epoch, checkpoint.load(path)

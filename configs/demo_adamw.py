@@ -1,0 +1,14 @@
+"""The demo with AdamW in place of LARS, to compare.
+
+bt-keras pretrain --config configs/demo_adamw.py --workdir runs/demo_adamw
+"""
+
+from bt_keras.config import load
+
+
+def get_config():
+    config = load("demo")
+    config.optimizer.name = "adamw"
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.options = {"weight_decay": 1e-4}
+    return config
