@@ -201,11 +201,10 @@ def test_the_seed_decides_the_pixels(batch):
             assert np.mean(view.numpy() == other.numpy()) < 0.25
 
 
-@pytest.mark.parametrize("threads", [1, 8])
-def test_views_inside_a_dataset(batch, threads):
+def test_views_inside_a_dataset_with_many_threads(batch):
     make = views(32, "imagenet")
     steps = tf.data.Dataset.range(6)
-    steps = steps.map(lambda i: make(batch, (3, i)), num_parallel_calls=threads)
+    steps = steps.map(lambda i: make(batch, (3, i)), num_parallel_calls=8)
     for step, pair in enumerate(steps):
         for view, same in zip(pair, make(batch, (3, step)), strict=True):
             np.testing.assert_array_equal(view, same)
