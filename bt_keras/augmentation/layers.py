@@ -5,13 +5,22 @@ images and labels; labels pass unchanged. Each layer draws its random numbers fr
 seed; `bt_keras.views` is the stateless way to the same pixels.
 """
 
+import math
+
 import keras
 import keras_cv
 import tensorflow as tf
 
 from bt_keras.augmentation import draws, ops
+from bt_keras.errors import UsageError
 
 register = keras.saving.register_keras_serializable("bt_keras")
+
+
+def _checked(name, value, low, high):
+    if not low <= value <= high:
+        raise UsageError(f"{name} is {value}: it must lie in [{low}, {high}].")
+    return value
 
 
 class _RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
@@ -87,8 +96,16 @@ class ColorJitter(_RandomView):
         contrast: float. Factor in [1 - contrast, 1 + contrast].
         saturation: float. Factor in [1 - saturation, 1 + saturation].
         hue: float. Shift in [-hue, hue] of the colour circle, at most 0.5.
-        probability: float. Share of the images that are changed.
+        probability: float in [0, 1]. Share of the images that are changed.
         seed: int or None. Makes the changes repeatable.
+
+    Raises:
+        UsageError: If a strength or the probability is out of its range.
+
+    Example:
+
+    >>> jitter = ColorJitter(0.4, 0.4, 0.2, 0.1, probability=0.8, seed=1)
+    >>> jittered = jitter(images)   # (N, H, W, 3), levels 0..255
     """
 
     def __init__(
@@ -101,8 +118,13 @@ class ColorJitter(_RandomView):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.strengths = (brightness, contrast, saturation, hue)
-        self.probability = probability
+        self.strengths = (
+            _checked("brightness", brightness, 0, math.inf),
+            _checked("contrast", contrast, 0, math.inf),
+            _checked("saturation", saturation, 0, math.inf),
+            _checked("hue", hue, 0, 0.5),
+        )
+        self.probability = _checked("probability", probability, 0, 1)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()
@@ -123,7 +145,7 @@ class _RandomSwitch(_RandomView):
 
     def __init__(self, probability=0.5, **kwargs):
         super().__init__(**kwargs)
-        self.probability = probability
+        self.probability = _checked("probability", probability, 0, 1)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         return draws.bernoulli(self.next_seed(), batch_size, self.probability)
@@ -140,7 +162,7 @@ class RandomFlip(_RandomSwitch):
     """Mirrors images left and right.
 
     Args:
-        probability: float. Share of the images that are mirrored.
+        probability: float in [0, 1]. Share of the images that are mirrored.
         seed: int or None. Makes the choice repeatable.
     """
 
@@ -153,7 +175,7 @@ class RandomGrayscale(_RandomSwitch):
     """Takes the colours out, leaving three equal channels of luma.
 
     Args:
-        probability: float. Share of the images that lose their colours.
+        probability: float in [0, 1]. Share of the images that lose their colours.
         seed: int or None. Makes the choice repeatable.
     """
 
@@ -169,14 +191,14 @@ class RandomSolarize(_RandomSwitch):
     """Inverts the levels from a threshold on.
 
     Args:
-        probability: float. Share of the images that are solarised.
+        probability: float in [0, 1]. Share of the images that are solarised.
         threshold: int. The lowest level that is inverted, of 0..255.
         seed: int or None. Makes the choice repeatable.
     """
 
     def __init__(self, probability=0.2, threshold=128, **kwargs):
         super().__init__(probability, **kwargs)
-        self.threshold = threshold
+        self.threshold = _checked("threshold", threshold, 0, 256)
 
     def switch(self, images, mask):
         return ops.solarize(images, mask, threshold=self.threshold)
@@ -191,13 +213,18 @@ class RandomGaussianBlur(_RandomView):
 
     Args:
         sigma: (float, float). Range of the standard deviation in pixels.
-        probability: float. Share of the images that are blurred.
+        probability: float in [0, 1]. Share of the images that are blurred.
         seed: int or None. Makes the blur repeatable.
+
+    Raises:
+        UsageError: If `sigma` is no range from 0 on, or the probability no share.
     """
 
     def __init__(self, sigma=(0.1, 2.0), probability=1.0, **kwargs):
         super().__init__(**kwargs)
-        self.sigma, self.probability = tuple(sigma), probability
+        _checked("the lower sigma", sigma[0], 0, sigma[1])
+        self.sigma = tuple(sigma)
+        self.probability = _checked("probability", probability, 0, 1)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()

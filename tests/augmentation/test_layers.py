@@ -1,11 +1,14 @@
 """The keras-cv layers are the operations with random parameters."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from bt_keras.augmentation import layers, ops
+from bt_keras.errors import UsageError
 
 LAYERS = {
     "crop": lambda seed: layers.RandomResizedCrop(24, (0.2, 1.0), seed=seed),
@@ -80,3 +83,18 @@ def test_no_probability_leaves_images_alone(images):
 def test_one_image_without_batch(images):
     assert layers.RandomResizedCrop(24)(images[0]).shape == (24, 24, 3)
     assert layers.ColorJitter()(images[0]).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.RandomFlip(1.5), "probability is 1.5"),
+        (lambda: layers.ColorJitter(hue=0.6), "hue is 0.6"),
+        (lambda: layers.ColorJitter(-0.1), "brightness is -0.1"),
+        (lambda: layers.RandomGaussianBlur((2.0, 1.0)), "sigma is 2.0"),
+        (lambda: layers.RandomSolarize(threshold=300), "threshold is 300"),
+    ],
+)
+def test_values_out_of_range_are_refused(make, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        make()
