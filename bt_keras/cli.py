@@ -20,8 +20,7 @@ BAD_INPUT = 2  # exit status
 
 def main(argv=None):
     """Runs one command; returns the exit status."""
-    logging.use_absl_handler()
-    logging.set_verbosity(logging.WARNING)
+    _calm_logging()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         command = _command(arguments)
@@ -55,6 +54,18 @@ def _command(arguments):
 def _help(_):
     print(__doc__)
     print("`bt-keras COMMAND --help` lists a command's flags.")
+
+
+def _calm_logging():
+    """Our warnings without absl's preamble, and not TFDS's about its own folders."""
+    flags.FLAGS.mark_as_parsed()
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.WARNING)
+    logging.get_absl_handler().addFilter(_is_not_from_tfds)
+
+
+def _is_not_from_tfds(record):
+    return "tensorflow_datasets" not in record.pathname
 
 
 @contextlib.contextmanager
