@@ -76,7 +76,16 @@ class BarlowTwins(keras.Model):
         return self.backbone.compute_output_shape(input_shape)
 
     def project(self, images, training=False):
-        """From images (N, H, W, C) to the raw projections (N, D) the loss takes."""
+        """Sends images through backbone and projector.
+
+        Args:
+            images: float Tensor (N, H, W, C), normalised.
+            training: bool, whether batch norm uses (and keeps) the batch's statistics.
+
+        Returns:
+            Tensor (N, D), the raw projections that the loss standardises, in the
+            compute dtype.
+        """
         features = self.backbone(images, training=training)
         return self.projector(features, training=training)
 

@@ -40,8 +40,9 @@ def get_config():
 
     config.batch_size = 2048  # of all replicas together
     config.epochs = 1000
-    # Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16". Halves the
-    # time on GPUs, TPUs and CPUs with AMX; other CPUs emulate it, many times slower.
+    # Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16". The
+    # mixed ones are for GPUs, TPUs and CPUs with AMX; other CPUs emulate bfloat16,
+    # which is slower than float32.
     config.precision = "float32"
 
     config.optimizer = ConfigDict()
