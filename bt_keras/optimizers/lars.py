@@ -1,7 +1,7 @@
 """Layer-wise adaptive rate scaling (You et al., arXiv 1708.03888)."""
 
 import keras
-from keras import ops
+import tensorflow as tf
 
 from bt_keras.errors import UsageError
 
@@ -79,23 +79,32 @@ class LARS(keras.optimizers.Optimizer):
         self.momenta = self.add_optimizer_variables(variables, "momentum")
 
     def update_step(self, gradient, variable, learning_rate):
-        gradient = ops.cast(gradient, variable.dtype)
         momentum = self.momenta[self._get_variable_index(variable)]
-        if len(variable.shape) > 1:
-            gradient = ops.add(gradient, self.coupled_weight_decay * variable)
-            gradient = ops.multiply(self._trust_ratio(variable, gradient), gradient)
+        variable, momentum = _resource(variable), _resource(momentum)
+        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        if variable.shape.rank > 1:
+            value = tf.convert_to_tensor(variable)
+            if self.coupled_weight_decay:
+                gradient += self.coupled_weight_decay * value
+            gradient *= self._trust_ratio(value, gradient)
         else:
             learning_rate = self._bias_rate(learning_rate)
-        self.assign(momentum, ops.add(self.momentum * momentum, gradient))
-        rate = ops.cast(learning_rate, variable.dtype)
-        self.assign_sub(variable, ops.multiply(rate, momentum))
+        # Momentum and weights in one pass: μ ← momentum μ + g, p ← p - rate μ.
+        tf.raw_ops.ResourceApplyMomentum(
+            var=variable.handle,
+            accum=momentum.handle,
+            lr=tf.cast(learning_rate, variable.dtype),
+            grad=gradient,
+            momentum=tf.cast(self.momentum, variable.dtype),
+        )
 
-    def _trust_ratio(self, variable, gradient):
-        weight_norm = ops.sqrt(ops.sum(ops.square(variable)))
-        gradient_norm = ops.sqrt(ops.sum(ops.square(gradient)))
-        usable = ops.logical_and(weight_norm > 0, gradient_norm > 0)
-        ratio = weight_norm / ops.where(usable, gradient_norm, 1.0)
-        return ops.where(usable, self.trust_coefficient * ratio, 1.0)
+    def _trust_ratio(self, value, gradient):
+        # Half the squared norm of each, in one pass and without a temporary.
+        weight_norm = tf.sqrt(tf.nn.l2_loss(value))
+        gradient_norm = tf.sqrt(tf.nn.l2_loss(gradient))
+        usable = tf.logical_and(weight_norm > 0, gradient_norm > 0)
+        ratio = weight_norm / tf.where(usable, gradient_norm, 1.0)
+        return tf.where(usable, self.trust_coefficient * ratio, 1.0)
 
     def _bias_rate(self, learning_rate):
         if self.bias_learning_rate is None:
@@ -117,3 +126,8 @@ class LARS(keras.optimizers.Optimizer):
             "weight_decay": self.coupled_weight_decay,
             "trust_coefficient": self.trust_coefficient,
         }
+
+
+def _resource(variable):
+    """The `tf.Variable` inside a Keras variable; under a strategy, this device's."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
