@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from bt_keras import collectives
 from bt_keras.errors import UsageError
-from bt_keras.standardise import moments_by_gathering, moments_by_reduction
+from bt_keras.losses.standardise import moments_by_gathering, moments_by_reduction
 
 IMPLEMENTATIONS = ("auto", "gram", "correlation")
 

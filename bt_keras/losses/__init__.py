@@ -1,0 +1,9 @@
+"""The Barlow Twins loss: projections of a batch in, a scalar out."""
+
+from bt_keras.losses.barlow_twins import (
+    barlow_twins_loss,
+    barlow_twins_terms,
+    cross_correlation,
+)
+
+__all__ = ["barlow_twins_loss", "barlow_twins_terms", "cross_correlation"]
