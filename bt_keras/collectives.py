@@ -30,6 +30,21 @@ def all_gather(x):
     return tf.distribute.get_replica_context().all_gather(x, axis=0)
 
 
+def all_gather_packed(matrices):
+    """Concatenates each replica's rows of several matrices in one collective.
+
+    Args:
+        matrices: list of Tensors (n, D), this replica's rows, with one n and one dtype.
+
+    Returns:
+        list of Tensors (N, D), all replicas' rows; the matrices themselves on one.
+    """
+    if num_replicas() == 1:
+        return list(matrices)
+    rows = all_gather(tf.concat(matrices, axis=1))
+    return tf.split(rows, [m.shape[1] for m in matrices], axis=1)
+
+
 def all_reduce_sum(tensors):
     """Sums each of several float32 tensors over the replicas in one collective.
 

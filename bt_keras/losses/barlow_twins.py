@@ -7,26 +7,19 @@ With the columns of both projections standardised over the global batch of N row
     invariance = Σᵢ (1 - dᵢ)²,  redundancy = ‖C‖²_F - Σᵢ dᵢ²
     loss = invariance + lambd · redundancy
 
-(Zbontar et al., https://arxiv.org/abs/2103.03230, eq. 1 and 2). Two exact ways lead
-to ‖C‖²_F and to its gradients:
-
-    correlation   C itself:                           6ND² FLOP, D² memory
-    gram          Σ (AAᵀ ∘ BBᵀ) / N², N x N products: 8N²D FLOP, N² memory
-
-and with the upstream gradients g of the invariance and h of the redundancy
-
-    ∂/∂A = 2h/N² (BBᵀ)A + B diag(2g(d - 1) - 2hd) / N         gram
-         = (B Gᵀ) / N,  G = 2hC with the diagonal 2g(d - 1)   correlation
-
-followed by the backward pass of the standardisation. Always float32: Gram entries
-reach D, and their products D².
+(Zbontar et al., https://arxiv.org/abs/2103.03230, eq. 1 and 2). `gram` and
+`correlation` are two exact ways to ‖C‖²_F and to its gradients; the backward pass of
+the standardisation follows both. Always float32: Gram entries reach D, and their
+products D².
 """
 
 import tensorflow as tf
 
 from bt_keras import collectives
 from bt_keras.errors import UsageError
-from bt_keras.losses.standardise import moments_by_gathering, moments_by_reduction
+from bt_keras.losses.correlation import correlation_terms
+from bt_keras.losses.gram import gram_terms
+from bt_keras.losses.standardise import moments_by_reduction
 
 IMPLEMENTATIONS = ("auto", "gram", "correlation")
 
@@ -84,7 +77,7 @@ def barlow_twins_terms(z_a, z_b, implementation="auto"):
         )
     if implementation == "auto":
         implementation = _cheapest(z_a)
-    terms = _gram_terms if implementation == "gram" else _correlation_terms
+    terms = gram_terms if implementation == "gram" else correlation_terms
     return terms(z_a, z_b)
 
 
@@ -136,56 +129,3 @@ def _cheapest(z):
         return "gram"
     global_rows = rows * collectives.num_replicas()
     return "gram" if global_rows < 0.75 * width else "correlation"
-
-
-@tf.custom_gradient
-def _gram_terms(z_a, z_b):
-    """Each replica computes its own n rows of both N x N Gram matrices."""
-    moments, all_a, all_b = moments_by_gathering(z_a, z_b)
-    all_a, all_b = moments.standardise(all_a, all_b)
-    one_device = collectives.num_replicas() == 1
-    a, b = (all_a, all_b) if one_device else moments.standardise(z_a, z_b)
-    n = moments.count
-    gram_a = tf.matmul(a, all_a, transpose_b=True)
-    gram_b = tf.matmul(b, all_b, transpose_b=True)
-    (squared_norm,) = collectives.all_reduce_sum([tf.reduce_sum(gram_a * gram_b)])
-    shortfall = moments.shortfall(
-        tf.reduce_mean(tf.math.squared_difference(all_a, all_b), axis=0)
-    )
-    diagonal = 1.0 - shortfall
-
-    def grad(grad_invariance, grad_redundancy):
-        scale = 2.0 * grad_redundancy / tf.square(n)
-        grad_a = tf.matmul(gram_b, scale * all_a)
-        grad_b = tf.matmul(gram_a, scale * all_b)
-        along = -2.0 * (grad_invariance * shortfall + grad_redundancy * diagonal) / n
-        return moments.backward(grad_a, grad_b, along, shortfall, a, b)
-
-    redundancy = squared_norm / tf.square(n) - tf.reduce_sum(tf.square(diagonal))
-    return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
-
-
-@tf.custom_gradient
-def _correlation_terms(z_a, z_b):
-    """All-reduces the D x D matrix; every replica keeps its own rows."""
-    moments = moments_by_reduction(z_a, z_b)
-    a, b = moments.standardise(z_a, z_b)
-    n = moments.count
-    distance, correlation = collectives.all_reduce_sum(
-        [
-            tf.reduce_sum(tf.math.squared_difference(a, b), axis=0),
-            tf.matmul(a, b, transpose_a=True),
-        ]
-    )
-    shortfall = moments.shortfall(distance / n)
-    off_diagonal = tf.linalg.set_diag(correlation / n, tf.zeros_like(shortfall))
-
-    def grad(grad_invariance, grad_redundancy):
-        grad_c = 2.0 * grad_redundancy * off_diagonal / n
-        grad_a = tf.matmul(b, grad_c, transpose_b=True)
-        grad_b = tf.matmul(a, grad_c)
-        along = -2.0 * grad_invariance * shortfall / n
-        return moments.backward(grad_a, grad_b, along, shortfall, a, b)
-
-    redundancy = tf.reduce_sum(tf.square(off_diagonal))
-    return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
