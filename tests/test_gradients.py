@@ -1,0 +1,113 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras.gradients import of_batch, of_microbatches
+from bt_keras.networks import BatchNormalization
+from tests.conftest import relative_error
+
+
+def model_of(layers, **kwargs):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.Sequential(layers)(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    # The loss does not change with a bias here, whose gradient would be noise.
+    last = keras.layers.Dense(16, use_bias=False)
+    projector = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(12, "relu"), last]
+    )
+    model = bt_keras.BarlowTwins(keras.Model(inputs, x), projector, **kwargs)
+    model.compile(optimizer=bt_keras.LARS(0.1))
+    return model
+
+
+def plain(**kwargs):
+    """Without batch norm: nothing but the loss ties the images of a batch together."""
+    conv = keras.layers.Conv2D(6, 3, activation="relu", kernel_regularizer="l2")
+    return model_of([conv], **kwargs)
+
+
+def two_views(batch=8):
+    a, b = np.random.default_rng(0).normal(size=(2, batch, 8, 8, 3))
+    return tf.constant(a, tf.float32), tf.constant(a + 0.3 * b, tf.float32)
+
+
+def assert_same(ours, theirs):
+    for gradient, expected in zip(ours, theirs, strict=True):
+        # float32, summed in another order.
+        assert relative_error(gradient, expected) < 5e-5
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_microbatches_give_the_whole_batchs_loss_and_gradients(count):
+    model, views = plain(), two_views()
+    whole, whole_logs = of_batch(model, *views)
+    gradients, logs = of_microbatches(model, *views, count)
+    assert_same(gradients, whole)
+    for name, value in whole_logs.items():
+        np.testing.assert_allclose(logs[name], value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_in_microbatches_is_the_whole_batchs(compiled):
+    weights = []
+    for count in (1, 4):
+        keras.utils.set_random_seed(0)
+        model = plain(microbatches=count)
+        model.compile(optimizer=bt_keras.LARS(0.1), jit_compile=compiled)
+        model.train_on_batch(*two_views())
+        weights.append(model.get_weights())
+    assert_same(*weights)
+
+
+def test_replicas_cut_their_own_rows_into_microbatches(replicas):
+    views = tf.data.Dataset.from_tensors(two_views())
+    weights = []
+    for strategy in (tf.distribute.get_strategy(), replicas(2)):
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = plain(microbatches=2)
+        model.fit(views.unbatch().batch(8), shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+    assert_same(*weights)
+
+
+def test_both_passes_see_the_same_dropout_and_batch_norm():
+    """As one tape over all micro-batches would; statistics are kept once."""
+    layers = [
+        keras.layers.Conv2D(6, 3, use_bias=False),
+        BatchNormalization(),
+        keras.layers.Dropout(0.5, seed=1),
+    ]
+    model, (view_a, view_b) = model_of(layers), two_views()
+    state = model.backbone.non_trainable_variables
+    assert len(state) == 3  # Mean, variance, and the seed of dropout.
+    initial = [variable.numpy() for variable in state]
+    gradients, _ = of_microbatches(model, view_a, view_b, 2)
+    left = [variable.numpy() for variable in state]
+
+    for variable, value in zip(state, initial, strict=True):
+        variable.assign(value)
+    z_a, z_b = [], []
+    with tf.GradientTape() as tape:
+        for half in (slice(0, 4), slice(4, 8)):
+            z_a.append(model.project(view_a[half], training=True))
+            z_b.append(model.project(view_b[half], training=True))
+        loss = bt_keras.barlow_twins_loss(tf.concat(z_a, 0), tf.concat(z_b, 0))
+    assert_same(gradients, tape.gradient(loss, model.trainable_variables))
+    for variable, value in zip(state, left, strict=True):
+        np.testing.assert_allclose(variable.numpy(), value, rtol=1e-6)
+
+
+def test_microbatches_must_divide_the_batch():
+    model = plain(microbatches=3)
+    with pytest.raises(bt_keras.UsageError, match="microbatches=3 does not divide"):
+        model.train_on_batch(*two_views())
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.0, "4"])
+def test_microbatches_must_be_a_positive_int(count):
+    with pytest.raises(bt_keras.UsageError, match="int above 0"):
+        plain(microbatches=count)
