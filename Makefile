@@ -5,7 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKDIR ?= runs/demo
 
-.PHONY: demo test test-all lint format clean
+# What `make bench` measures against (5 GB), its flags (BENCH=--quick), and where it
+# finds CIFAR-10.
+PEERS := .venv-bench
+BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-start
+BENCH ?=
+CIFAR10 ?= tfds:cifar10
+
+.PHONY: demo test test-all lint format clean bench $(BENCHMARKS)
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info; assert v >= (3, 10), 'bt_keras needs Python 3.10 or newer, this is %d.%d: make PYTHON=python3.11' % v[:2]"
@@ -37,6 +44,21 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+$(PEERS)/installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --upgrade pip
+	$(PEERS)/bin/pip install --quiet --requirement benchmarks/peers.txt
+	touch $@
+
+# One after the other, whatever -j says: each wants all cores.
+bench:
+	@for name in $(BENCHMARKS); do $(MAKE) --no-print-directory $$name || exit 1; done
+
+bench-epoch: BENCH_DATA := --data $(CIFAR10)
+$(filter-out bench-start,$(BENCHMARKS)): $(PEERS)/installed
+$(BENCHMARKS): bench-%: $(VENV)/installed
+	$(BIN)/python -m benchmarks.$* $(BENCH_DATA) $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Speed and memory of this library and its peers, measured in turns; see README.md."""

@@ -1,0 +1,95 @@
+"""Describes this machine and measures each side's peak, a large matrix product.
+
+python -m benchmarks.machine
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import options, processes, table, turns
+
+OUR_PACKAGES = ("tensorflow", "keras", "keras-cv", "numpy")
+PEER_PACKAGES = ("torch", "torchvision", "lightly", "pillow")
+# What decides the speed of a matrix product, in float32 and in bfloat16.
+_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
+PRECISIONS = ("float32", "bfloat16")
+
+
+def has_bfloat16():
+    """Returns bool, whether the CPU computes in bfloat16 without emulating it."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpu_field("flags").split())
+
+
+def describe(peer_python=None):
+    """Prints the machine and the versions of both sides, a Markdown list."""
+    has = _cpu_field("flags").split()
+    flags = ", ".join(flag if flag in has else f"no {flag}" for flag in _FLAGS)
+    memory = table.size(processes.total_memory())
+    cores = f"{processes.num_cores()} cores"
+    print(f"- {_cpu_field('model name')}, {cores} ({flags}), {memory}")
+    print(f"- bt_keras: {_versions(sys.executable, OUR_PACKAGES)}")
+    if peer_python:
+        print(f"- peers: {_versions(peer_python, PEER_PACKAGES)}")
+    print(flush=True)
+
+
+def peaks(values, precisions=PRECISIONS):
+    """Measures the matrix product of both sides and prints a table.
+
+    Args:
+        values: what `options.parse` returned.
+        precisions: sequence of str.
+
+    Returns:
+        dict from (`"ours"` or `"peers"`, precision) to float, FLOP/s.
+    """
+    found = {}
+    table.header("GFLOP/s")
+    for precision in precisions:
+        case = {"precision": precision, "size": 512 if values.quick else 4096}
+        sides = [
+            options.ours("matmul", case),
+            options.peer("matmul", case, "torch", values),
+        ]
+        results = turns.take_turns(sides, values)
+        name = f"matrix product, {precision}"
+        table.rows(
+            name, results, table.MILLISECONDS, lambda r: f"{_flops(r) / 1e9:.0f}"
+        )
+        for who, result in zip(("ours", "peers"), results, strict=True):
+            found[who, precision] = _flops(result) if result.seconds else None
+    print(flush=True)
+    return found
+
+
+def _flops(result):
+    return 2 * result.facts["size"] ** 3 / min(result.seconds)
+
+
+def _cpu_field(field):
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == field:
+            return value.strip()
+    return ""
+
+
+def _versions(python, packages):
+    code = (
+        "import json, sys; from importlib import metadata as m; "
+        "print(json.dumps({p: m.version(p) for p in sys.argv[1:]}))"
+    )
+    run = subprocess.run(
+        [python, "-c", code, *packages], capture_output=True, text=True
+    )
+    if run.returncode:
+        options.fail(f"{python} lacks a package: {run.stderr.strip().splitlines()[-1]}")
+    return ", ".join(f"{k} {v}" for k, v in json.loads(run.stdout).items())
+
+
+if __name__ == "__main__":
+    _values = options.parse(options.parser(__doc__, seconds=3.0, cases=False))
+    describe(_values.peer_python)
+    peaks(_values)

@@ -1,0 +1,1 @@
+"""This library's sides, through its public API only."""

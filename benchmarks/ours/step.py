@@ -1,0 +1,29 @@
+"""The step that `fit` runs, on views in memory."""
+
+import keras
+import tensorflow as tf
+
+import bt_keras
+from benchmarks import side
+
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def prepare(case):
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(_POLICIES[case["precision"]])
+    backbone = bt_keras.resnet(case["depth"], case["width"], case["stem"])
+    # Only the cases of memory name `microbatches`.
+    extra = {k: case[k] for k in ("microbatches",) if k in case}
+    model = bt_keras.BarlowTwins(backbone, case["projector"], **extra)
+    model.compile(optimizer=bt_keras.LARS(case["rate"]))
+    shape = case["batch"], case["size"], case["size"], 3
+    views = tuple(tf.random.normal(shape) for _ in range(2))
+    dataset = tf.data.Dataset.from_tensors(views).repeat()
+    model.fit(dataset, steps_per_epoch=1, verbose=0)  # Builds and compiles it.
+    iterator = iter(dataset)
+    return side.Work(start=lambda: lambda: model.train_function(iterator))
+
+
+if __name__ == "__main__":
+    side.serve(prepare)
