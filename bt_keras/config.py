@@ -21,6 +21,8 @@ _FOLDERS = (_PACKAGE.parent / "configs", _PACKAGE / "configs")
 _POSITIVE = (
     "views.size",
     "epochs",
+    "microbatches",
+    "steps_per_execution",
     "optimizer.learning_rate",
     "checkpoint.keep",
     "evaluation.batch_size",
@@ -115,6 +117,11 @@ def check(config):
         raise UsageError(
             f"config.batch_size is {config.batch_size}: the cross-correlation is "
             "computed along the batch and needs at least 2 images."
+        )
+    if config.batch_size % config.microbatches:
+        raise UsageError(
+            f"config.microbatches is {config.microbatches}, which does not divide "
+            f"config.batch_size, {config.batch_size}."
         )
     if config.precision not in _PRECISIONS:
         raise UsageError(

@@ -113,12 +113,14 @@ class BarlowTwins(keras.Model):
         if jit_compile == "auto":
             jit_compile = _xla_pays()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        # A step that creates the optimizer's variables would be traced twice.
+        with self.distribute_strategy.scope():
+            self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
         # The device may be another than where the model was saved: "auto" again.
         config = {**config, "jit_compile": "auto"}
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     @property
     def metrics(self):

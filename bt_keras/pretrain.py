@@ -41,6 +41,7 @@ def pretrain(config, workdir):
     views = make_views(config.views.size, config.views.recipe)
     first_epoch, saved = checkpoint.latest(workdir.checkpoints)
     steps_per_epoch = source.num_images // config.batch_size
+    _check_execution(config.steps_per_execution, steps_per_epoch)
     pairs = data.pairs(
         source,
         views,
@@ -50,7 +51,10 @@ def pretrain(config, workdir):
         first_step=first_epoch * steps_per_epoch,
     )
     model = runs.build_model(config)
-    model.compile(optimizer=optimizers.build(config, steps_per_epoch))
+    model.compile(
+        optimizer=optimizers.build(config, steps_per_epoch),
+        steps_per_execution=config.steps_per_execution,
+    )
     if saved:
         model = checkpoint.restore(saved, like=model)
         print(f"going on after epoch {first_epoch}, from {saved}")
@@ -83,6 +87,18 @@ def save_sample_views(pairs, path, count=8):
     picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
     picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
     tf.io.write_file(str(path), tf.io.encode_png(picture))
+
+
+def _check_execution(steps, steps_per_epoch):
+    # Keras would go on beyond the end of the epoch.
+    if steps_per_epoch % steps:
+        numbers = range(1, steps_per_epoch + 1)
+        divisors = [n for n in numbers if steps_per_epoch % n == 0]
+        raise UsageError(
+            f"config.steps_per_execution is {steps}, which does not divide the "
+            f"{steps_per_epoch} steps of an epoch: choose from "
+            f"{', '.join(map(str, divisors))}."
+        )
 
 
 def _check_finite(history, workdir):

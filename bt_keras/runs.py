@@ -22,7 +22,12 @@ def build_model(config):
     keras.config.set_dtype_policy(config.precision)
     try:
         backbone = resnet(**config.backbone)
-        return BarlowTwins(backbone, config.projector, config.lambd)
+        return BarlowTwins(
+            backbone,
+            config.projector,
+            config.lambd,
+            microbatches=config.microbatches,
+        )
     finally:
         keras.config.set_dtype_policy(policy)
 

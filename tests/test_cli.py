@@ -89,6 +89,14 @@ def test_the_same_config_gives_the_same_weights(run, recipe, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_steps_in_one_execution_are_the_same_steps(run, recipe, tmp_path):
+    workdir, flag = tmp_path / "run", "--config.steps_per_execution=2"
+    arguments = [f"--config={recipe}", f"--workdir={workdir}", flag]
+    assert cli.main(["pretrain", *arguments]) == 0
+    for ours, theirs in zip(weights(workdir, 2), weights(run, 2), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
 def test_evaluate_export_and_report(copied, capsys):
     workdir = f"--workdir={copied}"
     assert cli.main(["evaluate", workdir, "--untrained"]) == 0
@@ -158,6 +166,8 @@ def one_error_line(capsys, arguments, *parts):
     [
         (["--config.bach_size=4"], ["batch_size"]),
         (["--config.batch_size=many"], ["batch_size", "many"]),
+        (["--config.microbatches=3"], ["config.microbatches is 3"]),
+        (["--config.steps_per_execution=3"], ["execution is 3", "from 1, 2"]),
         (["--config.batch_size=1"], ["at least 2 images"]),
         (["--config.batch_size=1000"], ["1000", "18 images"]),
         (["--config.views.recipe=large"], ["large", "small"]),

@@ -78,6 +78,13 @@ class LARS(keras.optimizers.Optimizer):
         super().build(variables)
         self.momenta = self.add_optimizer_variables(variables, "momentum")
 
+    def apply(self, grads, trainable_variables=None):
+        # Once a step, not once for every bias. Not `iterations`, which counts
+        # accumulated updates: the base class gives its own schedule this one too.
+        rate = self.bias_learning_rate
+        self._bias_rate_now = rate(self._iterations) if callable(rate) else rate
+        return super().apply(grads, trainable_variables)
+
     def update_step(self, gradient, variable, learning_rate):
         momentum = self.momenta[self._get_variable_index(variable)]
         variable, momentum = _resource(variable), _resource(momentum)
@@ -87,8 +94,8 @@ class LARS(keras.optimizers.Optimizer):
             if self.coupled_weight_decay:
                 gradient += self.coupled_weight_decay * value
             gradient *= self._trust_ratio(value, gradient)
-        else:
-            learning_rate = self._bias_rate(learning_rate)
+        elif self._bias_rate_now is not None:
+            learning_rate = self._bias_rate_now
         # Momentum and weights in one pass: μ ← momentum μ + g, p ← p - rate μ.
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
@@ -105,15 +112,6 @@ class LARS(keras.optimizers.Optimizer):
         usable = tf.logical_and(weight_norm > 0, gradient_norm > 0)
         ratio = weight_norm / tf.where(usable, gradient_norm, 1.0)
         return tf.where(usable, self.trust_coefficient * ratio, 1.0)
-
-    def _bias_rate(self, learning_rate):
-        if self.bias_learning_rate is None:
-            return learning_rate
-        if callable(self.bias_learning_rate):
-            # Not `iterations`, which counts accumulated updates: the base class gives
-            # its own schedule this one too.
-            return self.bias_learning_rate(self._iterations)
-        return self.bias_learning_rate
 
     def get_config(self):
         bias = self.bias_learning_rate
