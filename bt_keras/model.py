@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from bt_keras import losses, networks
+from bt_keras import devices, losses, networks
 from bt_keras.errors import UsageError
 from bt_keras.gradients import of_batch, of_microbatches
 
@@ -104,14 +104,13 @@ class BarlowTwins(keras.Model):
 
         Args:
             optimizer: a Keras optimizer, such as `bt_keras.LARS`, or its name.
-            jit_compile: bool, whether XLA compiles the step; `"auto"` for yes on a
-                TPU and on one GPU. Not on a CPU, where XLA's convolutions are slow,
-                nor on several GPUs, whose variables it cannot reach.
+            jit_compile: bool, whether XLA compiles the step; `"auto"` for where that
+                pays, see `bt_keras.devices.xla_pays`.
             **kwargs: of `keras.Model.compile` (`run_eagerly`,
                 `steps_per_execution`, `auto_scale_loss`).
         """
         if jit_compile == "auto":
-            jit_compile = _xla_pays()
+            jit_compile = devices.xla_pays()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
         with self.distribute_strategy.scope():
@@ -184,13 +183,6 @@ class BarlowTwins(keras.Model):
                 config[part], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-def _xla_pays():
-    if tf.config.list_logical_devices("TPU"):
-        return True
-    one_replica = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    return one_replica and bool(tf.config.list_logical_devices("GPU"))
 
 
 def _feature_dim(backbone):

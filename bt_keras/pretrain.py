@@ -6,8 +6,9 @@ Where the road comes together: source -> views -> model -> optimizer -> fit.
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from bt_keras import checkpoint, data, optimizers, runs
+from bt_keras import checkpoint, data, devices, optimizers, runs
 from bt_keras import config as config_lib
 from bt_keras.augmentation import views as make_views
 from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
@@ -33,6 +34,7 @@ def pretrain(config, workdir):
         UsageError: for a config, data or workdir that cannot be used.
     """
     config_lib.check(config)
+    _warn_of_emulation(config.precision)
     workdir = Workdir(workdir)
     workdir.check_config(config)
     source = data.load(
@@ -87,6 +89,14 @@ def save_sample_views(pairs, path, count=8):
     picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
     picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
     tf.io.write_file(str(path), tf.io.encode_png(picture))
+
+
+def _warn_of_emulation(precision):
+    if precision == "mixed_bfloat16" and devices.bfloat16_is_emulated():
+        logging.warning(
+            "config.precision is mixed_bfloat16, which this CPU can only emulate, "
+            "several times slower than float32."
+        )
 
 
 def _check_execution(steps, steps_per_epoch):
