@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 
 from bt_keras.losses import correlation, gram
-from bt_keras.losses.barlow_twins import barlow_twins_terms
 from bt_keras.losses.blocks import MAX_BLOCKS, column_blocks
 from tests.conftest import relative_error
+from tests.losses.compute import NAMES, on_replicas, terms_and_gradients
 
-NAMES = ("loss", "invariance", "redundancy", "grad_a", "grad_b")
 LAMBD = 0.0051
 
 
@@ -20,40 +19,21 @@ def narrow_blocks(request, monkeypatch):
     return request.param.__name__.rpartition(".")[2]
 
 
-def terms_and_gradients(z_a, z_b, implementation):
-    with tf.GradientTape() as tape:
-        tape.watch([z_a, z_b])
-        invariance, redundancy = barlow_twins_terms(z_a, z_b, implementation)
-        loss = invariance + LAMBD * redundancy
-    return (loss, invariance, redundancy, *tape.gradient(loss, [z_a, z_b]))
-
-
 @pytest.mark.parametrize("compiled", [False, True])
 def test_blocks_give_pytorchs_loss_and_gradients(recorded, narrow_blocks, compiled):
     reference = recorded("loss")
     z_a, z_b = (tf.constant(reference[f"16x64/{z}"]) for z in ("z_a", "z_b"))
     step = tf.function(terms_and_gradients, jit_compile=compiled)
-    ours = step(z_a, z_b, narrow_blocks)
+    ours = step(z_a, z_b, LAMBD, narrow_blocks)
     for name, value in zip(NAMES, ours, strict=True):
         assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name
 
 
 def test_blocks_of_four_replicas_give_them_too(recorded, replicas, narrow_blocks):
-    reference, strategy = recorded("loss"), replicas(4)
-    parts = [np.split(reference[f"16x64/{z}"], 4) for z in ("z_a", "z_b")]
-
-    @tf.function
-    def step(a, b):
-        return strategy.run(terms_and_gradients, (a, b, narrow_blocks))
-
-    a, b = (
-        strategy.experimental_distribute_values_from_function(
-            lambda context, side=side: side[context.replica_id_in_sync_group]
-        )
-        for side in parts
-    )
-    for name, values in zip(NAMES, step(a, b), strict=True):
-        values = strategy.experimental_local_results(values)
+    reference = recorded("loss")
+    z_a, z_b = reference["16x64/z_a"], reference["16x64/z_b"]
+    results = on_replicas(replicas(4), z_a, z_b, LAMBD, narrow_blocks)
+    for name, values in results.items():
         value = np.concatenate(values) if name.startswith("grad") else values[3]
         assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name
 

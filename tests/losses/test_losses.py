@@ -5,17 +5,9 @@ import tensorflow as tf
 import bt_keras
 from bt_keras.losses import barlow_twins_terms
 from tests.conftest import relative_error
+from tests.losses.compute import NAMES, on_replicas, terms_and_gradients
 
 SHAPES = ("16x64", "32x32", "96x24")
-
-
-def terms_and_gradients(z_a, z_b, lambd, implementation):
-    z_a, z_b = tf.convert_to_tensor(z_a), tf.convert_to_tensor(z_b)
-    with tf.GradientTape() as tape:
-        tape.watch([z_a, z_b])
-        invariance, redundancy = barlow_twins_terms(z_a, z_b, implementation)
-        loss = invariance + lambd * redundancy
-    return (loss, invariance, redundancy, *tape.gradient(loss, [z_a, z_b]))
 
 
 def numpy_loss(z_a, z_b, lambd):
@@ -35,8 +27,7 @@ def test_equals_pytorch_in_float64(recorded, shape, implementation):
     z_a, z_b = reference[f"{shape}/z_a"], reference[f"{shape}/z_b"]
     for lambd in reference["lambdas"]:
         ours = terms_and_gradients(z_a, z_b, lambd, implementation)
-        names = ("loss", "invariance", "redundancy", "grad_a", "grad_b")
-        for name, value in zip(names, ours, strict=True):
+        for name, value in zip(NAMES, ours, strict=True):
             theirs = reference[f"{shape}/{lambd}/{name}"]
             assert relative_error(value, theirs) < 1e-5, name
 
@@ -108,31 +99,13 @@ def test_replicas_equal_one_device_on_the_whole_batch(
     strategy = replicas(count)
     for shape in SHAPES:
         z_a, z_b = reference[f"{shape}/z_a"], reference[f"{shape}/z_b"]
-        parts = np.split(z_a, count), np.split(z_b, count)
-
-        @tf.function
-        def step(a, b):
-            return strategy.run(
-                terms_and_gradients,
-                (a, b, lambd, implementation),
-            )
-
-        a, b = (
-            strategy.experimental_distribute_values_from_function(
-                lambda context, side=side: side[context.replica_id_in_sync_group]
-            )
-            for side in parts
-        )
-        results = [strategy.experimental_local_results(r) for r in step(a, b)]
-        for name, values in zip(
-            ("loss", "invariance", "redundancy"), results[:3], strict=True
-        ):
-            for value in values:
-                theirs = reference[f"{shape}/{lambd}/{name}"]
-                assert relative_error(value, theirs) < 1e-5, name
-        for name, values in zip(("grad_a", "grad_b"), results[3:], strict=True):
+        results = on_replicas(strategy, z_a, z_b, lambd, implementation)
+        for name, values in results.items():
             theirs = reference[f"{shape}/{lambd}/{name}"]
-            assert relative_error(np.concatenate(values), theirs) < 1e-5, name
+            if name.startswith("grad"):
+                values = [np.concatenate(values)]
+            for value in values:
+                assert relative_error(value, theirs) < 1e-5, name
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""The loss, its terms and its gradients, on one device or on several replicas."""
+
+import numpy as np
+import tensorflow as tf
+
+from bt_keras.losses import barlow_twins_terms
+
+NAMES = ("loss", "invariance", "redundancy", "grad_a", "grad_b")
+
+
+def terms_and_gradients(z_a, z_b, lambd, implementation):
+    """Values of `NAMES`, in that order."""
+    z_a, z_b = tf.convert_to_tensor(z_a), tf.convert_to_tensor(z_b)
+    with tf.GradientTape() as tape:
+        tape.watch([z_a, z_b])
+        invariance, redundancy = barlow_twins_terms(z_a, z_b, implementation)
+        loss = invariance + lambd * redundancy
+    return (loss, invariance, redundancy, *tape.gradient(loss, [z_a, z_b]))
+
+
+def on_replicas(strategy, z_a, z_b, lambd, implementation):
+    """`NAMES` to a list of every replica's value, each having its part of the rows."""
+
+    @tf.function
+    def step(a, b):
+        return strategy.run(terms_and_gradients, (a, b, lambd, implementation))
+
+    def distributed(z):
+        parts = np.split(z, strategy.num_replicas_in_sync)
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group]
+        )
+
+    values = step(distributed(z_a), distributed(z_b))
+    results = map(strategy.experimental_local_results, values)
+    return dict(zip(NAMES, results, strict=True))
