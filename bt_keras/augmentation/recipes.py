@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from bt_keras.augmentation import draws, ops
 from bt_keras.augmentation.ops import blur, colour, geometry
+from bt_keras.augmentation.ops.words import to_image
 from bt_keras.errors import UsageError
 
 
@@ -48,6 +49,10 @@ RECIPES = {
 }
 
 
+# There is no Python control flow to convert, and converting takes seconds.
+_as_it_is = tf.autograph.experimental.do_not_convert
+
+
 def draw_distortion(seed, batch, recipe):
     """All random parameters of a view but its crop, as a dict of tensors."""
     flip, jitter, gray, blur, solarize = draws.split_seed(seed, 5)
@@ -64,21 +69,21 @@ def draw_distortion(seed, batch, recipe):
     return drawn
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _distort(images, drawn, max_sigma):
     """The pixel work after the crop, in one compiled loop over the images."""
 
-    def distort(planes, flip, jitter, grayscale, sigma=None, solarize=None):
-        planes = geometry.flip(planes, flip)
-        planes = colour.color_jitter(planes, **jitter)
-        planes = colour.grayscale(planes, grayscale)
+    def distort(x, flip, jitter, grayscale, sigma=None, solarize=None):
+        x = geometry.flip(x, flip)
+        x = colour.color_jitter(x, **jitter)
+        x = colour.grayscale(x, grayscale)
         if sigma is not None:
-            planes = blur.gaussian_blur(planes, sigma, max_sigma=max_sigma)
+            x = blur.gaussian_blur(x, sigma, max_sigma=max_sigma)
         if solarize is not None:
-            planes = colour.solarize(planes, solarize)
-        return colour.normalize(planes)
+            x = colour.solarize(x, solarize)
+        return colour.normalize(to_image(x))
 
-    return ops.over_planes(distort, images, drawn)
+    return ops.over_words(distort, images, drawn)
 
 
 class Views:
@@ -92,6 +97,7 @@ class Views:
     def __repr__(self):
         return f"Views(size={self.size}, recipe={self.recipe!r})"
 
+    @_as_it_is
     def __call__(self, images, seed):
         """Returns both views of `images`; the same seed gives the same pixels.
 
@@ -105,6 +111,7 @@ class Views:
         """
         return self.distort(*self.crop(images, seed), seed)
 
+    @_as_it_is
     def crop(self, images, seed):
         """The random crops of both views, resized, as uint8 `(N, size, size, 3)`.
 
@@ -126,6 +133,7 @@ class Views:
             crops.append(ops.crop_and_resize(images, boxes, self.size))
         return tuple(crops)
 
+    @_as_it_is
     def distort(self, crop_a, crop_b, seed):
         """Flip, colours, blur and normalisation: from `crop`'s uint8 to the views."""
         views = []

@@ -72,6 +72,19 @@ def test_crop_of_images_of_any_size_inside_a_dataset(photographs, pillow):
     np.testing.assert_array_equal(np.stack(list(crops)), expected)
 
 
+@pytest.mark.parametrize("shape", [(900, 60), (31, 210)], ids=str)
+def test_crop_of_one_long_image_equals_pillow(pillow, shape):
+    """Shrinking by up to 28 takes filters of more taps than are summed in one go."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (1, *shape, 3)).astype(np.uint8)
+    height, width = shape
+    for box in [(0, 0, height, width)], [(height // 3, 5, height // 2, width - 9)]:
+        expected = pillow(
+            lambda image, box: crop_with_pillow(image, box, 32, "bicubic"), images, box
+        )
+        np.testing.assert_array_equal(ops.crop_and_resize(images, box, 32), expected)
+
+
 def test_crop_and_resize_to_a_rectangle_and_by_a_large_factor(pillow):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 300, 500, 3)).astype(np.uint8)

@@ -2,13 +2,13 @@
 
 Nothing here is random: every parameter is an argument with one value an image. All
 take images (N, H, W, 3), uint8 or float32 with levels 0..255, and return float32 of
-that shape with whole levels (`normalize` excepted). The modules have the same
-operations for the planes of one image.
+that shape with whole levels (`normalize` takes any). The modules have the same
+operations for the words of one image, see `ops.words`.
 """
 
 from bt_keras.augmentation.ops import blur, colour, geometry, hsv
-from bt_keras.augmentation.ops.batched import batched, over_planes
-from bt_keras.augmentation.ops.colour import IMAGENET_MEAN, IMAGENET_STD
+from bt_keras.augmentation.ops.batched import batched, over_words
+from bt_keras.augmentation.ops.colour import IMAGENET_MEAN, IMAGENET_STD, normalize
 from bt_keras.augmentation.ops.geometry import crop_and_resize, resize_and_center_crop
 
 adjust_brightness = batched(colour.adjust_brightness)
@@ -19,7 +19,6 @@ color_jitter = batched(colour.color_jitter)
 flip = batched(geometry.flip)
 gaussian_blur = batched(blur.gaussian_blur)
 grayscale = batched(colour.grayscale)
-normalize = batched(colour.normalize)
 solarize = batched(colour.solarize)
 
 __all__ = [
@@ -35,7 +34,7 @@ __all__ = [
     "gaussian_blur",
     "grayscale",
     "normalize",
-    "over_planes",
+    "over_words",
     "resize_and_center_crop",
     "solarize",
 ]

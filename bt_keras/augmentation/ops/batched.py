@@ -5,9 +5,11 @@ import inspect
 
 import tensorflow as tf
 
+from bt_keras.augmentation.ops.words import from_image, to_image
 
-def over_planes(function, images, parameters):
-    """Loops over a batch: `function(planes, **parameters)` of one image at a time.
+
+def over_words(function, images, parameters):
+    """Loops over a batch: `function(words, **parameters)` of one image at a time.
 
     Inside XLA this is a loop whose body stays in the processor's cache and in which
     `tf.cond` and `tf.switch_case` are branches, so that an image pays only for the
@@ -15,9 +17,9 @@ def over_planes(function, images, parameters):
     alternative for every image.
 
     Args:
-        function: callable from planes (float32, shape `(3, H, W)`) and scalars, by
-            name, to planes.
-        images: tensor of shape `(N, H, W, 3)`.
+        function: callable from words (see `ops.words`) and scalars, by name, to a
+            float32 image (H, W, 3).
+        images: tensor of shape `(N, H, W, 3)`, uint8 or float32 of whole levels.
         parameters: nest of tensors with leading dimension `N`.
 
     Returns:
@@ -25,16 +27,14 @@ def over_planes(function, images, parameters):
     """
 
     def one(element):
-        planes, scalars = element
-        return function(tf.cast(planes, tf.float32), **scalars)
+        image, scalars = element
+        return function(from_image(image), **scalars)
 
-    planes = tf.transpose(images, (0, 3, 1, 2))
-    planes = tf.map_fn(one, (planes, parameters), fn_output_signature=tf.float32)
-    return tf.transpose(planes, (0, 2, 3, 1))
+    return tf.map_fn(one, (images, parameters), fn_output_signature=tf.float32)
 
 
 def batched(function):
-    """Makes `function(planes, parameter, ...)` one of images and (N,) parameters.
+    """Makes `function(words, parameter, ...)` one of images and (N,) parameters.
 
     Keyword-only arguments of `function` are Python constants and passed as they are.
     The result is compiled by XLA on its own and inside any other `tf.function`.
@@ -42,13 +42,17 @@ def batched(function):
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def on_batch(images, *parameters, **named):
         named = signature.bind(None, *parameters, **named).arguments
         _, *names = named
         kinds = signature.parameters
         fixed = {n: named[n] for n in names if kinds[n].kind is kinds[n].KEYWORD_ONLY}
         per_image = {n: named[n] for n in names if n not in fixed}
-        return over_planes(functools.partial(function, **fixed), images, per_image)
+
+        def one(words, **scalars):
+            return to_image(function(words, **scalars, **fixed))
+
+        return over_words(one, images, per_image)
 
     return on_batch

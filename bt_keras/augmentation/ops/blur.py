@@ -37,44 +37,79 @@ def _box_weights(sigma, reach):
     return weights
 
 
-def _box_passes(planes, weights):
-    """`PASSES` box filters along axis 1, edges repeated, rounding after each.
+def _unpack(words):
+    """Red and blue, 16 bits apart, and green; so two pixels may be added."""
+    return words & 0xFF00FF, tf.bitwise.right_shift(words, 8) & 0xFF
+
+
+def _weighted_sum(groups, weights):
+    """Sums groups of one or two words with one weight a group, rounded to words."""
+    totals = [tf.constant(ONE // 2, tf.uint32)] * 3
+    for words, weight in zip(groups, weights, strict=True):
+        red_blue, green = (
+            sum(parts) for parts in zip(*map(_unpack, words), strict=True)
+        )
+        levels = red_blue & 0xFFFF, green, tf.bitwise.right_shift(red_blue, 16)
+        totals = [t + weight * x for t, x in zip(totals, levels, strict=True)]
+    red, green, blue = totals
+    red, blue = tf.bitwise.right_shift(red, 24), tf.bitwise.right_shift(blue, 8)
+    return red + (tf.bitwise.right_shift(green, 16) & 0xFF00) + (blue & 0xFF0000)
+
+
+def _rows_at(words, reach):
+    """Rows at the distances -reach to reach from every row, edges repeated."""
+    count = words.shape[0]
+    rows = (tf.range(count) + distance for distance in range(-reach, reach + 1))
+    return [tf.gather(words, tf.clip_by_value(row, 0, count - 1)) for row in rows]
+
+
+def _columns_at(words, reach):
+    """The same along the width, where gathering would be slow."""
+    first, last = [words[:, :1]] * reach, [words[:, -1:]] * reach
+    padded = tf.concat([*first, words, *last], axis=1)
+    count = words.shape[1]
+    return [padded[:, start : start + count] for start in range(2 * reach + 1)]
+
+
+def _box_passes(words, weights, neighbours):
+    """`PASSES` box filters along one axis, rounding after each.
 
     A loop, because XLA would fuse the passes and compute the first ones many times.
     """
-    reach, size = len(weights) - 1, planes.shape[1]
+    reach = len(weights) - 1
 
     def step(count, x):
-        first, last = [x[:, :1]] * reach, [x[:, -1:]] * reach
-        padded = tf.concat([*first, x, *last], axis=1)
-        total = weights[0] * x + tf.constant(ONE // 2, tf.uint32)
-        for distance in range(1, reach + 1):
-            before = padded[:, reach - distance : reach - distance + size]
-            after = padded[:, reach + distance : reach + distance + size]
-            total += weights[distance] * (before + after)
-        return count + 1, total // ONE
+        at = neighbours(x, reach)
+        pairs = [(at[reach - d], at[reach + d]) for d in range(1, reach + 1)]
+        return count + 1, _weighted_sum([(x,), *pairs], weights)
 
-    return tf.while_loop(lambda count, _: count < PASSES, step, (0, planes))[1]
+    return tf.while_loop(lambda count, _: count < PASSES, step, (0, words))[1]
 
 
-def gaussian_blur(planes, sigma, *, max_sigma=2.0):
+def gaussian_blur(words, sigma, *, max_sigma=2.0):
     """Blurs with Pillow's `GaussianBlur(radius=sigma)`; 0 leaves the image as it is.
 
     Args:
-        planes: float32 tensor of shape `(3, H, W)`, in 0..255.
+        words: int32 tensor of shape `(H, W)`, see `ops.words`.
         sigma: float32. Standard deviation in pixels.
         max_sigma: float. The largest sigma that can occur; it sets the number of
             filter taps.
 
     Returns:
-        float32 tensor of shape `(3, H, W)` with whole numbers in 0..255.
+        int32 tensor of shape `(H, W)`.
     """
-    reach = math.floor((math.sqrt(4.0 * max_sigma**2 + 1.0) - 1.0) / 2.0) + 1
+    most = math.floor((math.sqrt(4.0 * max_sigma**2 + 1.0) - 1.0) / 2.0) + 1
 
-    def blur():
+    def blur(reach):
         weights = _box_weights(sigma, reach)
-        x = tf.cast(tf.cast(planes, tf.int32), tf.uint32)
-        x = tf.transpose(_box_passes(tf.transpose(x, (0, 2, 1)), weights), (0, 2, 1))
-        return tf.cast(tf.cast(_box_passes(x, weights), tf.int32), tf.float32)
+        x = tf.bitcast(words, tf.uint32)
+        x = _box_passes(x, weights, _columns_at)
+        x = _box_passes(x, weights, _rows_at)
+        return tf.bitcast(x, tf.int32)
 
-    return tf.cond(sigma > 0.0, blur, lambda: planes)
+    def narrow_or_wide():
+        # Most often the box ends beside its centre, and the other taps weigh nothing.
+        narrow = _box_radius(sigma)[0] < 1.0
+        return tf.cond(narrow, lambda: blur(1), lambda: blur(most))
+
+    return tf.cond(sigma > 0.0, narrow_or_wide, lambda: words)

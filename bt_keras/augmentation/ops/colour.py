@@ -1,56 +1,60 @@
 """Colour operations with torchvision's factors and Pillow's 8-bit arithmetic.
 
-Every function takes one image as planes (3, H, W), whole numbers in 0..255 kept as
-float32, and scalar parameters, and returns such planes. `bt_keras.augmentation.ops`
-has the same functions for batches.
+Every function takes one image as words (H, W), see `ops.words`, and scalar parameters,
+and returns words. `bt_keras.augmentation.ops` has the same functions for batches.
 """
 
 import tensorflow as tf
 
 from bt_keras.augmentation.ops.hsv import adjust_hue
+from bt_keras.augmentation.ops.words import channels, from_channels
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def _luma(planes):
-    """ITU-R 601-2 luma in Pillow's fixed point; the sums stay below 2^24."""
-    red, green, blue = tf.unstack(planes)
-    total = 19595.0 * red + 38470.0 * green + 7471.0 * blue + 32768.0
-    return tf.floor(total / 65536.0)
+def _luma(words):
+    """ITU-R 601-2 luma in Pillow's fixed point, int32."""
+    red, green, blue = channels(words)
+    total = 19595 * red + 38470 * green + 7471 * blue + 32768
+    return tf.bitwise.right_shift(total, 16)
 
 
-def _blend(base, planes, factor):
+def _blend(base, words, factor):
     """base + factor (x - base), clipped and truncated to a level."""
-    # Pillow rounds the product before the sum. The bound, which never binds, keeps
-    # the compiler from contracting the two, which would truncate some levels lower.
-    product = tf.maximum(factor * (planes - base), tf.float32.min)
-    return tf.floor(tf.clip_by_value(base + product, 0.0, 255.0))
+
+    def blend(level):
+        # Pillow rounds the product before the sum. The bound, which never binds, keeps
+        # the compiler from contracting the two, which would truncate some levels lower.
+        product = tf.maximum(factor * (level - base), tf.float32.min)
+        return tf.clip_by_value(base + product, 0.0, 255.0)
+
+    # The conversion to whole numbers truncates.
+    return from_channels(*(blend(level) for level in channels(words, tf.float32)))
 
 
-def adjust_brightness(planes, brightness):
+def adjust_brightness(words, brightness):
     """Scales every level: 0 is black, 1 the image itself."""
-    return _blend(0.0, planes, brightness)
+    return _blend(0.0, words, brightness)
 
 
-def adjust_contrast(planes, contrast):
+def adjust_contrast(words, contrast):
     """Moves levels away from (factor > 1) or towards the image's mean luma."""
-    luma = tf.cast(_luma(planes), tf.int32)
-    count = tf.size(luma)
-    mean = (tf.reduce_sum(luma) + count // 2) // count
-    return _blend(tf.cast(mean, tf.float32), planes, contrast)
+    count = tf.size(words)
+    mean = (tf.reduce_sum(_luma(words)) + count // 2) // count
+    return _blend(tf.cast(mean, tf.float32), words, contrast)
 
 
-def adjust_saturation(planes, saturation):
+def adjust_saturation(words, saturation):
     """Moves colours away from (factor > 1) or towards their own luma."""
-    return _blend(_luma(planes), planes, saturation)
+    return _blend(tf.cast(_luma(words), tf.float32), words, saturation)
 
 
-def color_jitter(planes, brightness, contrast, saturation, hue, order, apply):
+def color_jitter(words, brightness, contrast, saturation, hue, order, apply):
     """torchvision's ColorJitter with given factors and a given order.
 
     Args:
-        planes: float32 tensor of shape `(3, H, W)`, in 0..255.
+        words: int32 tensor of shape `(H, W)`.
         brightness: float32. Factor, 1 for no change.
         contrast: float32. Factor, 1 for no change.
         saturation: float32. Factor, 1 for no change.
@@ -60,7 +64,7 @@ def color_jitter(planes, brightness, contrast, saturation, hue, order, apply):
         apply: bool. If false the image stays exactly as it is.
 
     Returns:
-        float32 tensor of shape `(3, H, W)`.
+        int32 tensor of shape `(H, W)`.
     """
 
     def jitter():
@@ -76,22 +80,28 @@ def color_jitter(planes, brightness, contrast, saturation, hue, order, apply):
             )
             return place + 1, x
 
-        return tf.while_loop(lambda place, _: place < 4, step, (0, planes))[1]
+        return tf.while_loop(lambda place, _: place < 4, step, (0, words))[1]
 
-    return tf.cond(apply, jitter, lambda: planes)
+    return tf.cond(apply, jitter, lambda: words)
 
 
-def grayscale(planes, mask):
+def grayscale(words, mask):
     """Gives an image its luma in all three channels, if `mask`."""
-    return tf.where(mask, _luma(planes), planes)
+    return tf.cond(mask, lambda: 0x010101 * _luma(words), lambda: words)
 
 
-def solarize(planes, mask, *, threshold=128):
+def solarize(words, mask, *, threshold=128):
     """Inverts levels from `threshold` on, if `mask`."""
-    return tf.where(mask & (planes >= float(threshold)), 255.0 - planes, planes)
+
+    def invert():
+        levels = channels(words)
+        inverted = (tf.where(x >= int(threshold), 255 - x, x) for x in levels)
+        return from_channels(*inverted)
+
+    return tf.cond(mask, invert, lambda: words)
 
 
-def normalize(planes):
-    """Levels 0..255 to zero mean and unit variance over ImageNet, per channel."""
-    mean = tf.constant(IMAGENET_MEAN)[:, None, None]
-    return (planes / 255.0 - mean) / tf.constant(IMAGENET_STD)[:, None, None]
+def normalize(images):
+    """Levels 0..255 (..., 3) to zero mean and unit variance over ImageNet."""
+    images = tf.cast(images, tf.float32)
+    return (images / 255.0 - tf.constant(IMAGENET_MEAN)) / tf.constant(IMAGENET_STD)

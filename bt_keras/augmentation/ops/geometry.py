@@ -2,8 +2,13 @@
 
 import tensorflow as tf
 
-from bt_keras.augmentation.ops.resample import plan, resample
+from bt_keras.augmentation.ops import resample
+from bt_keras.augmentation.ops.words import from_image, to_image
 from bt_keras.errors import UsageError
+
+# Images of many sizes are laid on canvases of a few, each of which is compiled for.
+# This factor lies between the side of one and that of the next.
+GROWTH = 1.5
 
 
 def _smaller(a, b):
@@ -28,51 +33,109 @@ def _vertical_first(boxes, height, width):
     return (box_height > height) & narrow
 
 
-def _plan(images, boxes, vertical, horizontal, method):
-    """The order of the passes and the weights of both, for every image."""
-    height, width = _sides(images)
+def plan(boxes, vertical, horizontal, method, taps):
+    """What `resize` needs to know about every image of a batch.
+
+    Args:
+        boxes: int32 tensor of shape `(N, 4)`. Top, left, height and width.
+        vertical: the outputs along the height, see `resample.plan`.
+        horizontal: the outputs along the width.
+        method: `"bilinear"` or `"bicubic"`.
+        taps: int or scalar tensor. The most that a filter may have.
+    """
     top, left, box_height, box_width = tf.unstack(boxes, axis=1)
-    return (
-        _vertical_first(boxes, vertical[2], horizontal[2]),
-        plan(top, box_height, height, vertical, method),
-        plan(left, box_width, width, horizontal, method),
-    )
+    from_top = tf.zeros_like(top)
+    return {
+        "rows": (top, box_height),
+        "vertical_first": _vertical_first(boxes, vertical[2], horizontal[2]),
+        "vertical": resample.plan(from_top, box_height, vertical, method, taps),
+        "horizontal": resample.plan(left, box_width, horizontal, method, taps),
+    }
 
 
-def _resize(image, plans, out_height, out_width):
-    """Resizes one image (H, W, 3) by the plans of its axes."""
-    vertical_first, vertical, horizontal = plans
-    height, width = _sides(image[None])
+def resize(words, rows, vertical_first, vertical, horizontal):
+    """Resizes the words (H, W) of one image by its plan."""
+    top, count = rows
+    first, *weights = vertical
 
-    def resize_height(x, depth):
-        x = resample(tf.reshape(x, (height, 3 * depth)), *vertical)
-        return tf.reshape(x[:out_height], (out_height, depth, 3))
+    def height_first():
+        resized = resample.resize_height(words, top + first, *weights)
+        out_height = resized.shape[0]
+        resized = resample.resize_width(resized, 0, out_height, *horizontal)
+        return resized[:out_height]
 
-    def resize_width(x, depth):
-        x = tf.reshape(tf.transpose(x, (1, 0, 2)), (width, 3 * depth))
-        x = resample(x, *horizontal)[:out_width]
-        return tf.transpose(tf.reshape(x, (out_width, depth, 3)), (1, 0, 2))
+    def width_first():
+        resized = resample.resize_width(words, top, count, *horizontal)
+        return resample.resize_height(resized, first, *weights)
 
-    x = tf.cast(image, tf.float32)
-    x = tf.cond(
-        vertical_first,
-        lambda: resize_width(resize_height(x, width), out_height),
-        lambda: resize_height(resize_width(x, height), out_width),
-    )
-    return tf.cast(x, tf.uint8)
+    return tf.cond(vertical_first, height_first, width_first)
 
 
-def _resize_all(images, boxes, vertical, horizontal, method):
-    plans = _plan(images, boxes, vertical, horizontal, method)
+def _most_taps(sides, totals, method, larger):
+    pairs = zip(sides, totals, strict=True)
+    return larger(*(resample.taps_for(*pair, method) for pair in pairs))
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _resize_all(images, boxes, vertical, horizontal, method, taps):
+    """A compiled loop over the images; they stay in the processor's cache."""
+    if taps is None:  # As many as this size of image may need.
+        outputs = vertical[1], horizontal[1]
+        taps = _most_taps(_sides(images), outputs, method, tf.maximum)
+
+    def resize_one(element):
+        image, planned = element
+        return tf.cast(to_image(resize(from_image(image), **planned)), tf.uint8)
+
     return tf.map_fn(
-        lambda pair: _resize(*pair, vertical[1], horizontal[1]),
-        (images, plans),
+        resize_one,
+        (images, plan(boxes, vertical, horizontal, method, taps)),
         fn_output_signature=tf.TensorSpec((vertical[1], horizontal[1], 3), tf.uint8),
     )
 
 
-# A compiled loop, whose body stays in the processor's cache.
-_resize_all_compiled = tf.function(_resize_all, jit_compile=True)
+def _canvas_sides(lengths, smallest):
+    """Height and width of the canvas for an image; one of few, square for most."""
+    longest = tf.reduce_max(lengths)
+    lengths = tf.where(2 * lengths > longest, longest, lengths)
+    growth = [GROWTH**step for step in range(28)]
+    sides = tf.cast(max(smallest) * tf.constant(growth), tf.int32)
+    fits = sides >= lengths[:, None]
+    return tf.reduce_min(tf.where(fits, sides, sides[-1]), axis=1)
+
+
+def _lay_on_canvas(images, shape, height, width):
+    """Fills up images with zeros below and on the right."""
+    # As rows of bytes, which is several times as fast as tf.pad.
+    count = shape[0]
+    images = tf.reshape(images, (count * shape[1], 3 * shape[2]))
+    right = tf.zeros((count * shape[1], 3 * (width - shape[2])), tf.uint8)
+    images = tf.concat([images, right], axis=1)
+    images = tf.reshape(images, (count, 3 * width * shape[1]))
+    below = tf.zeros((count, 3 * width * (height - shape[1])), tf.uint8)
+    images = tf.concat([images, below], axis=1)
+    return tf.reshape(images, (count, height, width, 3))
+
+
+def _resize_any(images, boxes, vertical, horizontal, method):
+    """Resizes images whose sizes vary, or are not known when tracing."""
+    if images.shape[0] == 1:  # What lies outside the only box needs no work.
+        top, left, height, width = tf.unstack(boxes[0])
+        images = images[:, top : top + height, left : left + width]
+        boxes = tf.stack([[0, 0, height, width]])
+    shape = tf.shape(images)
+    sides = _canvas_sides(shape[1:3], (vertical[1], horizontal[1]))
+    images = _lay_on_canvas(images, shape, *tf.unstack(sides))
+    return _resize_all(images, boxes, vertical, horizontal, method, None)
+
+
+def _resize(images, boxes, vertical, horizontal, method):
+    """Resizes boxes (N, 4) of images, to `(offset, count, total)` of either axis."""
+    height, width = images.shape[1:3]
+    if images.shape[0] == 1 or height is None or width is None:
+        return _resize_any(images, boxes, vertical, horizontal, method)
+    taps = _most_taps((height, width), (vertical[2], horizontal[2]), method, max)
+    return _resize_all(images, boxes, vertical, horizontal, method, taps)
 
 
 def crop_and_resize(images, boxes, size, method="bicubic"):
@@ -84,8 +147,9 @@ def crop_and_resize(images, boxes, size, method="bicubic"):
     is that of Pillow 13; older versions always made the horizontal one first.
 
     Args:
-        images: uint8 tensor of shape `(N, H, W, 3)`. With `N = 1`, `H` and `W` need
-            not be known when tracing, and may differ from call to call without cost.
+        images: uint8 tensor of shape `(N, H, W, 3)`. With `N = 1`, or where `H` and
+            `W` are not known when tracing, they may differ from call to call at
+            little cost: only a few sizes are compiled for.
         boxes: int tensor of shape `(N, 4)`. Top, left, height and width in pixels,
             inside the image.
         size: int or `(height, width)`. The size of the output.
@@ -101,15 +165,8 @@ def crop_and_resize(images, boxes, size, method="bicubic"):
     TensorShape([1, 32, 32, 3])
     """
     height, width = (size, size) if isinstance(size, int) else size
-    sides = (0, height, height), (0, width, width)
     images, boxes = tf.convert_to_tensor(images), tf.cast(boxes, tf.int32)
-    if images.shape[0] != 1:
-        return _resize_all_compiled(images, boxes, *sides, method)
-    # What lies outside the only box needs no work, and the shape of what is left
-    # varies too much to compile for.
-    top, left, height, width = tf.unstack(boxes[0])
-    images = images[:, top : top + height, left : left + width]
-    return _resize_all(images, tf.stack([[0, 0, height, width]]), *sides, method)
+    return _resize(images, boxes, (0, height, height), (0, width, width), method)
 
 
 def _central(length, short, resize, size):
@@ -146,9 +203,9 @@ def resize_and_center_crop(images, resize, size):
     vertical = _central(height, short, resize, size)
     horizontal = _central(width, short, resize, size)
     boxes = tf.tile([[0, 0, height, width]], (tf.shape(images)[0], 1))
-    return _resize_all(images, boxes, vertical, horizontal, "bilinear")
+    return _resize(images, boxes, vertical, horizontal, "bilinear")
 
 
-def flip(planes, mask):
-    """Mirrors the planes (3, H, W) of an image left and right, if `mask`."""
-    return tf.cond(mask, lambda: planes[:, :, ::-1], lambda: planes)
+def flip(words, mask):
+    """Mirrors the words (H, W) of an image left and right, if `mask`."""
+    return tf.cond(mask, lambda: words[:, ::-1], lambda: words)

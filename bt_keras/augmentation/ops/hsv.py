@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from bt_keras.augmentation.ops.words import channels, from_channels
+
 
 def _scale_to_255(x):
     """floor(255 x) for x in [0, 1], exact for every float32 x.
@@ -49,16 +51,17 @@ def _to_channel(offset, hue, saturation, value):
     return tf.floor((2.0 * level + 21675.0) / 43350.0)
 
 
-def adjust_hue(planes, hue):
+def adjust_hue(words, hue):
     """Turns the hue by a fraction of the colour circle, as torchvision's adjust_hue.
 
     The shift is truncated to whole levels of 256 and hues wrap around, both as 8-bit
     arithmetic does; even a shift of 0 changes levels.
     """
     shift = tf.cast(tf.cast(hue * 255.0, tf.int32), tf.float32)
-    hue, saturation, value = _to_hsv(*tf.unstack(planes))
+    hue, saturation, value = _to_hsv(*channels(words, tf.float32))
     hue = hue + shift
     hue = tf.where(hue < 0.0, hue + 256.0, tf.where(hue >= 256.0, hue - 256.0, hue))
     # Level 255 is the full circle, the same colour as level 0.
     hue = tf.where(hue == 255.0, 0.0, hue)
-    return tf.stack([_to_channel(n, hue, saturation, value) for n in (5.0, 3.0, 1.0)])
+    levels = (_to_channel(n, hue, saturation, value) for n in (5.0, 3.0, 1.0))
+    return from_channels(*levels)

@@ -1,15 +1,17 @@
-"""Antialiased resampling of one axis in Pillow's fixed-point arithmetic."""
+"""Antialiased resizing of one image in Pillow's fixed-point arithmetic."""
 
 import tensorflow as tf
 
-# A resampling matrix is banded: this many rows of it at a time need only the few
-# inputs under their filters, several times less work than the whole matrix.
-BLOCK = 8
+from bt_keras.augmentation.ops.words import channels, from_channels
 
-# Pillow keeps weights as multiples of 2^-22. Times 8-bit levels their sums do not fit
-# float32, but those of their upper and of their lower halves do, without rounding.
-PRECISION = float(1 << 22)
-COARSE = float(1 << 11)
+# Pillow keeps weights as multiples of 2^-22; their sums with levels fit an int32.
+PRECISION = 22
+HALF = 1 << (PRECISION - 1)
+# Rows whose width is resized at a time, so that they stay in the first cache.
+ROWS = 32
+# Filters of up to so many taps are summed in one go, wider ones in a loop of groups.
+UNROLLED = 8
+GROUP = 4
 
 
 def _triangle(x):
@@ -27,98 +29,129 @@ def _keys_cubic(x):
 FILTERS = {"bilinear": (_triangle, 1), "bicubic": (_keys_cubic, 2)}
 
 
-def _larger(a, b):
-    return max(a, b) if isinstance(a, int) and isinstance(b, int) else tf.maximum(a, b)
+def _fixed_point(weights):
+    """Weights, normalised to sum to one, as multiples of 2^-22, halves away from 0."""
+    weights = weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
+    weights = weights * float(1 << PRECISION)
+    return tf.cast(tf.where(weights < 0.0, weights - 0.5, weights + 0.5), tf.int32)
 
 
-def _smaller(a, b):
-    return min(a, b) if isinstance(a, int) and isinstance(b, int) else tf.minimum(a, b)
+def taps_for(length, total, method):
+    """Most taps of a filter that brings `length` pixels to `total`.
 
-
-def _fixed_point_weights(kernel, pixel, output, length, total):
-    """Weight of each crop pixel in each output, a whole number of 2^-22, as float64.
-
-    Output i has its centre at (i + 1/2) length / total, and pixel k counts with
-    kernel((k + 1/2 - centre) / max(1, length / total)), normalised to sum to one.
+    Both are ints, or one of them is a scalar tensor, as then is the result.
     """
-    distance = (2 * pixel + 1) * total - (2 * output + 1) * length
-    scale = tf.cast(2 * tf.maximum(length, total), tf.float64)
-    weights = kernel(tf.cast(distance, tf.float64) / scale)
-    weights = tf.where((pixel >= 0) & (pixel < length), weights, 0.0)
-    # Beyond the last output, where a block is not full, there may be no pixel at all.
-    norm = tf.maximum(tf.reduce_sum(weights, axis=-1, keepdims=True), 0.125)
-    weights = weights / norm * PRECISION
-    return tf.where(weights < 0.0, tf.math.ceil(weights - 0.5), tf.floor(weights + 0.5))
+    # An open interval of the filter's width holds at most so many pixels.
+    width = 2 * FILTERS[method][1]
+    if isinstance(length, int) and isinstance(total, int):
+        return -(-width * max(length, total) // total)
+    return -(-width * tf.maximum(length, total) // total)
 
 
-def _halves(weights):
-    """Fixed-point weights as an upper and a lower part, float32, of levels."""
-    upper = tf.round(weights * (COARSE / PRECISION))
-    lower = weights - upper * (PRECISION / COARSE)
-    return tf.cast(upper, tf.float32) / COARSE, tf.cast(lower, tf.float32) / PRECISION
+def _groups_of(taps):
+    """How many groups of how many taps the taps of a filter are summed in."""
+    if isinstance(taps, int) and taps <= UNROLLED:
+        return 1, taps
+    return -(-taps // GROUP), GROUP
 
 
-def _to_levels(upper, lower):
-    """round(upper + lower), half up, clipped to 0..255, with exact steps only."""
-    upper = upper + 0.5
-    level = tf.floor(upper)
-    return tf.clip_by_value(level + tf.floor(upper - level + lower), 0.0, 255.0)
+def plan(start, length, outputs, method, taps):
+    """First tap and weights of every output along one axis, for a batch of images.
 
-
-def plan(start, length, in_size, outputs, method):
-    """What `resample` needs to know about one axis of every image of a batch.
+    Output i of a crop has its centre at (i + 1/2) length / total, and pixel k counts
+    with kernel((k + 1/2 - centre) / max(1, length / total)).
 
     Args:
         start: int32 tensor of shape `(N,)`. Where each image's crop begins.
         length: int32 tensor of shape `(N,)`. How long it is.
-        in_size: int or scalar tensor. The length of the axis.
         outputs: `(offset, count, total)`. The crop is resized to `total` pixels, and
             `count` of them, an int, from `offset` on are computed.
         method: `"bilinear"` or `"bicubic"`.
+        taps: int or scalar tensor. How many there may be; see `taps_for`.
 
     Returns:
-        `(first, weights)`: for every block of outputs the first input pixel, int32 of
-        shape `(N, blocks)`, and the upper and then the lower halves of the weights,
-        float32 of shape `(N, blocks, 2 * rows, window)`.
+        `(first, weights, used)`: int32 tensors of shape `(N, count)`, `(N, groups,
+        count, taps)` and `(N,)`. Tap t of group g is pixel `first + g * taps + t`;
+        only the first `used` groups have weights other than 0.
     """
     offset, count, total = outputs
     kernel, support = FILTERS[method]
-    # The inputs of a block, if the crop were as long as it can be.
-    window = -(-(BLOCK + 2 * support) * _larger(in_size, total) // total) + 2
-    small = isinstance(in_size, int) and in_size <= window
-    block, window = (count, in_size) if small else (BLOCK, _smaller(window, in_size))
-    blocks = -(-count // block)
-    output = offset + tf.reshape(tf.range(blocks * block), (blocks, block, 1))
-    start, length = start[:, None], length[:, None]
-    # Where the first filter of each block begins, times 2 total.
-    left = (2 * output[:, 0, 0] + 1) * length - 2 * support * tf.maximum(length, total)
-    first = tf.clip_by_value(start + left // (2 * total), 0, in_size - window)
-    pixel = (first - start)[:, :, None, None] + tf.range(window)
-    length = length[:, :, None, None]
-    weights = _fixed_point_weights(kernel, pixel, output, length, total)
-    return first, tf.concat(_halves(weights), axis=2)
+    groups, taps = _groups_of(taps)
+    output = offset + tf.range(count)
+    length = length[:, None]
+    wider = tf.maximum(length, total)
+    # The first pixel whose distance from the centre is below the filter's support.
+    left = (2 * output + 1) * length - 2 * support * wider
+    first = tf.maximum((left + total) // (2 * total), 0)
+    pixel = first[:, :, None] + tf.range(groups * taps)
+    distance = (2 * pixel + 1) * total - ((2 * output + 1) * length)[:, :, None]
+    distance = tf.cast(distance, tf.float64)
+    weights = kernel(distance / tf.cast(2 * wider, tf.float64)[:, :, None])
+    weights = _fixed_point(tf.where(pixel < length[:, :, None], weights, 0.0))
+    weights = tf.reshape(weights, (-1, count, groups, taps))
+    used = -(-2 * support * wider[:, 0] // (total * taps))
+    return start[:, None] + first, tf.transpose(weights, (0, 2, 1, 3)), used
 
 
-def resample(rows, first, weights):
-    """Resizes axis 0 of one image from a crop, as Pillow's 8-bit resize does.
+def _to_words(totals):
+    """Sums of levels and fixed-point weights, rounded and clipped, as words."""
+    levels = (tf.bitwise.right_shift(total, PRECISION) for total in totals)
+    return from_channels(*(tf.clip_by_value(level, 0, 255) for level in levels))
 
-    Args:
-        rows: float32 tensor of shape `(in_size, depth)`, whole numbers in 0..255.
-        first: int32 tensor of shape `(blocks,)`, from `plan`.
-        weights: float32 tensor of shape `(blocks, 2 * block, window)`, from `plan`.
 
-    Returns:
-        float32 tensor of shape `(blocks * block, depth)`, whole numbers in 0..255, of
-        which the first `count` are wanted.
-    """
+def _sum_taps(words, first, weights, axis):
+    """Resizes an axis (0 or 1) of words by filters of one group of taps."""
+    totals = [tf.constant(HALF, tf.int32)] * 3
+    for tap in range(weights.shape[-1]):
+        # Beyond the end of the crop, and so of the image, weights are 0.
+        levels = channels(tf.gather(words, first + tap, axis=axis))
+        weight = tf.expand_dims(weights[0, :, tap], 1 - axis)
+        totals = [t + weight * x for t, x in zip(totals, levels, strict=True)]
+    return _to_words(totals)
 
-    def resample_block(block):
-        first, weights = block
-        # A slice, but XLA would compile that anew for every value of `first`.
-        inputs = tf.gather(rows, first + tf.range(tf.shape(weights)[1]))
-        return _to_levels(*tf.split(tf.matmul(weights, inputs), 2))
 
-    if weights.shape[0] == 1 and weights.shape[2] == rows.shape[0] is not None:
-        return _to_levels(*tf.split(tf.matmul(weights[0], rows), 2))
-    levels = tf.map_fn(resample_block, (first, weights), fn_output_signature=tf.float32)
-    return tf.reshape(levels, (weights.shape[0] * weights.shape[1] // 2, -1))
+def _sum_groups(words, first, weights, used):
+    """Resizes axis 0 of words by filters of any width, several taps at a time."""
+    _, count, taps = weights.shape
+    shifts = tf.constant([0, 8, 16])[:, None, None]
+
+    def add_group(group, totals):
+        for tap in range(taps):
+            pixels = tf.gather(words, first + group * taps + tap)
+            levels = tf.bitwise.right_shift(pixels, shifts) & 255
+            totals += weights[group, :, tap][:, None] * levels
+        return group + 1, totals
+
+    start = tf.fill((3, count, tf.shape(words)[1]), HALF)
+    _, totals = tf.while_loop(lambda group, _: group < used, add_group, (0, start))
+    return _to_words(tf.unstack(totals))
+
+
+def resize_height(words, first, weights, used):
+    """Resizes words (height, width) along the height."""
+    if weights.shape[0] == 1:
+        return _sum_taps(words, first, weights, axis=0)
+    return _sum_groups(words, first, weights, used)
+
+
+def resize_width(words, top, count, first, weights, used):
+    """Resizes `count` rows of words from `top` on, and lets as many others be 0."""
+    height, out_width = words.shape[0], weights.shape[1]
+    rows = ROWS if height is None else min(ROWS, height)
+    blocks = -(-tf.shape(words)[0] // rows)
+
+    def resize_block(block, done):
+        # Not a slice, since the last block may reach over the end.
+        some = tf.gather(words, top + block * rows + tf.range(rows))
+        if weights.shape[0] == 1:
+            some = _sum_taps(some, first, weights, axis=1)
+        else:
+            some = _sum_groups(tf.transpose(some), first, weights, used)
+            some = tf.transpose(some)
+        return block + 1, done.write(block, some)
+
+    done = tf.TensorArray(tf.int32, blocks, element_shape=(rows, out_width))
+    _, done = tf.while_loop(
+        lambda block, _: block * rows < count, resize_block, (0, done)
+    )
+    return tf.reshape(done.stack(), (blocks * rows, out_width))
