@@ -123,6 +123,11 @@ def check(config):
             f"config.microbatches is {config.microbatches}, which does not divide "
             f"config.batch_size, {config.batch_size}."
         )
+    if config.batch_size // config.microbatches < 2:
+        raise UsageError(
+            f"config.microbatches is {config.microbatches}, which leaves one image of "
+            f"{config.batch_size}: batch norm needs at least 2."
+        )
     if config.precision not in _PRECISIONS:
         raise UsageError(
             f"config.precision is {config.precision!r}, not one of "
@@ -172,7 +177,11 @@ def to_json(config):
 
 def from_json(text):
     """Returns the `ConfigDict` that `to_json` wrote."""
-    return ConfigDict(json.loads(text), convert_dict=True)
+    config = ConfigDict(json.loads(text), convert_dict=True)
+    for field, value in default().items():  # Those that came after the run.
+        if field not in config:
+            config[field] = value
+    return config
 
 
 def _fields(config):

@@ -47,12 +47,7 @@ def of_microbatches(model, view_a, view_b, count):
     Raises:
         UsageError: if `count` does not divide n.
     """
-    rows = view_a.shape[0]
-    if rows is not None and rows % count:
-        raise UsageError(
-            f"microbatches={count} does not divide a replica's batch of {rows}: choose "
-            "one that does, or drop the remainder of the last batch."
-        )
+    view_a = _divided(view_a, count)
     parts = list(zip(tf.split(view_a, count), tf.split(view_b, count), strict=True))
     state = [
         *model.backbone.non_trainable_variables,
@@ -64,8 +59,8 @@ def of_microbatches(model, view_a, view_b, count):
         for variable, value in zip(state, saved, strict=True):
             variable.assign(value)
 
+    total, done = None, slopes[0]
     slopes = zip(*(tf.split(side, count) for side in slopes), strict=True)
-    total, done = None, ()
     for part, part_slopes in zip(parts, slopes, strict=True):
         with tf.GradientTape() as tape:
             projections = _project(model, part, after=done)
@@ -75,24 +70,48 @@ def of_microbatches(model, view_a, view_b, count):
             model.trainable_variables,
             output_gradients=[*part_slopes, tf.ones_like(own)],
         )
-        total = gradients if total is None else _sum(total, gradients)
-        done = [gradient for gradient in total if gradient is not None]
+        total = _sum(total, gradients)
+        done = next(g for g in reversed(total) if g is not None)
     return total, logs
 
 
+def _divided(view, count):
+    """The view, if `count` divides its rows."""
+    message = (
+        f"microbatches={count} does not divide a replica's batch of {{}}: choose one "
+        "that does, or drop the remainder of the last batch."
+    )
+    rows = view.shape[0]
+    if rows is None:
+        dynamic = tf.shape(view)[0] % count
+        message = message.format("another size")
+        with tf.control_dependencies([tf.debugging.assert_equal(dynamic, 0, message)]):
+            return tf.identity(view)
+    if rows % count:
+        raise UsageError(message.format(rows))
+    return view
+
+
 def _project(model, part, after):
-    # A graph would otherwise start all micro-batches at once.
-    with tf.control_dependencies(after):
-        part = [tf.identity(view) for view in part]
+    """Both views' projections, computed after a tensor.
+
+    A graph would otherwise start all micro-batches at once, and XLA, which does not
+    see control dependencies, would keep the first pass's activations in place of
+    running the second. So the images themselves depend on the tensor: by adding 0.
+    """
+    if after is not None:
+        element = tf.reshape(after, [-1])[0]
+        zero = tf.where(element == element, 0.0, float("nan"))
+        part = [view + tf.cast(zero, view.dtype) for view in part]
     return [model.project(view, training=True) for view in part]
 
 
 def _projections(model, parts):
     """Both views' projections of the whole batch."""
-    rows, done = [], ()
+    rows, done = [], None
     for part in parts:
-        done = _project(model, part, after=done)
-        rows.append(done)
+        rows.append(_project(model, part, after=done))
+        done = rows[-1][1]
     return [tf.concat(side, axis=0) for side in zip(*rows, strict=True)]
 
 
@@ -105,5 +124,9 @@ def _slopes(model, projections):
 
 
 def _sum(total, gradients):
-    pairs = zip(total, gradients, strict=True)
+    # Of an embedding they are sparse.
+    dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+    if total is None:
+        return dense
+    pairs = zip(total, dense, strict=True)
     return [None if g is None else t + g for t, g in pairs]

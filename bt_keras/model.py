@@ -102,6 +102,9 @@ class BarlowTwins(keras.Model):
     def compile(self, optimizer="rmsprop", *, jit_compile="auto", **kwargs):
         """Prepares the model for `fit`; the loss is the model's own.
 
+        Compile again after `trainable` of a layer has changed: the optimizer's
+        variables are made here.
+
         Args:
             optimizer: a Keras optimizer, such as `bt_keras.LARS`, or its name.
             jit_compile: bool, whether XLA compiles the step; `"auto"` for where that
@@ -110,7 +113,8 @@ class BarlowTwins(keras.Model):
                 `steps_per_execution`, `auto_scale_loss`).
         """
         if jit_compile == "auto":
-            jit_compile = devices.xla_pays()
+            with self.distribute_strategy.scope():
+                jit_compile = devices.xla_pays()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
         with self.distribute_strategy.scope():

@@ -18,12 +18,16 @@ from benchmarks.peers import networks, transforms
 def main():
     case = json.loads(sys.argv[1])
     torch.manual_seed(0)
+    torch.set_flush_denormal(True)  # As TensorFlow does.
     views = transforms.views(case["size"], case["recipe"])
     dataset = transforms.load(case["images"], views)
     loader = transforms.loader(dataset, case["batch"])
     model = _model(case)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=case["rate"], weight_decay=case["weight_decay"]
+        model.parameters(),
+        lr=case["rate"],
+        weight_decay=case["weight_decay"],
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: (1 + math.cos(math.pi * step / len(loader))) / 2

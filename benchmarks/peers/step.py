@@ -11,6 +11,7 @@ from benchmarks.peers.official import LARS, BarlowTwins
 
 def prepare(case):
     torch.manual_seed(0)
+    torch.set_flush_denormal(True)  # As TensorFlow does.
     layout = {"memory_format": getattr(torch, case["layout"])}
     model = BarlowTwins(*(case[k] for k in ("depth", "width", "stem", "projector")))
     model = model.to(**layout).train()

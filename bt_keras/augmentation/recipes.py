@@ -74,7 +74,7 @@ def _distort(images, drawn, max_sigma):
     """The pixel work after the crop, in one compiled loop over the images."""
 
     def distort(x, flip, jitter, grayscale, sigma=None, solarize=None):
-        x = geometry.flip(x, flip)
+        x = geometry.flip_words(x, flip)
         x = colour.color_jitter(x, **jitter)
         x = colour.grayscale(x, grayscale)
         if sigma is not None:

@@ -8,15 +8,18 @@ matrices, nothing is as large as a view's projections.
 """
 
 import functools
+import itertools
 
 import tensorflow as tf
 
 from bt_keras import collectives
-from bt_keras.losses.blocks import column_blocks, columns
+from bt_keras.losses.blocks import column_blocks, columns, write_columns
 from bt_keras.losses.standardise import column_dots, moments_of_rows
 
 # Of a view's rows at a time; a few such blocks stay in a processor's cache.
 BLOCK_BYTES = 2**21
+# Rows of a strip of the Gram matrices.
+NARROWEST = 128
 
 
 @tf.custom_gradient
@@ -35,7 +38,8 @@ def gram_terms(z_a, z_b):
         `(invariance, redundancy)`, float32 scalars.
     """
     rows_a, rows_b = collectives.all_gather_packed([z_a, z_b])
-    blocks = column_blocks(rows_a.shape[0], z_a.shape[1], BLOCK_BYTES)
+    rows = z_a.shape[0] and z_a.shape[0] * collectives.num_replicas()
+    blocks = column_blocks(rows, z_a.shape[1], BLOCK_BYTES)
 
     def standardised(block, after):
         """The block's moments, own rows and all rows (the same on one device)."""
@@ -47,15 +51,17 @@ def gram_terms(z_a, z_b):
         own = moments.standardise(*columns(block, z_a, z_b, after=after))
         return moments, own, everyone
 
-    gram_a = gram_b = 0.0
+    strips = _strips(rows_a.shape[0])
+    parts_a = parts_b = [0.0] * len(strips)
     shortfalls, done = [], ()
     for block in blocks:
         moments, (a, b), (all_a, all_b) = standardised(block, done)
-        gram_a += tf.matmul(a, all_a, transpose_b=True)
-        gram_b += tf.matmul(b, all_b, transpose_b=True)
+        parts_a = _add_products(parts_a, strips, a, all_a)
+        parts_b = _add_products(parts_b, strips, b, all_b)
         distance = tf.reduce_mean(tf.math.squared_difference(all_a, all_b), axis=0)
         shortfalls.append(moments.shortfall(distance))
-        done = (gram_a, gram_b, shortfalls[-1])
+        done = (*parts_a, *parts_b, shortfalls[-1])
+    gram_a, gram_b = (_mirrored(parts, strips) for parts in (parts_a, parts_b))
 
     n = moments.count
     (squared_norm,) = collectives.all_reduce_sum([tf.reduce_sum(gram_a * gram_b)])
@@ -65,14 +71,20 @@ def gram_terms(z_a, z_b):
     def grad(grad_invariance, grad_redundancy):
         scale = 2.0 * grad_redundancy / tf.square(n)
         scaled_a, scaled_b = scale * gram_a, scale * gram_b
-        pending, dots, gradients = [], [], []
+        gradients = [tf.zeros_like(z_a), tf.zeros_like(z_b)]
+        pending, dots = [], []
 
         def finish():
-            for waiting, dot in zip(
-                pending, collectives.all_reduce_sum(dots), strict=True
-            ):
-                gradients.append(waiting(dot))
-            pending.clear(), dots.clear()
+            sums = collectives.all_reduce_sum(dots)
+            for (block, backward), dot in zip(pending, sums, strict=True):
+                values = backward(dot)
+                gradients[:] = [
+                    write_columns(matrix, block, value)
+                    for matrix, value in zip(gradients, values, strict=True)
+                ]
+            pending.clear()
+            dots.clear()
+            return values
 
         done = (scaled_a, scaled_b)
         for block, short in zip(blocks, shortfalls, strict=True):
@@ -80,23 +92,46 @@ def gram_terms(z_a, z_b):
             slopes = tf.matmul(scaled_b, all_a), tf.matmul(scaled_a, all_b)
             mixed = grad_invariance * short + grad_redundancy * (1.0 - short)
             along = -2.0 * mixed / n
+            backward = functools.partial(moments.backward, *slopes, *own, along, short)
+            pending.append((block, backward))
             dots.append(column_dots(*slopes, *own))
-            pending.append(
-                functools.partial(moments.backward, *slopes, *own, along, short)
-            )
             done = (dots[-1],)
             if collectives.num_replicas() == 1:  # There is no collective to share.
-                finish()
-                done = gradients[-1]
-        finish()
-        return _joined(gradients)
+                done = finish()
+        if pending:
+            finish()
+        return tuple(gradients)
 
     return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
 
 
-def _joined(gradients):
-    """Blocks of both views' gradients, joined one view after the other."""
-    blocks_a, blocks_b = zip(*gradients, strict=True)
-    grad_a = tf.concat(blocks_a, axis=1)
-    with tf.control_dependencies([grad_a]):  # The first view's blocks are free again.
-        return grad_a, tf.concat(blocks_b, axis=1)
+def _strips(rows):
+    """Row ranges in which a replica makes its rows of a Gram matrix.
+
+    On one device the matrix is symmetric, and a strip begins at its own diagonal: with
+    four of them three eighths of the work are spared. Narrow strips run slower.
+    """
+    if collectives.num_replicas() > 1 or rows is None or rows < 4 * NARROWEST:
+        return [(0, None)]
+    edges = [rows * strip // 4 for strip in range(5)]
+    return list(itertools.pairwise(edges))
+
+
+def _add_products(parts, strips, own, everyone):
+    return [
+        part + tf.matmul(own[start:stop], everyone[start:], transpose_b=True)
+        for part, (start, stop) in zip(parts, strips, strict=True)
+    ]
+
+
+def _mirrored(parts, strips):
+    """The whole matrix of its strips."""
+    if len(strips) == 1:
+        return parts[0]
+    rows = [
+        tf.pad(part, ((0, 0), (start, 0)))
+        for part, (start, _) in zip(parts, strips, strict=True)
+    ]
+    upper = tf.linalg.band_part(tf.concat(rows, axis=0), 0, -1)
+    strictly_upper = tf.linalg.set_diag(upper, tf.zeros_like(upper[0]))
+    return upper + tf.transpose(strictly_upper)

@@ -68,6 +68,7 @@ class LARS(keras.optimizers.Optimizer):
                 bias_learning_rate
             )
         self.bias_learning_rate = bias_learning_rate
+        self._bias_rate_now = None
         self.momentum = momentum
         self.coupled_weight_decay = weight_decay
         self.trust_coefficient = trust_coefficient
@@ -83,7 +84,10 @@ class LARS(keras.optimizers.Optimizer):
         # accumulated updates: the base class gives its own schedule this one too.
         rate = self.bias_learning_rate
         self._bias_rate_now = rate(self._iterations) if callable(rate) else rate
-        return super().apply(grads, trainable_variables)
+        try:
+            return super().apply(grads, trainable_variables)
+        finally:
+            self._bias_rate_now = None  # Of the graph that was being traced.
 
     def update_step(self, gradient, variable, learning_rate):
         momentum = self.momenta[self._get_variable_index(variable)]

@@ -1,22 +1,25 @@
 """Pure image operations on batches, equal to Pillow's to the level.
 
 Nothing here is random: every parameter is an argument with one value an image. All
-take images (N, H, W, 3), uint8 or float32 with levels 0..255, and return float32 of
-that shape with whole levels (`normalize` takes any). The modules have the same
-operations for the words of one image, see `ops.words`.
+take images (N, H, W, 3), uint8 or float32 with levels 0..255, round them to whole
+levels and return such, as float32 (`flip` and `normalize` take any). The modules have
+the same operations for the words of one image, see `ops.words`.
 """
 
-from bt_keras.augmentation.ops import blur, colour, geometry, hsv
+from bt_keras.augmentation.ops import blur, colour, hsv
 from bt_keras.augmentation.ops.batched import batched, over_words
 from bt_keras.augmentation.ops.colour import IMAGENET_MEAN, IMAGENET_STD, normalize
-from bt_keras.augmentation.ops.geometry import crop_and_resize, resize_and_center_crop
+from bt_keras.augmentation.ops.geometry import (
+    crop_and_resize,
+    flip,
+    resize_and_center_crop,
+)
 
 adjust_brightness = batched(colour.adjust_brightness)
 adjust_contrast = batched(colour.adjust_contrast)
 adjust_hue = batched(hsv.adjust_hue)
 adjust_saturation = batched(colour.adjust_saturation)
 color_jitter = batched(colour.color_jitter)
-flip = batched(geometry.flip)
 gaussian_blur = batched(blur.gaussian_blur)
 grayscale = batched(colour.grayscale)
 solarize = batched(colour.solarize)

@@ -48,7 +48,7 @@ def batched(function):
         _, *names = named
         kinds = signature.parameters
         fixed = {n: named[n] for n in names if kinds[n].kind is kinds[n].KEYWORD_ONLY}
-        per_image = {n: named[n] for n in names if n not in fixed}
+        per_image = {n: tf.convert_to_tensor(named[n]) for n in names if n not in fixed}
 
         def one(words, **scalars):
             return to_image(function(words, **scalars, **fixed))

@@ -206,6 +206,12 @@ def resize_and_center_crop(images, resize, size):
     return _resize(images, boxes, vertical, horizontal, "bilinear")
 
 
-def flip(words, mask):
+def flip(images, mask):
+    """Mirrors those images (N, H, W, 3) left and right that `mask` (N,) says."""
+    images, mask = tf.cast(images, tf.float32), tf.convert_to_tensor(mask)
+    return tf.where(mask[:, None, None, None], images[:, :, ::-1], images)
+
+
+def flip_words(words, mask):
     """Mirrors the words (H, W) of an image left and right, if `mask`."""
     return tf.cond(mask, lambda: words[:, ::-1], lambda: words)

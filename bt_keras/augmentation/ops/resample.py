@@ -78,18 +78,21 @@ def plan(start, length, outputs, method, taps):
     kernel, support = FILTERS[method]
     groups, taps = _groups_of(taps)
     output = offset + tf.range(count)
+    # A long side times a long output does not fit into 32 bits.
+    output, length, total = (tf.cast(x, tf.int64) for x in (output, length, total))
     length = length[:, None]
     wider = tf.maximum(length, total)
     # The first pixel whose distance from the centre is below the filter's support.
     left = (2 * output + 1) * length - 2 * support * wider
     first = tf.maximum((left + total) // (2 * total), 0)
-    pixel = first[:, :, None] + tf.range(groups * taps)
+    pixel = first[:, :, None] + tf.cast(tf.range(groups * taps), tf.int64)
     distance = (2 * pixel + 1) * total - ((2 * output + 1) * length)[:, :, None]
     distance = tf.cast(distance, tf.float64)
     weights = kernel(distance / tf.cast(2 * wider, tf.float64)[:, :, None])
     weights = _fixed_point(tf.where(pixel < length[:, :, None], weights, 0.0))
     weights = tf.reshape(weights, (-1, count, groups, taps))
     used = -(-2 * support * wider[:, 0] // (total * taps))
+    first, used = tf.cast(first, tf.int32), tf.cast(used, tf.int32)
     return start[:, None] + first, tf.transpose(weights, (0, 2, 1, 3)), used
 
 
@@ -99,12 +102,18 @@ def _to_words(totals):
     return from_channels(*(tf.clip_by_value(level, 0, 255) for level in levels))
 
 
+def _taken(words, indices, axis=0):
+    """Rows or columns by their numbers, the last one for those beyond the end."""
+    last = tf.shape(words)[axis] - 1
+    return tf.gather(words, tf.minimum(indices, last), axis=axis)
+
+
 def _sum_taps(words, first, weights, axis):
     """Resizes an axis (0 or 1) of words by filters of one group of taps."""
     totals = [tf.constant(HALF, tf.int32)] * 3
     for tap in range(weights.shape[-1]):
         # Beyond the end of the crop, and so of the image, weights are 0.
-        levels = channels(tf.gather(words, first + tap, axis=axis))
+        levels = channels(_taken(words, first + tap, axis))
         weight = tf.expand_dims(weights[0, :, tap], 1 - axis)
         totals = [t + weight * x for t, x in zip(totals, levels, strict=True)]
     return _to_words(totals)
@@ -117,7 +126,7 @@ def _sum_groups(words, first, weights, used):
 
     def add_group(group, totals):
         for tap in range(taps):
-            pixels = tf.gather(words, first + group * taps + tap)
+            pixels = _taken(words, first + group * taps + tap)
             levels = tf.bitwise.right_shift(pixels, shifts) & 255
             totals += weights[group, :, tap][:, None] * levels
         return group + 1, totals
@@ -142,7 +151,7 @@ def resize_width(words, top, count, first, weights, used):
 
     def resize_block(block, done):
         # Not a slice, since the last block may reach over the end.
-        some = tf.gather(words, top + block * rows + tf.range(rows))
+        some = _taken(words, top + block * rows + tf.range(rows))
         if weights.shape[0] == 1:
             some = _sum_taps(some, first, weights, axis=1)
         else:

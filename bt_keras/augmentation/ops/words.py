@@ -10,8 +10,11 @@ _SHIFTS = (0, 8, 16)
 
 
 def from_image(image):
-    """uint8 or whole float32 levels (H, W, 3) to words (H, W)."""
-    image = tf.pad(tf.cast(image, tf.uint8), ((0, 0), (0, 0), (0, 1)))
+    """uint8 or float32 levels (H, W, 3), rounded and clipped, to words (H, W)."""
+    if image.dtype != tf.uint8:
+        levels = tf.cast(tf.round(tf.cast(image, tf.float32)), tf.int32)
+        image = tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)
+    image = tf.pad(image, ((0, 0), (0, 0), (0, 1)))
     return tf.bitcast(image, tf.int32)
 
 
