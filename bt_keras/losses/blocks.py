@@ -39,28 +39,3 @@ def columns(block, *matrices, after=()):
             m if (start, stop) == (0, m.shape[1]) else m[:, start:stop]
             for m in matrices
         ]
-
-
-def write_columns(matrix, block, values):
-    """Puts a block's columns into a matrix, in place if nothing else uses it.
-
-    Args:
-        matrix: Tensor (n, D).
-        block: `(start, stop)`.
-        values: Tensor (n, stop - start).
-
-    Returns:
-        Tensor (n, D). Joining the blocks at the end would hold everything twice.
-    """
-    start, stop = block
-    if (start, stop) == (0, matrix.shape[1]):
-        return values
-    return tf.raw_ops.TensorStridedSliceUpdate(
-        input=matrix,
-        begin=[0, start],
-        end=[0, stop],
-        strides=[1, 1],
-        value=values,
-        begin_mask=1,  # All rows.
-        end_mask=1,
-    )

@@ -13,7 +13,7 @@ import itertools
 import tensorflow as tf
 
 from bt_keras import collectives
-from bt_keras.losses.blocks import column_blocks, columns, write_columns
+from bt_keras.losses.blocks import column_blocks, columns
 from bt_keras.losses.standardise import column_dots, moments_of_rows
 
 # Of a view's rows at a time; a few such blocks stay in a processor's cache.
@@ -71,20 +71,14 @@ def gram_terms(z_a, z_b):
     def grad(grad_invariance, grad_redundancy):
         scale = 2.0 * grad_redundancy / tf.square(n)
         scaled_a, scaled_b = scale * gram_a, scale * gram_b
-        gradients = [tf.zeros_like(z_a), tf.zeros_like(z_b)]
-        pending, dots = [], []
+        pending, dots, gradients = [], [], []
 
         def finish():
             sums = collectives.all_reduce_sum(dots)
-            for (block, backward), dot in zip(pending, sums, strict=True):
-                values = backward(dot)
-                gradients[:] = [
-                    write_columns(matrix, block, value)
-                    for matrix, value in zip(gradients, values, strict=True)
-                ]
+            for backward, dot in zip(pending, sums, strict=True):
+                gradients.append(backward(dot))
             pending.clear()
             dots.clear()
-            return values
 
         done = (scaled_a, scaled_b)
         for block, short in zip(blocks, shortfalls, strict=True):
@@ -92,17 +86,26 @@ def gram_terms(z_a, z_b):
             slopes = tf.matmul(scaled_b, all_a), tf.matmul(scaled_a, all_b)
             mixed = grad_invariance * short + grad_redundancy * (1.0 - short)
             along = -2.0 * mixed / n
-            backward = functools.partial(moments.backward, *slopes, *own, along, short)
-            pending.append((block, backward))
+            pending.append(
+                functools.partial(moments.backward, *slopes, *own, along, short)
+            )
             dots.append(column_dots(*slopes, *own))
             done = (dots[-1],)
             if collectives.num_replicas() == 1:  # There is no collective to share.
-                done = finish()
-        if pending:
-            finish()
-        return tuple(gradients)
+                finish()
+                done = gradients[-1]
+        finish()
+        return _joined(gradients)
 
     return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
+
+
+def _joined(gradients):
+    """Blocks of both views' gradients, joined one view after the other."""
+    blocks_a, blocks_b = zip(*gradients, strict=True)
+    grad_a = tf.concat(blocks_a, axis=1)
+    with tf.control_dependencies([grad_a]):  # The first view's blocks are free again.
+        return grad_a, tf.concat(blocks_b, axis=1)
 
 
 def _strips(rows):
