@@ -47,8 +47,8 @@ def of_microbatches(model, view_a, view_b, count):
     Raises:
         UsageError: if `count` does not divide n.
     """
-    view_a = _divided(view_a, count)
-    parts = list(zip(tf.split(view_a, count), tf.split(view_b, count), strict=True))
+    sides = (tf.split(_divided(view, count), count) for view in (view_a, view_b))
+    parts = list(zip(*sides, strict=True))
     state = [
         *model.backbone.non_trainable_variables,
         *model.projector.non_trainable_variables,

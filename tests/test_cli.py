@@ -93,6 +93,8 @@ def test_steps_in_one_execution_are_the_same_steps(run, recipe, tmp_path):
     workdir, flag = tmp_path / "run", "--config.steps_per_execution=2"
     arguments = [f"--config={recipe}", f"--workdir={workdir}", flag]
     assert cli.main(["pretrain", *arguments]) == 0
+    saved = workdir / "checkpoints" / "epoch-0002.keras"
+    assert keras.models.load_model(saved).steps_per_execution == 2
     for ours, theirs in zip(weights(workdir, 2), weights(run, 2), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
 

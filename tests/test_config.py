@@ -1,4 +1,5 @@
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_differences_name_nested_fields():
         ("optimizer.options.weight_decay", 1.5e-6, 0.1),
         ("views.size", 224, 96),
     ]
+
+
+def test_a_run_from_before_a_field_has_its_default():
+    old = json.loads(config.to_json(config.load("demo")))
+    del old["microbatches"]
+    assert (
+        config.differences(config.from_json(json.dumps(old)), config.load("demo")) == []
+    )
 
 
 def test_a_field_that_does_not_exist_cannot_be_set():

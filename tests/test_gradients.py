@@ -108,10 +108,66 @@ def test_both_passes_see_the_same_dropout_and_batch_norm():
         np.testing.assert_allclose(variable.numpy(), value, rtol=1e-6)
 
 
+def test_microbatches_are_what_batch_norm_sees():
+    model = model_of([keras.layers.Conv2D(6, 3, use_bias=False), BatchNormalization()])
+    views = two_views()
+    whole, _ = of_batch(model, *views)
+    parts, _ = of_microbatches(model, *views, 2)
+    assert relative_error(parts[0], whole[0]) > 1e-3
+
+
+def test_xla_runs_every_microbatch_twice():
+    """Or all activations would be kept, and no memory saved."""
+    model, views = plain(), two_views()
+    step = tf.function(lambda *v: of_microbatches(model, *v, 2)[0], jit_compile=True)
+    code = step.experimental_get_compiler_ir(*views)(stage="optimized_hlo")
+    # For two views of two micro-batches: two forward, one backward to the kernel.
+    assert code.count(" convolution(") + code.count("__onednn$conv") == 12
+
+
+def test_gradients_of_an_embedding_are_summed():
+    class Positions(keras.layers.Layer):
+        def build(self, shape):
+            self.table = keras.layers.Embedding(36, 6)
+            self.table.build((36,))
+
+        def call(self, x):
+            x = keras.ops.reshape(x, (-1, 36, 6))
+            x = keras.ops.relu(x + self.table(keras.ops.arange(36)))
+            return keras.ops.reshape(x, (-1, 6, 6, 6))
+
+    model, views = model_of([keras.layers.Conv2D(6, 3), Positions()]), two_views()
+    assert_same(
+        of_microbatches(model, *views, 2)[0],
+        map(tf.convert_to_tensor, of_batch(model, *views)[0]),
+    )
+
+
 def test_microbatches_must_divide_the_batch():
     model = plain(microbatches=3)
     with pytest.raises(bt_keras.UsageError, match="microbatches=3 does not divide"):
         model.train_on_batch(*two_views())
+    ragged = tf.data.Dataset.from_tensor_slices(two_views()).batch(7)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="microbatches=3 does not"):
+        model.fit(ragged, verbose=0)
+
+
+def test_a_scaled_loss_and_accumulated_gradients_train_the_same():
+    """float16's loss scale multiplies the slopes, and LARS sees it taken out again."""
+    weights = []
+    for wrap in (lambda o: o, keras.optimizers.LossScaleOptimizer):
+        keras.utils.set_random_seed(0)
+        model = plain(microbatches=2)
+        optimizer = bt_keras.LARS(0.1, gradient_accumulation_steps=2)
+        model.compile(optimizer=wrap(optimizer))
+        before = model.get_weights()
+        model.train_on_batch(*two_views())
+        for weight, initial in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(weight, initial)
+        model.train_on_batch(*two_views())
+        weights.append(model.get_weights())
+    assert_same(*weights)
+    assert relative_error(weights[0][0], before[0]) > 1e-6
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.0, "4"])

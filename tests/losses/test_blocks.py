@@ -38,6 +38,16 @@ def test_blocks_of_four_replicas_give_them_too(recorded, replicas, narrow_blocks
         assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name
 
 
+def test_half_a_gram_matrix_is_enough(recorded, monkeypatch):
+    """Four strips of 24 rows, each beginning at its own diagonal."""
+    monkeypatch.setattr(gram, "NARROWEST", 24)
+    reference = recorded("loss")
+    z_a, z_b = reference["96x24/z_a"], reference["96x24/z_b"]
+    ours = tf.function(terms_and_gradients)(z_a, z_b, LAMBD, "gram")
+    for name, value in zip(NAMES, ours, strict=True):
+        assert relative_error(value, reference[f"96x24/{LAMBD}/{name}"]) < 1e-5, name
+
+
 @pytest.mark.parametrize("rows", [16, 2048, None])
 @pytest.mark.parametrize("width", [1, 100, 8192, 262_144])
 def test_blocks_cover_all_columns_once(rows, width):
