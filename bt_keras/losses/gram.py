@@ -37,67 +37,79 @@ def gram_terms(z_a, z_b):
     Returns:
         `(invariance, redundancy)`, float32 scalars.
     """
-    rows_a, rows_b = collectives.all_gather_packed([z_a, z_b])
-    rows = z_a.shape[0] and z_a.shape[0] * collectives.num_replicas()
-    blocks = column_blocks(rows, z_a.shape[1], BLOCK_BYTES)
-
-    def standardised(block, after):
-        """The block's moments, own rows and all rows (the same on one device)."""
-        all_a, all_b = columns(block, rows_a, rows_b, after=after)
-        moments = moments_of_rows(all_a, all_b)
-        everyone = moments.standardise(all_a, all_b)
-        if collectives.num_replicas() == 1:
-            return moments, everyone, everyone
-        own = moments.standardise(*columns(block, z_a, z_b, after=after))
-        return moments, own, everyone
-
-    strips = _strips(rows_a.shape[0])
+    own, rows = (z_a, z_b), collectives.all_gather_packed([z_a, z_b])
+    height = z_a.shape[0] and z_a.shape[0] * collectives.num_replicas()
+    blocks = column_blocks(height, z_a.shape[1], BLOCK_BYTES)
+    strips = _strips(rows[0].shape[0])
     parts_a = parts_b = [0.0] * len(strips)
     shortfalls, done = [], ()
     for block in blocks:
-        moments, (a, b), (all_a, all_b) = standardised(block, done)
+        moments, (a, b), (all_a, all_b) = _standardised(block, own, rows, done)
         parts_a = _add_products(parts_a, strips, a, all_a)
         parts_b = _add_products(parts_b, strips, b, all_b)
         distance = tf.reduce_mean(tf.math.squared_difference(all_a, all_b), axis=0)
         shortfalls.append(moments.shortfall(distance))
         done = (*parts_a, *parts_b, shortfalls[-1])
-    gram_a, gram_b = (_mirrored(parts, strips) for parts in (parts_a, parts_b))
 
     n = moments.count
+    gram_a, gram_b = (_mirrored(parts, strips) for parts in (parts_a, parts_b))
     (squared_norm,) = collectives.all_reduce_sum([tf.reduce_sum(gram_a * gram_b)])
     shortfall = tf.concat(shortfalls, axis=0)
     redundancy = squared_norm / tf.square(n) - tf.reduce_sum(tf.square(1.0 - shortfall))
 
     def grad(grad_invariance, grad_redundancy):
         scale = 2.0 * grad_redundancy / tf.square(n)
-        scaled_a, scaled_b = scale * gram_a, scale * gram_b
-        pending, dots, gradients = [], [], []
-
-        def finish():
-            sums = collectives.all_reduce_sum(dots)
-            for backward, dot in zip(pending, sums, strict=True):
-                gradients.append(backward(dot))
-            pending.clear()
-            dots.clear()
-
-        done = (scaled_a, scaled_b)
-        for block, short in zip(blocks, shortfalls, strict=True):
-            moments, own, (all_a, all_b) = standardised(block, done)
-            slopes = tf.matmul(scaled_b, all_a), tf.matmul(scaled_a, all_b)
+        scaled = scale * gram_a, scale * gram_b
+        diagonals = []
+        for short in shortfalls:
             mixed = grad_invariance * short + grad_redundancy * (1.0 - short)
-            along = -2.0 * mixed / n
-            pending.append(
-                functools.partial(moments.backward, *slopes, *own, along, short)
-            )
-            dots.append(column_dots(*slopes, *own))
-            done = (dots[-1],)
-            if collectives.num_replicas() == 1:  # There is no collective to share.
-                finish()
-                done = gradients[-1]
-        finish()
-        return _joined(gradients)
+            diagonals.append((-2.0 * mixed / n, short))
+        return _gradients(own, rows, blocks, scaled, diagonals)
 
     return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
+
+
+def _standardised(block, own, rows, after):
+    """A block's moments, own rows and all rows (the same on one device)."""
+    all_rows = columns(block, *rows, after=after)
+    moments = moments_of_rows(*all_rows)
+    everyone = moments.standardise(*all_rows)
+    if collectives.num_replicas() == 1:
+        return moments, everyone, everyone
+    return moments, moments.standardise(*columns(block, *own, after=after)), everyone
+
+
+def _gradients(own, rows, blocks, scaled, diagonals):
+    """The gradients of both views' projections.
+
+    Args:
+        own: both views' float32 Tensors (n, D), this replica's rows.
+        rows: both views' float32 Tensors (N, D), all rows.
+        blocks: list of `(start, stop)`.
+        scaled: both views' Gram matrices (n, N), times 2h / N².
+        diagonals: for every block `(along, shortfall)`, see `Moments.backward`.
+    """
+    pending, dots, gradients = [], [], []
+
+    def finish():
+        sums = collectives.all_reduce_sum(dots)
+        for backward, dot in zip(pending, sums, strict=True):
+            gradients.append(backward(dot))
+        pending.clear()
+        dots.clear()
+
+    done = scaled
+    for block, diagonal in zip(blocks, diagonals, strict=True):
+        moments, (a, b), (all_a, all_b) = _standardised(block, own, rows, done)
+        slopes = tf.matmul(scaled[1], all_a), tf.matmul(scaled[0], all_b)
+        pending.append(functools.partial(moments.backward, *slopes, a, b, *diagonal))
+        dots.append(column_dots(*slopes, a, b))
+        done = (dots[-1],)
+        if collectives.num_replicas() == 1:  # There is no collective to share.
+            finish()
+            done = gradients[-1]
+    finish()
+    return _joined(gradients)
 
 
 def _joined(gradients):
