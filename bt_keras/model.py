@@ -28,8 +28,8 @@ class BarlowTwins(keras.Model):
         lambd: float >= 0, the weight of the redundancy term.
         implementation: how the loss is computed, see `bt_keras.barlow_twins_loss`.
         microbatches: int >= 1, in how many parts a replica's batch goes through the
-            network. With 4, activations take a quarter of the memory and a step about
-            a third more time; the loss and its gradient are those of the whole batch,
+            network. With 4, activations take a quarter of the memory and a step a
+            third more work; the loss and its gradient are those of the whole batch,
             and batch norm sees a part at a time. It must divide the batch.
         **kwargs: of `keras.Model` (`name`, `dtype`).
 
@@ -160,7 +160,12 @@ class BarlowTwins(keras.Model):
         return {"loss": loss, "invariance": invariance, "redundancy": redundancy}
 
     def regularisation(self):
-        """This replica's share of the layers' own losses: gradients are summed."""
+        """This replica's share of the layers' own losses, such as of regularisers.
+
+        Returns:
+            float32 scalar: their sum over the number of replicas, since gradients are
+            summed over replicas.
+        """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return sum(self.losses, tf.constant(0.0)) / replicas
 

@@ -40,7 +40,7 @@ def get_config():
 
     config.batch_size = 2048  # of all replicas together
     # In how many parts a replica's batch goes through the network: with 4, activations
-    # take a quarter of the memory and a step a third more time. The loss stays the
+    # take a quarter of the memory and a step a third more work. The loss stays the
     # whole batch's.
     config.microbatches = 1
     config.epochs = 1000
