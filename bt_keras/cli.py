@@ -6,16 +6,18 @@ bt-keras export --workdir runs/cifar10 --out runs/cifar10/module
 bt-keras report --workdir runs/cifar10
 """
 
-import contextlib
-import os
 import sys
 
 from absl import flags, logging
 from ml_collections import config_flags
 
-from bt_keras.errors import UsageError
+from bt_keras import start
+from bt_keras.errors import StoppedError, UsageError
 
-BAD_INPUT = 2  # exit status
+# Exit statuses.
+BAD_INPUT = 2
+STOPPED = 75  # As sysexits.h has it for what can be tried again.
+INTERRUPTED = 130
 
 
 def main(argv=None):
@@ -28,9 +30,12 @@ def main(argv=None):
     except (UsageError, flags.Error) as error:
         print(f"bt-keras: error: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
+    except StoppedError as error:
+        print(f"bt-keras: {error}", file=sys.stderr)
+        return STOPPED
     except KeyboardInterrupt:
         print("bt-keras: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return 0
 
 
@@ -68,30 +73,6 @@ def _is_not_from_tfds(record):
     return "tensorflow_datasets" not in record.pathname
 
 
-@contextlib.contextmanager
-def _quietly():
-    """Keeps TensorFlow's start-up notices from burying the one line that matters."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _start_tensorflow():
-    # TensorFlow turns oneDNN off on CPUs without AVX-512, where it is faster too.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _quietly():
-        import tensorflow as tf
-
-        tf.config.list_logical_devices()
-
-
 def _pretrain(arguments):
     values = _flags("workdir")
     flags.DEFINE_string(
@@ -101,13 +82,42 @@ def _pretrain(arguments):
         "the config that the workdir holds. --config.FIELD=VALUE changes a field.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "strategy",
+        "auto",
+        "auto (all workers of TF_CONFIG or SLURM, otherwise all GPUs, a TPU or the "
+        "CPU), one, mirrored, multi_worker or tpu.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "on_nan",
+        "stop",
+        "When the loss is not finite: stop, or rollback (to the last checkpoint, then "
+        "past those batches).",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "join_timeout", 300.0, "Seconds to wait for other workers.", flag_values=values
+    )
     _parse(values, arguments, known_only=True)
     config = _configured(values, arguments)
-    _start_tensorflow()
+    strategy = start.strategy(
+        values.strategy, lambda: _card(config, values), values.join_timeout
+    )
 
     from bt_keras.pretrain import pretrain
 
-    pretrain(config, values.workdir)
+    pretrain(config, values.workdir, strategy, values.on_nan)
+
+
+def _card(config, values):
+    """What must be the same on all workers."""
+    from bt_keras import config as config_lib
+    from bt_keras.checkpoint import files
+
+    fields = {f"config.{f}": value for f, value in config_lib.fields(config).items()}
+    versions = {f"version of {p}": v for p, v in files.versions().items()}
+    return {"on_nan": values.on_nan, **versions, **fields}
 
 
 def _configured(values, arguments):
@@ -120,8 +130,9 @@ def _configured(values, arguments):
     else:
         config = Workdir(values.workdir).config()
     overrides = flags.FlagValues()
-    # Only the flags of fields are left to parse; `--config` itself is read above.
-    rest = _without(arguments, ("config", "workdir"))
+    # Only the flags of fields are left to parse; the others are read above.
+    own = ("config", "workdir", "strategy", "on_nan", "join_timeout")
+    rest = _without(arguments, own)
     try:
         config_flags.DEFINE_config_dict(
             "config", config, flag_values=overrides, sys_argv=["bt-keras", *rest]
@@ -153,7 +164,7 @@ def _evaluate(arguments):
     flags.DEFINE_integer("k", None, "Neighbours that vote.", flag_values=values)
     flags.DEFINE_float("temperature", None, "Of their votes.", flag_values=values)
     _parse(values, arguments)
-    _start_tensorflow()
+    start.tensorflow()
 
     from bt_keras.evaluate import evaluate
     from bt_keras.report import results_table
@@ -176,7 +187,7 @@ def _export(arguments):
         "out", None, "Folder of the SavedModel; WORKDIR/module.", flag_values=values
     )
     _parse(values, arguments)
-    _start_tensorflow()
+    start.tensorflow()
 
     from bt_keras.export import export
     from bt_keras.workdir import Workdir

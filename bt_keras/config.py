@@ -34,6 +34,10 @@ _POSITIVE = (
 )
 _RANGES = {
     "seed": (0, 2**32 - 1),
+    "checkpoint.every_steps": (0, math.inf),
+    "checkpoint.every_minutes": (0, math.inf),
+    "checkpoint.keep_every": (0, math.inf),
+    "checkpoint.max_rollbacks": (0, math.inf),
     "lambd": (0, math.inf),
     "optimizer.bias_learning_rate": (1e-12, math.inf),
     "optimizer.floor": (0, 1),
@@ -89,7 +93,7 @@ def _check_fields(config, path):
             "from bt_keras.config.default(), change fields, and return that."
         )
     ours, known = (
-        {f for f in _fields(c) if not f.startswith("optimizer.options")}
+        {f for f in fields(c) if not f.startswith("optimizer.options")}
         for c in (config, default())
     )
     if ours != known:
@@ -162,7 +166,7 @@ def differences(ours, theirs):
     Returns:
         list of `(field, value in ours, value in theirs)`, `"(none)"` where absent.
     """
-    ours, theirs = _fields(ours), _fields(theirs)
+    ours, theirs = fields(ours), fields(theirs)
     return [
         (field, ours.get(field, "(none)"), theirs.get(field, "(none)"))
         for field in sorted(ours.keys() | theirs.keys())
@@ -178,13 +182,20 @@ def to_json(config):
 def from_json(text):
     """Returns the `ConfigDict` that `to_json` wrote."""
     config = ConfigDict(json.loads(text), convert_dict=True)
-    for field, value in default().items():  # Those that came after the run.
-        if field not in config:
-            config[field] = value
+    _add_missing(config, default())  # Those that came after the run.
     return config
 
 
-def _fields(config):
+def _add_missing(config, defaults):
+    for field, value in defaults.items():
+        if field not in config:
+            config[field] = value
+        elif isinstance(value, ConfigDict) and field != "options":
+            _add_missing(config[field], value)
+
+
+def fields(config):
+    """Returns a flat dict from dotted names to the values of a config's fields."""
     values, stack = {}, [("", json.loads(config.to_json()))]
     while stack:
         prefix, value = stack.pop()

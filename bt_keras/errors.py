@@ -1,4 +1,4 @@
-"""The one error the library raises for what its user can put right."""
+"""The errors that the library raises on purpose."""
 
 
 class UsageError(ValueError):
@@ -6,4 +6,11 @@ class UsageError(ValueError):
 
     The commands print the message as one line and exit with status 2. Python code
     can catch it as a `ValueError`, which is what Keras raises for bad arguments.
+    """
+
+
+class StoppedError(Exception):
+    """A run ended early and can be gone on with; the message says why and how.
+
+    The commands print the message as one line and exit with status 75.
     """

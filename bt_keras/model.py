@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from bt_keras import devices, losses, networks
 from bt_keras.errors import UsageError
+from bt_keras.execution import step_function
+from bt_keras.finite import guarded
 from bt_keras.gradients import of_batch, of_microbatches
 
 
@@ -130,17 +132,55 @@ class BarlowTwins(keras.Model):
         return self._trackers
 
     def train_step(self, data):
+        """One step on this replica's part of a batch.
+
+        What each of R replicas sends, n rows of D projections, N = R n, P trainable
+        parameters, and batch norms of C channels:
+
+        - loss by Gram matrices: a gather of 2nD floats, sums of 1 and of 2D; or by
+          correlation: a gather of 4D + 1, sums of D² + D (a block of columns at a time
+          if that is large) and of 2D;
+        - every batch norm, for each view and micro-batch: sums of 2C + 1 forward and of
+          2C backward;
+        - one sum of 1, whether all is finite, and one of the P gradients.
+
+        A gather of TensorFlow's sends the two ints of the shape before it.
+
+        Args:
+            data: `(view_a, view_b)` or `((view_a, view_b), label)`.
+
+        Returns:
+            dict of float32 scalars, `"loss"`, `"invariance"` and `"redundancy"` of the
+            global batch; the loss is NaN where it or a gradient is not finite on some
+            replica, and the weights then keep their values but for the momentum's part.
+        """
         views = _views(data, self._channels)
         if self.microbatches == 1:
             gradients, logs = of_batch(self, *views)
         else:
             gradients, logs = of_microbatches(self, *views, self.microbatches)
+        scale = getattr(self.optimizer, "dynamic_scale", None)
+        gradients, logs = guarded(gradients, logs, scale)
         self.optimizer.apply(gradients, self.trainable_variables)
-        return self._track(logs)
+        return logs
 
     def test_step(self, data):
+        """Returns the logs of `train_step` without training."""
         view_a, view_b = _views(data, self._channels)
-        return self._track(self.loss_terms(self.project(view_a), self.project(view_b)))
+        return self.loss_terms(self.project(view_a), self.project(view_b))
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            self.train_function = step_function(self, self.train_step)
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            self.test_function = step_function(self, self.test_step)
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        # Built by `__init__` and `compile`. Under a strategy Keras would take a batch
+        # for it, and under several workers fail.
+        pass
 
     def loss_terms(self, z_a, z_b):
         """The loss of two views' projections and its terms.
@@ -169,10 +209,14 @@ class BarlowTwins(keras.Model):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return sum(self.losses, tf.constant(0.0)) / replicas
 
-    def _track(self, logs):
+    def track(self, logs):
+        """Takes a step's logs, of all replicas, into the epoch's means.
+
+        Args:
+            logs: dict of scalars by the names of the metrics.
+        """
         for tracker in self._trackers:
             tracker.update_state(logs[tracker.name])
-        return {tracker.name: tracker.result() for tracker in self._trackers}
 
     def get_config(self):
         return {

@@ -3,77 +3,76 @@
 Where the road comes together: source -> views -> model -> optimizer -> fit.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from bt_keras import checkpoint, data, devices, optimizers, runs
 from bt_keras import config as config_lib
+from bt_keras import data, devices
 from bt_keras.augmentation import views as make_views
 from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.errors import UsageError
+from bt_keras.nonfinite import NonFiniteError
+from bt_keras.training import Training
 from bt_keras.workdir import Workdir
 
+# What to do when the loss is not finite.
+ON_NAN = ("stop", "rollback")
 
-def pretrain(config, workdir):
-    """Trains a model as the config says, or goes on from its last finished epoch.
+
+def pretrain(config, workdir, strategy=None, on_nan="stop"):
+    """Trains a model as the config says, or goes on from its newest checkpoint.
 
     Everything that can be wrong with the config and the data is found before the
-    workdir is touched.
+    workdir is touched. Under several workers each calls it; they share the workdir,
+    and the first one writes.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
         workdir: str or path of the run's folder: config.json, log.csv, tensorboard/,
             checkpoints/ and views.png appear in it.
+        strategy: optional `tf.distribute.Strategy`, by default the one in scope.
+        on_nan: `"stop"` or `"rollback"`: what to do when the loss or a gradient is not
+            finite; to stop, or to go back to the last checkpoint and on from there
+            past the batches that led astray, `config.checkpoint.max_rollbacks` times.
 
     Returns:
         The trained `bt_keras.BarlowTwins`.
 
     Raises:
-        UsageError: for a config, data or workdir that cannot be used.
+        UsageError: for a config, data or workdir that cannot be used, or a loss that
+            is not finite.
+        StoppedError: if SIGTERM or SIGUSR1 asked the run to stop, after a checkpoint
+            was written, or if another worker is gone.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     config_lib.check(config)
+    _check_on_nan(on_nan)
     _warn_of_emulation(config.precision)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
     workdir = Workdir(workdir)
     workdir.check_config(config)
-    source = data.load(
-        config.data.source, config.data.train_split, config.data.skip_corrupt
-    )
-    views = make_views(config.views.size, config.views.recipe)
-    first_epoch, saved = checkpoint.latest(workdir.checkpoints)
-    steps_per_epoch = source.num_images // config.batch_size
-    _check_execution(config.steps_per_execution, steps_per_epoch)
-    pairs = data.pairs(
-        source,
-        views,
-        config.batch_size,
-        seed=config.seed,
-        endless=True,
-        first_step=first_epoch * steps_per_epoch,
-    )
-    model = runs.build_model(config)
-    model.compile(
-        optimizer=optimizers.build(config, steps_per_epoch),
-        steps_per_execution=config.steps_per_execution,
-    )
-    if saved:
-        model = checkpoint.restore(saved, like=model)
-        print(f"going on after epoch {first_epoch}, from {saved}")
-    workdir.claim(config)
-    workdir.cut_log(first_epoch)
-    if not saved:
-        save_sample_views(pairs, workdir.sample_views)
-    history = model.fit(
-        pairs,
-        initial_epoch=first_epoch,
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch,
-        callbacks=_callbacks(config, workdir),
-        shuffle=False,  # It is: `pairs` gives every epoch an order of its own.
-    )
-    _check_finite(history, workdir)
-    return model
+    training = _training(config, workdir, strategy)
+    model = training.model()
+    with workdir.locked(training.is_chief):
+        progress, path = training.newest()
+        training.restore(model, path)
+        if training.is_chief:
+            _prepare(training, progress, path)
+        while True:
+            try:
+                training.train(model, progress)
+            except NonFiniteError as error:
+                why = training.diagnosis(model, error)
+                if on_nan == "stop":
+                    raise UsageError(
+                        f"{why}. Checkpoints in {workdir.checkpoints} are from before; "
+                        "--on_nan=rollback goes on from the last, past these batches."
+                    ) from error
+                model, progress = training.rolled_back(error, why)
+            else:
+                return model
 
 
 def save_sample_views(pairs, path, count=8):
@@ -89,6 +88,36 @@ def save_sample_views(pairs, path, count=8):
     picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
     picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
     tf.io.write_file(str(path), tf.io.encode_png(picture))
+
+
+def _training(config, workdir, strategy):
+    source = data.load(
+        config.data.source, config.data.train_split, config.data.skip_corrupt
+    )
+    views = make_views(config.views.size, config.views.recipe)
+    data.check(source, views, config.batch_size, strategy.num_replicas_in_sync)
+    training = Training(config, workdir, source, views, strategy)
+    _check_execution(config.steps_per_execution, training.steps_per_epoch)
+    _check_microbatches(config, strategy.num_replicas_in_sync)
+    return training
+
+
+def _prepare(training, progress, path):
+    """What the chief writes before the first step."""
+    config, workdir = training.config, training.workdir
+    workdir.claim(config)
+    workdir.cut_log(progress.epoch)
+    if path:
+        print(f"going on after epoch {progress.epochs}, from {path}")
+    else:
+        count = min(8, config.batch_size)
+        pairs = data.pairs(training.source, training.views, count, seed=config.seed)
+        save_sample_views(pairs, workdir.sample_views)
+
+
+def _check_on_nan(on_nan):
+    if on_nan not in ON_NAN:
+        raise UsageError(f"--on_nan={on_nan} is not one of {', '.join(ON_NAN)}.")
 
 
 def _warn_of_emulation(precision):
@@ -111,20 +140,11 @@ def _check_execution(steps, steps_per_epoch):
         )
 
 
-def _check_finite(history, workdir):
-    losses = history.history.get("loss", [])
-    if losses and not np.isfinite(losses[-1]):
+def _check_microbatches(config, replicas):
+    rows = config.batch_size // replicas
+    if rows % config.microbatches or rows // config.microbatches * replicas < 2:
         raise UsageError(
-            f"the loss became {losses[-1]} in epoch {history.epoch[-1] + 1}: lower "
-            "config.optimizer.learning_rate, warm up for longer or use float32. The "
-            f"epochs before are kept in {workdir.checkpoints}."
+            f"config.microbatches is {config.microbatches}, which does not divide the "
+            f"{rows} images that each of {replicas} replicas has of config.batch_size, "
+            f"{config.batch_size}."
         )
-
-
-def _callbacks(config, workdir):
-    return [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.CSVLogger(str(workdir.log_file), append=True),
-        keras.callbacks.TensorBoard(str(workdir.tensorboard), write_graph=False),
-        checkpoint.EpochCheckpoint(workdir.checkpoints, config.checkpoint.keep),
-    ]

@@ -2,7 +2,7 @@
 
 import keras
 
-from bt_keras import checkpoint
+from bt_keras.checkpoint import files, saving
 from bt_keras.errors import UsageError
 from bt_keras.model import BarlowTwins
 from bt_keras.networks import resnet
@@ -41,17 +41,17 @@ def load_model(workdir, config, untrained=False):
         untrained: bool, whether to build it with its initial weights instead.
 
     Returns:
-        `(epoch, bt_keras.BarlowTwins)`, 0 epochs for the untrained one.
+        `(epochs, bt_keras.BarlowTwins)`, the number as str, "0" for the untrained one.
 
     Raises:
         UsageError: if there is no checkpoint.
     """
     if untrained:
-        return 0, build_model(config)
-    epoch, path = checkpoint.latest(workdir.checkpoints)
+        return "0", build_model(config)
+    progress, path = files.newest(workdir.checkpoints)
     if path is None:
         raise UsageError(
             f"workdir {workdir.path} has no checkpoint yet: let `bt-keras pretrain` "
-            "finish an epoch."
+            "write one."
         )
-    return epoch, checkpoint.load(path)
+    return progress.epochs, saving.load(path)

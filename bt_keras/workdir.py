@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import fcntl
 import os
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Workdir:
     def __init__(self, path):
         self.path = Path(path)
         self.config_file = self.path / "config.json"
+        self.lock_file = self.path / "lock"
         self.log_file = self.path / "log.csv"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
@@ -83,10 +85,41 @@ class Workdir:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             write_atomically(self.config_file, config_lib.to_json(config))
 
+    @contextlib.contextmanager
+    def locked(self, locks=True):
+        """Keeps a second process from training in the same folder.
+
+        Args:
+            locks: bool, False for workers that train together with one that does.
+
+        Raises:
+            UsageError: if another process trains there.
+        """
+        if not locks:
+            yield
+            return
+        with writable(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            # The system lets go of it when the process ends, however that may be.
+            file = self.lock_file.open("w")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"workdir {self.path} is in use: another process trains there. "
+                    "Wait for it, stop it, or take another --workdir."
+                ) from error
+            except OSError:  # A file system without locks.
+                pass
+            yield
+
     def cut_log(self, epochs):
         """Drops lines of log.csv from after the checkpoint that a run goes on from."""
         if self.log_file.is_file():
-            header, *lines = self.log_file.read_text().splitlines(keepends=True)
+            lines = self.log_file.read_text().splitlines(keepends=True)
+            # A killed process may have written half a line.
+            header, *lines = [line for line in lines if line.endswith("\n")] or [""]
             kept = [line for line in lines if int(line.split(",")[0]) < epochs]
             write_atomically(self.log_file, "".join([header, *kept]))
 

@@ -67,8 +67,18 @@ def get_config():
         {"momentum": 0.9, "weight_decay": 1.5e-6, "trust_coefficient": 1e-3}
     )
 
+    # TensorFlow's deterministic operations: the same run twice gives the same bits on
+    # a GPU too, some operations being slower. CPUs give them without.
+    config.deterministic = False
+
+    # After every epoch, when the run is told to stop, and:
     config.checkpoint = ConfigDict()
-    config.checkpoint.keep = 2  # the last so many epochs'
+    config.checkpoint.every_steps = 0  # 0 for never
+    config.checkpoint.every_minutes = 15.0  # 0 for never
+    config.checkpoint.keep = 2  # the last so many
+    config.checkpoint.keep_every = 0  # and those after every so many epochs
+    # How often `--on_nan=rollback` may go back to a checkpoint.
+    config.checkpoint.max_rollbacks = 3
 
     config.evaluation = ConfigDict()
     # Test images: the short side is resized to size * resize_ratio, then the centre

@@ -53,6 +53,16 @@ def replicas():
     return make
 
 
+@pytest.fixture(scope="session")
+def two_replicas():
+    """A MirroredStrategy as a user makes one: its replicas talk by collectives.
+
+    There can be one in a process: TensorFlow numbers the collectives of each strategy
+    anew, and confuses those of two.
+    """
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 def relative_error(value, reference):
     """The largest difference, relative to the largest entry of the reference."""
     reference = np.asarray(reference, np.float64)

@@ -241,11 +241,13 @@ def test_a_workdir_that_cannot_be_written_is_named(recipe, tmp_path, capsys):
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(copied, capsys):
-    inputs = keras.Input((4,))
-    other = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-    other.save(copied / "checkpoints" / "epoch-0001.keras")
-    (copied / "checkpoints" / "epoch-0002.keras").unlink()
-    one_error_line(capsys, ["pretrain", f"--workdir={copied}"], "epoch-0001.keras")
+    """Its config.json was changed by hand; the checkpoints stayed."""
+    config = json.loads((copied / "config.json").read_text())
+    config["projector"] = [8, 9]
+    (copied / "config.json").write_text(json.dumps(config))
+    one_error_line(
+        capsys, ["pretrain", f"--workdir={copied}"], "epoch-0002.keras", "architecture"
+    )
 
 
 @pytest.mark.parametrize("command", ["evaluate", "export", "report"])

@@ -98,50 +98,58 @@ class Views:
         return f"Views(size={self.size}, recipe={self.recipe!r})"
 
     @_as_it_is
-    def __call__(self, images, seed):
+    def __call__(self, images, seed, part=(0, 1)):
         """Returns both views of `images`; the same seed gives the same pixels.
 
         Args:
             images: uint8 tensor of shape `(N, H, W, 3)`.
             seed: (int, int) or int tensor of shape `(2,)`, say (seed, step).
+            part: (i, k), i an int or scalar tensor, k an int. These images are the
+                i-th of k equal parts of a batch; the random draws are those of the
+                whole batch. So the views of the parts, one after the other, are the
+                views of the batch.
 
         Returns:
             `(view_a, view_b)`, float32 tensors of shape `(N, size, size, 3)` with
             ImageNet's mean and standard deviation taken out.
         """
-        return self.distort(*self.crop(images, seed), seed)
+        return self.distort(*self.crop(images, seed, part), seed, part)
 
     @_as_it_is
-    def crop(self, images, seed):
+    def crop(self, images, seed, part=(0, 1)):
         """The random crops of both views, resized, as uint8 `(N, size, size, 3)`.
 
         Needs no fixed image size: inside `dataset.map` it can be called on one image
-        at a time (`image[None]`), and what it returns can be batched for `distort`.
+        at a time (`image[None]`, with a seed of its own), and what it returns can be
+        batched for `distort`.
         """
         images = _check_images(images)
-        shape = tf.shape(images)
+        count, height, width, _ = tf.unstack(tf.shape(images))
         crops = []
         for recipe, (crop_seed, _) in zip(self._pair, view_seeds(seed), strict=True):
             boxes = draws.crop_boxes(
                 crop_seed,
-                shape[0],
-                shape[1],
-                shape[2],
+                count * part[1],
+                height,
+                width,
                 recipe.crop_scale,
                 recipe.crop_ratio,
             )
+            boxes = _rows(boxes, count, part)
             crops.append(ops.crop_and_resize(images, boxes, self.size))
         return tuple(crops)
 
     @_as_it_is
-    def distort(self, crop_a, crop_b, seed):
+    def distort(self, crop_a, crop_b, seed, part=(0, 1)):
         """Flip, colours, blur and normalisation: from `crop`'s uint8 to the views."""
         views = []
         for crop, recipe, (_, distort_seed) in zip(
             (crop_a, crop_b), self._pair, view_seeds(seed), strict=True
         ):
             crop = _check_images(crop)
-            drawn = draw_distortion(distort_seed, tf.shape(crop)[0], recipe)
+            count = tf.shape(crop)[0]
+            drawn = draw_distortion(distort_seed, count * part[1], recipe)
+            drawn = _rows(drawn, count, part)
             views.append(_distort(crop, drawn, recipe.sigma[1]))
         return tuple(views)
 
@@ -150,6 +158,15 @@ def view_seeds(seed):
     """((crop, distort), (crop, distort)): a seed of its own for every use."""
     a_crop, a_distort, b_crop, b_distort = draws.split_seed(seed, 4)
     return (a_crop, a_distort), (b_crop, b_distort)
+
+
+def _rows(drawn, count, part):
+    """What was drawn for the images of a part, out of what was for the whole batch."""
+    index, parts = part
+    if parts == 1:
+        return drawn
+    first = tf.cast(index, tf.int32) * count
+    return tf.nest.map_structure(lambda column: column[first : first + count], drawn)
 
 
 def _check_images(images):

@@ -61,11 +61,12 @@ def _source(path, split, files, sizes, class_names, num_skipped):
     labels = tf.constant([label for _, label in files], tf.int64)
     image_shape = common_shape(sizes)
 
-    def records(shuffle_seed=None):
-        table = {"path": paths, "label": labels}
+    def records(shuffle_seed=None, first=0):
+        order = tf.range(len(files))
         if shuffle_seed is not None:
             order = epoch_order(len(files), shuffle_seed)
-            table = {key: tf.gather(column, order) for key, column in table.items()}
+        order = order[first:]
+        table = {"path": tf.gather(paths, order), "label": tf.gather(labels, order)}
         return tf.data.Dataset.from_tensor_slices(table)
 
     def decode(record):

@@ -9,8 +9,9 @@ from bt_keras.errors import UsageError
 
 # The label of an image that has none.
 NO_LABEL = -1
-# What a shuffled block of a stream may hold in memory.
+# What a shuffled block of a stream may hold in memory, and the least that it holds.
 _BLOCK_BYTES = 2**29
+_BLOCK_RECORDS = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +25,13 @@ class Source:
         split: str. The part of it that was asked for.
         num_images: int. The number of images in that part.
         image_shape: (H, W, 3), with None where it varies or is not known.
-        records: function of `shuffle_seed=None` that returns a `tf.data.Dataset` of
-            undecoded records, which are dicts of tensors. None means file order; an
-            integer tensor of shape (2,) means an order that depends on nothing else.
-            It may be called while TensorFlow traces, with a seed not known yet.
+        records: function of `shuffle_seed=None, first=0` that returns a
+            `tf.data.Dataset` of undecoded records, which are dicts of tensors. With
+            None they are in file order, with an integer tensor of shape (2,) in an
+            order that depends on nothing else. `first`, an int or scalar int64 tensor,
+            leaves out the records before this position of the order, and reads as few
+            of them as it can. It may be called while TensorFlow traces, with a seed
+            and a position not known yet.
         decode: function from a record to (image uint8 (H, W, 3), label int64), the
             label -1 where there is none.
         class_names: tuple of str, or None where there are no labels.
@@ -96,21 +100,28 @@ def fold_in(seed, number):
     return tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
 
 
-def shuffle_blocks(records, num_images, bytes_each, shuffle_seed):
+def shuffle_blocks(read, num_images, bytes_each, shuffle_seed, first=0):
     """Shuffles a stream: a block at a time, of all of it if memory allows.
 
     `Dataset.shuffle` will not do, as its order also depends on the global seed.
 
     Args:
-        records: `tf.data.Dataset` of dicts of tensors of fixed shapes.
+        read: function from a position of the stream, an int64 tensor, to a
+            `tf.data.Dataset` of its records from there on, dicts of tensors of fixed
+            shapes.
         num_images: int. How many records there are.
         bytes_each: int. The size of a record, to choose the size of a block.
         shuffle_seed: integer tensor (2,). The order depends on nothing else.
+        first: int or scalar int64 tensor. The position of the order to begin at;
+            blocks before it are not read.
 
     Returns:
         `tf.data.Dataset` of the same records.
     """
-    block_size = min(num_images, max(1_000, _BLOCK_BYTES // max(1, bytes_each)))
+    fitting = _BLOCK_BYTES // max(1, bytes_each)
+    block_size = min(num_images, max(_BLOCK_RECORDS, fitting))
+    first = tf.cast(first, tf.int64)
+    first_block = first // block_size
 
     def shuffled(number, block):
         count = tf.shape(tf.nest.flatten(block)[0])[0]
@@ -118,10 +129,11 @@ def shuffle_blocks(records, num_images, bytes_each, shuffle_seed):
         block = {key: tf.gather(column, order) for key, column in block.items()}
         return tf.data.Dataset.from_tensor_slices(block)
 
-    blocks = records.batch(block_size)
+    blocks = read(first_block * block_size).batch(block_size)
     if block_size < num_images:
         blocks = blocks.prefetch(1)  # Reads the next block while this one is used.
-    return blocks.enumerate().flat_map(shuffled)
+    blocks = blocks.enumerate(first_block)
+    return blocks.flat_map(shuffled).skip(first % block_size)
 
 
 def common_shape(sizes):

@@ -1,6 +1,7 @@
 """Data sets in the format of TensorFlow Datasets as sources."""
 
 import difflib
+import functools
 import os
 import re
 import socket
@@ -11,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.data.decode import decode_image
-from bt_keras.data.source import NO_LABEL, Source, epoch_order, fold_in, shuffle_blocks
+from bt_keras.data.source import NO_LABEL, Source, shuffle_blocks
+from bt_keras.data.tfrecords import read_examples
 from bt_keras.errors import UsageError
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -161,7 +163,7 @@ def _source(builder, split, name):
         split=split,
         num_images=part.num_examples,
         image_shape=image_shape,
-        records=lambda shuffle_seed=None: _records(builder, split, shuffle_seed),
+        records=functools.partial(_records, builder, split),
         decode=decode,
         class_names=tuple(label.names) if has_labels else None,
         smallest_side=min(sides) if len(sides) == 2 else None,
@@ -182,53 +184,29 @@ def _image_shape(features, name):
     return (*image.shape[:2], 3)
 
 
-def _records(builder, split, shuffle_seed):
-    dataset = _read(builder, split, shuffle_seed)
+def _records(builder, split, shuffle_seed=None, first=0):
+    read = functools.partial(_read, builder, split, shuffle_seed)
     if shuffle_seed is None:
-        return dataset
+        return read(first)
     info = builder.info
     whole = info.splits[re.split(r"[\[+]", split)[0]]
     bytes_each = whole.num_bytes // max(1, whole.num_examples)
     num_images = info.splits[split].num_examples
-    return shuffle_blocks(dataset, num_images, bytes_each, shuffle_seed)
+    return shuffle_blocks(read, num_images, bytes_each, shuffle_seed, first)
 
 
-def _read(builder, split, shuffle_seed=None):
+def _read(builder, split, shuffle_seed, first):
     """Records with the image undecoded: in file order, or files in shuffled order."""
     import tensorflow_datasets as tfds
 
-    decoders = {"image": tfds.decode.SkipDecoding()}
-    is_tfrecord = builder.info.file_format == tfds.core.FileFormat.TFRECORD
-    if shuffle_seed is None or not is_tfrecord:
+    info, decoders = builder.info, {"image": tfds.decode.SkipDecoding()}
+    if info.file_format != tfds.core.FileFormat.TFRECORD:
         in_order = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
-        return builder.as_dataset(split, decoders=decoders, read_config=in_order)
-
+        dataset = builder.as_dataset(split, decoders=decoders, read_config=in_order)
+        return dataset.skip(first)
     # TFDS can shuffle files too, but by a seed that it wants to know beforehand.
-    parts = builder.info.splits[split].file_instructions
-    order = epoch_order(len(parts), fold_in(shuffle_seed, -1))
-    files = {
-        "path": tf.constant([os.fspath(part.filename) for part in parts]),
-        "skip": tf.constant([part.skip for part in parts], tf.int64),
-        "take": tf.constant([part.take for part in parts], tf.int64),
-    }
-    files = {key: tf.gather(column, order) for key, column in files.items()}
-    return (
-        tf.data.Dataset.from_tensor_slices(files)
-        .interleave(
-            lambda file: (
-                tf.data.TFRecordDataset(file["path"])
-                .skip(file["skip"])
-                .take(file["take"])
-            ),
-            cycle_length=16,
-            block_length=16,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        .map(
-            lambda example: builder.info.features.deserialize_example(
-                example, decoders=decoders
-            ),
-            tf.data.AUTOTUNE,
-        )
+    examples = read_examples(info.splits[split].file_instructions, shuffle_seed, first)
+    return examples.map(
+        lambda example: info.features.deserialize_example(example, decoders=decoders),
+        tf.data.AUTOTUNE,
     )

@@ -48,11 +48,14 @@ def from_dataset(dataset, class_names=None):
         image = tf.io.serialize_tensor(image)
         return {"image": image, "label": tf.reshape(tf.cast(label, tf.int64), ())}
 
-    def records(shuffle_seed=None):
-        in_order = dataset.map(record)
+    def in_order(first):
+        # Nothing is known of this dataset but how to read it.
+        return dataset.skip(first).map(record)
+
+    def records(shuffle_seed=None, first=0):
         if shuffle_seed is None:
-            return in_order
-        return shuffle_blocks(in_order, num_images, bytes_each, shuffle_seed)
+            return in_order(first)
+        return shuffle_blocks(in_order, num_images, bytes_each, shuffle_seed, first)
 
     def decode(record):
         image = tf.io.parse_tensor(record["image"], tf.uint8)

@@ -1,5 +1,5 @@
-from bt_keras.optimizers.build import build
+from bt_keras.optimizers.build import build, schedule
 from bt_keras.optimizers.lars import LARS
 from bt_keras.optimizers.schedules import WarmupCosine
 
-__all__ = ["LARS", "WarmupCosine", "build"]
+__all__ = ["LARS", "WarmupCosine", "build", "schedule"]

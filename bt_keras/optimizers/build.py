@@ -24,19 +24,11 @@ def build(config, steps_per_epoch):
             options it does not take.
     """
     wanted = config.optimizer
-
-    def schedule(rate):
-        return WarmupCosine(
-            peak=rate * config.batch_size / _IMAGES_PER_RATE,
-            warmup_steps=round(wanted.warmup_epochs * steps_per_epoch),
-            total_steps=config.epochs * steps_per_epoch,
-            floor=wanted.floor,
-        )
-
-    options = {"learning_rate": schedule(wanted.learning_rate), **wanted.options}
+    rate = schedule(config, wanted.learning_rate, steps_per_epoch)
+    options = {"learning_rate": rate, **wanted.options}
     if wanted.name == "lars":
-        optimizer = LARS
-        options["bias_learning_rate"] = schedule(wanted.bias_learning_rate)
+        optimizer, bias_rate = LARS, wanted.bias_learning_rate
+        options["bias_learning_rate"] = schedule(config, bias_rate, steps_per_epoch)
     else:
         optimizer = _keras_optimizer(wanted.name)
     try:
@@ -46,6 +38,25 @@ def build(config, steps_per_epoch):
             f"config.optimizer.options do not fit {wanted.name!r} ({error}): set them "
             "to that optimizer's own in a config file, as configs/cifar10.py does."
         ) from error
+
+
+def schedule(config, rate, steps_per_epoch):
+    """Builds the schedule of one of a config's rates.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        rate: float > 0, the peak for a batch of 256.
+        steps_per_epoch: int > 0.
+
+    Returns:
+        `WarmupCosine`.
+    """
+    return WarmupCosine(
+        peak=rate * config.batch_size / _IMAGES_PER_RATE,
+        warmup_steps=round(config.optimizer.warmup_epochs * steps_per_epoch),
+        total_steps=config.epochs * steps_per_epoch,
+        floor=config.optimizer.floor,
+    )
 
 
 def _keras_optimizer(name):

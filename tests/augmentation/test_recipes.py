@@ -223,6 +223,33 @@ def test_crops_of_images_of_any_size(batch):
     assert dataset.element_spec[0].shape == (1, 32, 32, 3)
 
 
+@pytest.mark.parametrize(("recipe", "parts"), [("imagenet", 2), ("small", 4)])
+def test_views_of_the_parts_are_those_of_the_batch(batch, recipe, parts):
+    images, make = batch[:4], views(32, recipe)
+    cut = np.split(images, parts)
+
+    def together(function):
+        made = [function(part, (index, parts)) for index, part in enumerate(cut)]
+        return [np.concatenate(views) for views in zip(*made, strict=True)]
+
+    whole = make(images, (5, 6))
+    found = together(lambda part, which: make(part, (5, 6), part=which))
+    for view, same in zip(found, whole, strict=True):
+        np.testing.assert_array_equal(view, same)
+    crops = together(lambda part, which: make.crop(part, (5, 6), part=which))
+    for crop, same in zip(crops, make.crop(images, (5, 6)), strict=True):
+        np.testing.assert_array_equal(crop, same)
+
+
+def test_the_part_may_be_a_tensor(batch):
+    make = views(32, "small")
+    halves = tf.data.Dataset.from_tensor_slices(np.stack(np.split(batch[:4], 2)))
+    halves = halves.enumerate().map(lambda i, half: make(half, (5, 6), part=(i, 2)))
+    found = zip(*halves.as_numpy_iterator(), strict=True)
+    for view, same in zip(found, make(batch[:4], (5, 6)), strict=True):
+        np.testing.assert_array_equal(np.concatenate(view), same)
+
+
 def test_recipes_are_constants():
     view = RECIPES["imagenet"][0]
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -1,4 +1,6 @@
-"""Image files written by Pillow, of every kind that folders may hold."""
+"""Image files written by Pillow, of every kind that folders may hold, and TFDS sets."""
+
+import itertools
 
 import numpy as np
 import tensorflow as tf
@@ -77,6 +79,31 @@ def pillow(path):
         return np.asarray(image.convert("RGB"))
 
 
+def write_tfds(folder, images, num_shards):
+    """Writes a TFDS data set "sharded" whose files have the images in their order."""
+    import tensorflow_datasets as tfds
+
+    image = tfds.features.Image(shape=images.shape[1:], encoding_format="png")
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="sharded",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict({"image": image}),
+        split_datasets={"train": [(i, {"image": x}) for i, x in enumerate(images)]},
+        data_dir=str(folder),
+        download_config=tfds.download.DownloadConfig(num_shards=num_shards),
+        disable_shuffling=True,
+    )
+    return folder / "sharded" / "1.0.0"
+
+
 def arrays(dataset):
     """The elements of a dataset as NumPy arrays."""
     return [tf.nest.map_structure(np.asarray, element) for element in dataset]
+
+
+def take(dataset, count):
+    return arrays(itertools.islice(dataset, count))
+
+
+def assert_equal(found, expected):
+    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)

@@ -1,8 +1,5 @@
 """Batches of pairs: which images, in which order, from which step on."""
 
-import importlib
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -13,59 +10,9 @@ from bt_keras.data import from_dataset, load, pairs
 from bt_keras.data.source import epoch_order
 from bt_keras.errors import UsageError
 from tests.data import files
+from tests.data.plain import Plain, in_memory
 
 SMALL = views(8, "small")
-# Ten images of one colour each, so that a view tells which image it shows.
-IMAGES = np.full((10, 6, 5, 3), 20 * np.arange(10, dtype=np.uint8)[:, None, None, None])
-
-
-class Plain:
-    """Views that show which images they are of (a) and with which seed (b), and noise.
-
-    They take a fraction of the time that TensorFlow needs to trace the real ones.
-    """
-
-    def __init__(self, size=4):
-        self.size = size
-
-    def crop(self, images, seed):
-        view = tf.image.resize(images, (self.size, self.size), "nearest")
-        noise = tf.random.stateless_uniform((), seed, maxval=256, dtype=tf.int32)
-        return view + tf.cast([0, 0, noise], tf.uint8), view
-
-    def distort(self, crop_a, crop_b, seed):
-        batch = crop_a.shape[0]
-        noise = tf.random.stateless_uniform((batch, 1), seed)
-        seeds = tf.broadcast_to(tf.cast(seed, tf.float32), (batch, 2))
-        return tf.cast(crop_a, tf.float32), tf.concat([seeds, noise], 1)
-
-    def __call__(self, images, seed):
-        return self.distort(*self.crop(images, seed), seed)
-
-
-def in_memory():
-    return from_dataset(tf.data.Dataset.from_tensor_slices(IMAGES))
-
-
-@pytest.fixture(params=["memory", "folder", "mixed folder", "stream"])
-def source(request, tmp_path, monkeypatch):
-    """Ten images, by each of the ways that pairs has."""
-    if request.param == "mixed folder":
-        return load(files.write_many(tmp_path / "mixed", 10))
-    if request.param != "memory":
-        module = importlib.import_module("bt_keras.data.pairs")
-        monkeypatch.setattr(module, "_IN_MEMORY_BYTES", 0)
-    if request.param == "folder":
-        return load(files.write_many(tmp_path / "equal", 10, size=(9, 7)))
-    return in_memory()
-
-
-def take(dataset, count):
-    return files.arrays(itertools.islice(dataset, count))
-
-
-def assert_equal(found, expected):
-    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
 
 
 def shown(batches):
@@ -76,37 +23,37 @@ def shown(batches):
 @pytest.mark.parametrize("first_step", [1, 3])
 def test_batches_repeat_and_resume(source, first_step):
     # Step 1 lies in the first epoch of two steps, step 3 in the second.
-    batches = take(pairs(source, Plain(), 4, seed=3, endless=True), 5)
+    batches = files.take(pairs(source, Plain(), 4, seed=3, endless=True), 5)
     # The global seed must not matter.
     keras.utils.set_random_seed(1)
     resumed = pairs(source, Plain(), 4, seed=3, endless=True, first_step=first_step)
-    assert_equal(take(resumed, 5 - first_step), batches[first_step:])
-    other = take(pairs(source, Plain(), 4, seed=4, endless=True), 5)
+    files.assert_equal(files.take(resumed, 5 - first_step), batches[first_step:])
+    other = files.take(pairs(source, Plain(), 4, seed=4, endless=True), 5)
     assert shown(other) != shown(batches)
 
 
 def test_real_views_of_images_of_many_sizes(tmp_path):
     source = load(files.write_many(tmp_path / "mixed", 6))
-    first, second = take(pairs(source, SMALL, 3, endless=True), 2)
+    first, second = files.take(pairs(source, SMALL, 3, endless=True), 2)
     for view_a, view_b in first, second:
         assert view_a.shape == view_b.shape == (3, 8, 8, 3)
         assert view_a.dtype == view_b.dtype == np.float32
         assert np.abs(view_a - view_b).max() > 0.1
-    (resumed,) = take(pairs(source, SMALL, 3, endless=True, first_step=1), 1)
-    assert_equal(resumed, second)
+    (resumed,) = files.take(pairs(source, SMALL, 3, endless=True, first_step=1), 1)
+    files.assert_equal(resumed, second)
 
 
 def test_real_views_of_images_in_memory():
     images = next(iter(load("shipped", "test").dataset().batch(8)))[0]
     source = from_dataset(tf.data.Dataset.from_tensor_slices(images))
-    (batch,) = take(pairs(source, SMALL, 8, seed=5), 1)
+    (batch,) = files.take(pairs(source, SMALL, 8, seed=5), 1)
     seed = tf.constant([5, 0], tf.int64)
     expected = SMALL(tf.gather(images, epoch_order(8, seed)), seed=seed)
-    assert_equal(batch, files.arrays([expected])[0])
+    files.assert_equal(batch, files.arrays([expected])[0])
 
 
 def test_an_epoch_has_every_image_once_in_an_order_of_its_own(source):
-    batches = take(pairs(source, Plain(), 5, endless=True), 6)
+    batches = files.take(pairs(source, Plain(), 5, endless=True), 6)
     epochs = [shown(batches[i : i + 2]) for i in (0, 2, 4)]
     assert len(set(epochs[0])) == 10
     assert set(epochs[0]) == set(epochs[1]) == set(epochs[2])
@@ -114,7 +61,9 @@ def test_an_epoch_has_every_image_once_in_an_order_of_its_own(source):
 
 
 def test_seed_and_step_reach_the_views(source):
-    batches = take(pairs(source, Plain(), 4, seed=7, endless=True, first_step=1), 3)
+    batches = files.take(
+        pairs(source, Plain(), 4, seed=7, endless=True, first_step=1), 3
+    )
     assert [seeds[0, :2].tolist() for _, seeds in batches] == [[7, 1], [7, 2], [7, 3]]
 
 
@@ -123,14 +72,16 @@ def test_iterations_of_the_finite_form_are_the_endless_sequence(source):
     assert finite.cardinality() == 3
     found = [batch for _ in range(3) for batch in files.arrays(finite)]
     endless = pairs(source, Plain(), 3, endless=True, first_step=4)
-    assert_equal(found, take(endless, 9))
+    files.assert_equal(found, files.take(endless, 9))
 
 
 def test_the_order_does_not_depend_on_threads(source):
     dataset = pairs(source, Plain(), 4, endless=True)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
-    assert_equal(take(dataset.with_options(options), 3), take(dataset, 3))
+    files.assert_equal(
+        files.take(dataset.with_options(options), 3), files.take(dataset, 3)
+    )
 
 
 def test_a_plain_function_of_images_of_one_size():
@@ -157,17 +108,17 @@ def test_keras_fit_gets_a_new_epoch_in_each_of_its_epochs():
 
 
 def test_replicas_share_the_batches_of_one(replicas, source):
-    expected = take(pairs(source, Plain(), 5), 2)
+    expected = files.take(pairs(source, Plain(), 4), 2)
     strategy = replicas(2)
     with strategy.scope():
-        dataset = pairs(source, Plain(), 5)
+        dataset = pairs(source, Plain(), 4)
     found = [
         tuple(
             np.concatenate(strategy.experimental_local_results(view)) for view in pair
         )
         for pair in strategy.experimental_distribute_dataset(dataset)
     ]
-    assert_equal(found, expected)
+    files.assert_equal(found, expected)
 
 
 @pytest.mark.parametrize(

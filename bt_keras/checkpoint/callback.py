@@ -1,0 +1,124 @@
+"""When a run writes a checkpoint, and where in the run it is."""
+
+import time
+
+import keras
+
+from bt_keras.checkpoint import files, saving
+from bt_keras.errors import StoppedError
+
+
+class Clock(keras.callbacks.Callback):
+    """Counts the steps of a run over all its epochs, and resumes an epoch's means.
+
+    It stands before all other callbacks; they read `progress`.
+
+    Args:
+        progress: `Progress` that `fit` begins with. If it lies inside an epoch, the
+            first epoch of `fit` is the rest of that one.
+    """
+
+    def __init__(self, progress):
+        super().__init__()
+        self.progress = progress
+        self._seen = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._seen = 0
+        for tracker in self.model.metrics:
+            if tracker.name in self.progress.means:
+                total, count = self.progress.means[tracker.name]
+                tracker.total.assign(total)
+                tracker.count.assign(count)
+
+    def on_train_batch_end(self, batch, logs=None):
+        steps, self._seen = batch + 1 - self._seen, batch + 1
+        self.progress = self.progress.after(steps)
+
+    def progress_with_means(self):
+        """`progress` with what the epoch's metrics have gathered so far."""
+        means = {
+            tracker.name: (float(tracker.total.numpy()), float(tracker.count.numpy()))
+            for tracker in self.model.metrics
+        }
+        return self.progress.after(0, means if self.progress.step_in_epoch else None)
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Writes a checkpoint after every epoch, every so often, and when asked to stop.
+
+    It stands behind what writes an epoch's logs, so that a checkpoint of an epoch's end
+    says that they are written.
+
+    Args:
+        folder: path of an existing folder.
+        clock: `Clock` of the same `fit`.
+        stop: `StopRequest`.
+        writes: bool, whether this worker writes; the others only stop with it.
+        keep: int > 0, how many of the last checkpoints to keep.
+        keep_every: int >= 0, also keep those after every so many epochs; 0 for none.
+        every_steps: int >= 0, write after so many steps too; 0 for never.
+        every_minutes: float >= 0, write after so many minutes too; 0 for never.
+
+    Raises:
+        StoppedError: from `fit`, when asked to stop, after the checkpoint is written.
+        UsageError: from `fit`, if it cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder,
+        clock,
+        stop,
+        writes=True,
+        keep=2,
+        keep_every=0,
+        every_steps=0,
+        every_minutes=0.0,
+    ):
+        super().__init__()
+        self._folder = folder
+        self._clock = clock
+        self._stop = stop
+        self._writes = writes
+        self._keep = keep
+        self._keep_every = keep_every
+        self._every_steps = every_steps
+        self._every_seconds = 60.0 * every_minutes
+        self._written_step = clock.progress.step
+        self._written_time = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        # After an epoch's last step its logs have to be written first.
+        if self._clock.progress.step_in_epoch:
+            reason = self._stop.reason()
+            if reason or self._due():
+                self._write()
+            self._give_way(reason)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._write()
+        self._give_way(self._stop.reason())
+
+    def _due(self):
+        steps = self._clock.progress.step - self._written_step
+        seconds = time.monotonic() - self._written_time
+        by_steps = self._every_steps and steps >= self._every_steps
+        return by_steps or (self._every_seconds and seconds >= self._every_seconds)
+
+    def _write(self):
+        if self._writes:
+            progress = self._clock.progress_with_means()
+            saving.write(self.model, self._folder, progress)
+            files.prune(self._folder, self._keep, self._keep_every)
+        self._written_step = self._clock.progress.step
+        self._written_time = time.monotonic()
+
+    def _give_way(self, reason):
+        if reason:
+            progress = self._clock.progress
+            raise StoppedError(
+                f"stopped by {reason} after step {progress.step} ({progress.epochs} "
+                f"epochs); the checkpoint {self._folder / files.name(progress)} is "
+                "written, and the same command goes on from it"
+            )

@@ -1,0 +1,225 @@
+"""A run from one state to the next: built, restored, trained, taken back."""
+
+import contextlib
+import dataclasses
+import itertools
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from bt_keras import data, optimizers, runs
+from bt_keras.checkpoint import files, saving
+from bt_keras.checkpoint.callback import Checkpoints, Clock
+from bt_keras.checkpoint.progress import Progress
+from bt_keras.distribution import strategies
+from bt_keras.errors import StoppedError, UsageError
+from bt_keras.interruption import StopRequest
+from bt_keras.nonfinite import NonFiniteWatch, largest_activation
+
+# What TensorFlow raises in a step when another worker is gone.
+_WORKER_IS_GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
+
+class Training:
+    """All that stays the same from the first step of a run to its last.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        workdir: `Workdir`.
+        source: `bt_keras.data.Source` of the training images.
+        views: what `bt_keras.views` returns.
+        strategy: `tf.distribute.Strategy`.
+    """
+
+    def __init__(self, config, workdir, source, views, strategy):
+        self.config = config
+        self.workdir = workdir
+        self.source = source
+        self.views = views
+        self.strategy = strategy
+        self.is_chief = strategies.is_chief(strategy)
+        self.steps_per_epoch = source.num_images // config.batch_size
+        self._workers = strategies.num_workers(strategy)
+        self._stop = StopRequest(strategy, self._workers)
+
+    def newest(self):
+        """Finds where the run goes on; damaged checkpoints are set aside.
+
+        Returns:
+            `(progress, path)`, the path None for the beginning.
+
+        Raises:
+            UsageError: if that is no place in the run that the config and the data
+                describe, or the workers do not see the same.
+        """
+        progress, path = files.newest(self.workdir.checkpoints, self.is_chief)
+        progress = progress or Progress(self.steps_per_epoch)
+        if progress.steps_per_epoch != self.steps_per_epoch:
+            raise UsageError(
+                f"checkpoint {path} is of a run with {progress.steps_per_epoch} steps "
+                f"an epoch, the data now give {self.steps_per_epoch}: restore the "
+                "images that it was trained on, or take another --workdir."
+            )
+        strategies.check_agreement(
+            self.strategy,
+            {
+                "steps of the newest checkpoint (the workdir must be shared)": (
+                    progress.step
+                ),
+                "images": self.source.num_images,
+            },
+        )
+        return progress, path
+
+    def model(self):
+        """Builds and compiles the model as it is before the first step."""
+        with self.strategy.scope():
+            model = runs.build_model(self.config)
+            model.compile(
+                optimizer=optimizers.build(self.config, self.steps_per_epoch),
+                steps_per_execution=self.config.steps_per_execution,
+            )
+        return model
+
+    def restore(self, model, path):
+        """Fills the model with a checkpoint; it stays as it is where path is None."""
+        if path:
+            with self.strategy.scope():
+                saving.restore(path, model)
+
+    def train(self, model, progress):
+        """Trains to the end of the run.
+
+        Args:
+            model: what `model` returned.
+            progress: `Progress` that it stands at.
+
+        Raises:
+            NonFiniteError: when the loss or a gradient is not finite.
+            StoppedError: when the run was asked to stop, or another worker is gone.
+            UsageError: when a checkpoint cannot be written.
+        """
+        callbacks = self._callbacks(progress)
+        clock = callbacks[0]
+        with self._stop.listening(), self._all_workers():
+            while clock.progress.epoch < self.config.epochs:
+                epoch, done = clock.progress.epoch, clock.progress.step_in_epoch
+                model.fit(
+                    self._pairs(clock.progress.batch),
+                    initial_epoch=epoch,
+                    # The rest of an epoch that was begun is a `fit` of its own.
+                    epochs=epoch + 1 if done else self.config.epochs,
+                    steps_per_epoch=self.steps_per_epoch - done,
+                    callbacks=callbacks,
+                    verbose="auto" if self.is_chief else 0,
+                    shuffle=False,  # It is: `pairs` gives every epoch an order.
+                )
+
+    def diagnosis(self, model, error):
+        """Says in one line what is known of a step that was not finite.
+
+        Args:
+            model: the model of that step.
+            error: `NonFiniteError`.
+        """
+        batches = itertools.islice(
+            data.pairs(
+                self.source,
+                self.views,
+                self.config.batch_size,
+                seed=self.config.seed,
+                endless=True,
+                first_step=error.batches.start,
+            ),
+            len(error.batches),
+        )
+        schedule = optimizers.schedule(
+            self.config, self.config.optimizer.learning_rate, self.steps_per_epoch
+        )
+        rate = float(schedule(error.after.step - 1))
+        return error.describe(rate, largest_activation(model, batches))
+
+    def rolled_back(self, error, why):
+        """Goes back to the last checkpoint, past the batches that led astray.
+
+        Args:
+            error: `NonFiniteError`.
+            why: str, what to say of it.
+
+        Returns:
+            `(model, progress)`.
+
+        Raises:
+            UsageError: if it has gone back too often already.
+        """
+        rollbacks, most = error.before.rollbacks, self.config.checkpoint.max_rollbacks
+        if rollbacks >= most:
+            raise UsageError(
+                f"{why}. The run has gone back {rollbacks} times already, as often as "
+                "config.checkpoint.max_rollbacks allows."
+            )
+        progress, path = self.newest()
+        skipped = error.after.batch - progress.batch
+        logging.warning(
+            "%s. Going back to step %d and past %d batches.",
+            why,
+            progress.step,
+            skipped,
+        )
+        progress = dataclasses.replace(
+            progress, batch=error.after.batch, rollbacks=rollbacks + 1
+        )
+        model = self.model()
+        self.restore(model, path)
+        return model, progress
+
+    def _pairs(self, first_step):
+        with self.strategy.scope():
+            return data.pairs(
+                self.source,
+                self.views,
+                self.config.batch_size,
+                seed=self.config.seed,
+                endless=True,
+                first_step=first_step,
+            )
+
+    def _callbacks(self, progress):
+        """The clock first, and the checkpoints after what writes an epoch's logs."""
+        clock = Clock(progress)
+        settings = dict(self.config.checkpoint)
+        del settings["max_rollbacks"]
+        logs = [
+            keras.callbacks.CSVLogger(str(self.workdir.log_file), append=True),
+            keras.callbacks.TensorBoard(
+                str(self.workdir.tensorboard), write_graph=False
+            ),
+        ]
+        return [
+            clock,
+            NonFiniteWatch(clock),
+            *(logs if self.is_chief else []),
+            Checkpoints(
+                self.workdir.checkpoints, clock, self._stop, self.is_chief, **settings
+            ),
+        ]
+
+    @contextlib.contextmanager
+    def _all_workers(self):
+        """Tells the loss of another worker from other errors."""
+        try:
+            yield
+        except _WORKER_IS_GONE as error:
+            if self._workers == 1:
+                raise
+            raise StoppedError(
+                f"another of the {self._workers} workers does not answer any more "
+                f"({strategies.lost_worker(error)}); the same command on all workers "
+                "goes on from the last checkpoint"
+            ) from error

@@ -1,0 +1,140 @@
+import zipfile
+
+import pytest
+
+from bt_keras.checkpoint import files
+from bt_keras.checkpoint.progress import Progress
+
+
+def sealed(folder, step, steps_per_epoch=4):
+    """A checkpoint in all but its model."""
+    progress = Progress(steps_per_epoch, step=step, batch=step + 3)
+    path = folder / files.UNFINISHED
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", bytes(range(256)) * 40)
+        archive.writestr("config.json", "{}")
+    files.seal(path, progress, [["kernel", [3, 3]]])
+    return files.publish(path, folder, progress)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_comes_back_with_its_progress(tmp_path):
+    assert files.newest(tmp_path) == (None, None)
+    path = sealed(tmp_path, step=6)
+    assert path.name == "epoch-0001-step-000002.keras"
+    progress, found = files.newest(tmp_path)
+    assert found == path
+    assert (progress.step, progress.batch, progress.steps_per_epoch) == (6, 9, 4)
+    assert files.variables(path) == [["kernel", [3, 3]]]
+
+
+def test_the_newest_is_the_one_furthest_in_the_run(tmp_path):
+    for step in (10, 4, 8, 9, 3):
+        sealed(tmp_path, step)
+    assert files.newest(tmp_path)[0].step == 10
+    assert names(tmp_path) == [
+        "epoch-0000-step-000003.keras",
+        "epoch-0001.keras",
+        "epoch-0002-step-000001.keras",
+        "epoch-0002-step-000002.keras",
+        "epoch-0002.keras",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "keep_every", "left"),
+    [(1, 0, [24]), (2, 0, [22, 24]), (2, 2, [8, 16, 22, 24]), (9, 0, None)],
+)
+def test_keeps_the_last_and_every_so_many_epochs(tmp_path, keep, keep_every, left):
+    steps = [4, 6, 8, 10, 16, 18, 22, 24]
+    for step in steps:
+        sealed(tmp_path, step)
+    files.prune(tmp_path, keep, keep_every)
+    kept = [files.read(path).step for path in sorted(tmp_path.iterdir())]
+    assert sorted(kept) == (left or steps)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
+def test_a_truncated_one_is_set_aside_and_the_one_before_used(tmp_path, caplog, share):
+    before = sealed(tmp_path, step=4)
+    path = sealed(tmp_path, step=8)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert files.newest(tmp_path)[1] == before
+    assert path.name in caplog.text
+    assert path.exists()  # Only who trains may rename it.
+    assert files.newest(tmp_path, set_aside=True)[1] == before
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras.damaged"]
+    assert files.newest(tmp_path, set_aside=True)[1] == before
+
+
+def test_any_changed_bit_of_the_contents_is_seen(tmp_path):
+    path = sealed(tmp_path, step=4)
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        places = [
+            member.header_offset + 30 + len(member.filename) + member.file_size // 2
+            for member in archive.infolist()
+            if member.file_size > 2
+        ]
+    assert len(places) == 2
+    for place in places:
+        content[place] ^= 1
+        path.write_bytes(content)
+        assert files.newest(tmp_path) == (None, None)
+        content[place] ^= 1
+
+
+def test_weights_with_a_checksum_of_zip_that_fits_are_seen_too(tmp_path):
+    """As when a member is replaced by another program."""
+    path = sealed(tmp_path, step=4)
+    with zipfile.ZipFile(path) as archive:
+        run = archive.read("run.json")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"other weights")
+        archive.writestr("config.json", "{}")
+        archive.writestr("run.json", run)
+    with pytest.raises(files.DamagedError, match="SHA-256"):
+        files.read(path)
+
+
+def test_what_was_left_half_written_is_removed_by_who_trains(tmp_path):
+    sealed(tmp_path, step=4)
+    (tmp_path / files.UNFINISHED).write_bytes(b"half")
+    assert files.newest(tmp_path)[0].step == 4
+    assert (tmp_path / files.UNFINISHED).exists()
+    assert files.newest(tmp_path, set_aside=True)[0].step == 4
+    assert not (tmp_path / files.UNFINISHED).exists()
+
+
+def test_a_second_checkpoint_of_one_place_replaces_the_first(tmp_path):
+    sealed(tmp_path, step=4)
+    progress = Progress(4, step=4, batch=99)
+    path = tmp_path / files.UNFINISHED
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"later")
+    files.seal(path, progress, [])
+    files.publish(path, tmp_path, progress)
+    assert files.newest(tmp_path)[0].batch == 99
+
+
+def test_foreign_files_are_not_touched(tmp_path):
+    for name in ("epoch-1.txt", "best.keras", "epoch-last.keras"):
+        (tmp_path / name).write_text("mine")
+    sealed(tmp_path, step=4)
+    sealed(tmp_path, step=8)
+    files.prune(tmp_path, keep=1, keep_every=0)
+    assert files.newest(tmp_path, set_aside=True)[0].step == 8
+    assert {"best.keras", "epoch-1.txt", "epoch-last.keras"} < set(names(tmp_path))
+
+
+def test_progress_counts_epochs_and_steps():
+    progress = Progress(8, step=18, batch=20, rollbacks=1)
+    assert (progress.epoch, progress.step_in_epoch, progress.epochs) == (2, 2, "2.25")
+    later = progress.after(6, {"loss": (1.0, 2.0)})
+    assert (later.step, later.batch, later.rollbacks) == (24, 26, 1)
+    assert later.epochs == "3"
+    assert Progress.from_json(later.to_json()) == later

@@ -1,0 +1,19 @@
+"""The ways that images come to `pairs`."""
+
+import pytest
+
+from bt_keras.data import batches, load
+from tests.data import files
+from tests.data.plain import in_memory
+
+
+@pytest.fixture(params=["memory", "folder", "mixed folder", "stream"])
+def source(request, tmp_path, monkeypatch):
+    """Ten images, by each of the ways that pairs has."""
+    if request.param == "mixed folder":
+        return load(files.write_many(tmp_path / "mixed", 10))
+    if request.param != "memory":
+        monkeypatch.setattr(batches, "_IN_MEMORY_BYTES", 0)
+    if request.param == "folder":
+        return load(files.write_many(tmp_path / "equal", 10, size=(9, 7)))
+    return in_memory()

@@ -1,0 +1,59 @@
+"""Two real workers over the loopback interface do what one device does."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import processes
+from tests.conftest import relative_error
+from tests.distribution import worker
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    """What each of two workers computed."""
+    folder = tmp_path_factory.mktemp("workers")
+    logs = [folder / f"{index}.log" for index in range(2)]
+    program = ["-m", "tests.distribution.worker", folder / "out"]
+    processes.finish(processes.start_workers(program, logs), logs)
+    results = []
+    for index in range(2):
+        with np.load(folder / f"out-{index}.npz") as file:
+            results.append(dict(file))
+    return results
+
+
+@pytest.mark.parametrize("implementation", ["gram", "correlation"])
+def test_the_loss_and_its_gradients_are_one_devices(workers, implementation):
+    alone = worker.losses(tf.distribute.get_strategy())
+    for name in ("loss", "invariance", "redundancy"):
+        for results in workers:
+            key = f"{implementation}/{name}"
+            assert relative_error(results[key], alone[key]) < 1e-5, name
+    for name in ("grad_a", "grad_b"):
+        key = f"{implementation}/{name}"
+        rows = np.concatenate([results[key] for results in workers])
+        assert relative_error(rows, alone[key]) < 1e-5, name
+
+
+def test_five_steps_of_fit_are_one_devices(workers):
+    """Of `pairs` that each worker reads its own half of, validation and all."""
+    alone = worker.trained(tf.distribute.get_strategy())
+    compared = 0
+    for key, expected in alone.items():
+        if key.startswith(("logs/", "state/")):
+            for results in workers:
+                np.testing.assert_allclose(
+                    results[key], expected, rtol=1e-4, atol=1e-6, err_msg=key
+                )
+            compared += 1
+    assert "logs/val_loss" in alone
+    assert any("momentum" in key for key in alone)
+    assert any("moving_variance" in key for key in alone)
+    assert compared == len(alone)
+
+
+def test_both_workers_have_the_same_weights(workers):
+    for key, value in workers[0].items():
+        if key.startswith("state/"):
+            np.testing.assert_array_equal(value, workers[1][key], err_msg=key)

@@ -1,0 +1,80 @@
+"""Real processes for the tests: `bt-keras` alone, or a few that train together."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def start(arguments, log, environment=None):
+    """Starts `python ARGUMENTS` in the checkout.
+
+    Args:
+        arguments: list, such as `["-m", "bt_keras.cli", "pretrain", ...]`.
+        log: path of the file that gets stdout and stderr.
+        environment: optional dict of further variables.
+
+    Returns:
+        `subprocess.Popen`.
+    """
+    with open(log, "w") as file:
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+        )
+
+
+def start_workers(arguments, logs):
+    """Starts the same program as several workers on the loopback interface.
+
+    Args:
+        arguments: as for `start`.
+        logs: list of paths, one a worker.
+
+    Returns:
+        list of `subprocess.Popen`.
+    """
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(len(logs))]
+    return [
+        start(arguments, log, {"TF_CONFIG": tf_config(addresses, index)})
+        for index, log in enumerate(logs)
+    ]
+
+
+def tf_config(addresses, index):
+    """What TensorFlow reads of a cluster."""
+    task = {"type": "worker", "index": index}
+    return json.dumps({"cluster": {"worker": addresses}, "task": task})
+
+
+def free_ports(count):
+    """Ports of this machine that nobody listens on, below those that clients get."""
+    sockets = []
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        candidate = socket.socket()
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            candidate.close()
+            continue
+        sockets.append(candidate)
+        if len(sockets) == count:
+            break
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def finish(processes, logs):
+    """Waits for processes that must end well; what they printed explains a failure."""
+    statuses = [process.wait() for process in processes]
+    assert not any(statuses), "\n".join(Path(log).read_text() for log in logs)
