@@ -26,7 +26,7 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listening(self):
-        """Takes `SIGNALS` as requests, in the main thread; what was before comes back."""
+        """Takes `SIGNALS` as requests, where this is the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -58,21 +58,20 @@ def restore(path, model):
     model.load_weights(path)
 
 
-def load(path, compiled=False):
+def load(path):
     """Loads a checkpoint.
 
     Args:
         path: path of a `.keras` file.
-        compiled: bool, whether to load the optimizer too.
 
     Returns:
-        `bt_keras.BarlowTwins`.
+        `bt_keras.BarlowTwins`, not compiled.
 
     Raises:
         UsageError: if the file is not a checkpoint of such a model.
     """
     try:
-        model = keras.models.load_model(path, compile=compiled)
+        model = keras.models.load_model(path, compile=False)
     # zipfile, HDF5 and Keras each have errors of their own.
     except Exception as error:
         raise UsageError(

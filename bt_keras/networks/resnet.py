@@ -132,9 +132,24 @@ def _bottleneck_block(x, filters, stride, name):
     return _residual(x, _norm(y, name + "bn3", zero=True), stride, name)
 
 
+def _subsample(x, stride, name):
+    """Every `stride`-th pixel, for a convolution of 1x1.
+
+    With the stride in the convolution, as others have it, oneDNN's gradient of the
+    kernel is wrong below 16 channels, by as much as it is large, and another one each
+    time (TensorFlow 2.21 on a CPU with AVX2).
+    """
+    if stride == 1:
+        return x
+    return keras.layers.AveragePooling2D(
+        1, stride, data_format="channels_last", name=name
+    )(x)
+
+
 def _residual(x, y, stride, name):
     """Adds the block's input, through a 1x1 convolution where the shapes differ."""
     if stride > 1 or x.shape[-1] != y.shape[-1]:
-        x = _conv(x, y.shape[-1], 1, stride, name + "downsample_0")
+        x = _subsample(x, stride, name + "downsample_pool")
+        x = _conv(x, y.shape[-1], 1, 1, name + "downsample_0")
         x = _norm(x, name + "downsample_1")
     return _relu(keras.layers.Add(name=name + "add")([x, y]), name + "relu")

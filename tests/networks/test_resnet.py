@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import bt_keras
 from bt_keras import convert
@@ -57,6 +59,38 @@ def test_width_and_stem():
     assert backbone.output_shape == (None, 128)
     assert backbone.get_layer("conv1").kernel.shape == (3, 3, 3, 16)
     assert backbone(np.zeros((2, 32, 32, 3), "float32")).shape == (2, 128)
+
+
+@pytest.mark.parametrize("width", [0.05, 0.25])
+def test_gradients_of_narrow_networks_are_those_in_float64(width):
+    """oneDNN's are wrong for strided 1x1 convolutions of few channels."""
+    images = np.random.default_rng(0).normal(size=(8, 16, 16, 3))
+    backbones = []
+    for dtype in ("float32", "float64"):
+        keras.config.set_dtype_policy(dtype)
+        backbones.append(bt_keras.resnet(18, width, stem="cifar"))
+    for layer in backbones[0].layers:  # Residual branches that are not zero.
+        if layer.name.endswith("bn2"):
+            layer.gamma.assign(0.5 * np.ones(layer.gamma.shape))
+    backbones[1].set_weights(backbones[0].get_weights())
+    shape = (8, backbones[0].output_shape[-1])
+    weights_of_features = np.random.default_rng(1).normal(size=shape)
+
+    def gradients(backbone):
+        with tf.GradientTape() as tape:
+            features = backbone(tf.cast(images, backbone.compute_dtype), training=True)
+            loss = tf.reduce_sum(tf.cast(features, tf.float64) * weights_of_features)
+        return tape.gradient(loss, backbone.trainable_variables)
+
+    exact = gradients(backbones[1])
+    for _ in range(5):
+        for variable, ours, theirs in zip(
+            backbones[0].trainable_variables,
+            gradients(backbones[0]),
+            exact,
+            strict=True,
+        ):
+            assert relative_error(ours, theirs) < 1e-3, variable.path
 
 
 @pytest.mark.parametrize(
