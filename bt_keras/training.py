@@ -214,7 +214,8 @@ class Training:
     def _all_workers(self):
         """Tells the loss of another worker from other errors."""
         try:
-            yield
+            with self._ended_line():
+                yield
         except _WORKER_IS_GONE as error:
             if self._workers == 1:
                 raise
@@ -223,3 +224,13 @@ class Training:
                 f"({strategies.lost_worker(error)}); the same command on all workers "
                 "goes on from the last checkpoint"
             ) from error
+
+    @contextlib.contextmanager
+    def _ended_line(self):
+        """Lets what is said of an error begin a line, behind the progress bar's."""
+        try:
+            yield
+        except BaseException:
+            if self.is_chief:
+                print(flush=True)
+            raise

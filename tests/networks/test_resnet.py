@@ -64,7 +64,7 @@ def test_width_and_stem():
 @pytest.mark.parametrize("width", [0.05, 0.25])
 def test_gradients_of_narrow_networks_are_those_in_float64(width):
     """oneDNN's are wrong for strided 1x1 convolutions of few channels."""
-    images = np.random.default_rng(0).normal(size=(8, 16, 16, 3))
+    images = np.random.default_rng(0).normal(size=(8, 8, 8, 3))
     backbones = []
     for dtype in ("float32", "float64"):
         keras.config.set_dtype_policy(dtype)
@@ -76,6 +76,7 @@ def test_gradients_of_narrow_networks_are_those_in_float64(width):
     shape = (8, backbones[0].output_shape[-1])
     weights_of_features = np.random.default_rng(1).normal(size=shape)
 
+    @tf.function
     def gradients(backbone):
         with tf.GradientTape() as tape:
             features = backbone(tf.cast(images, backbone.compute_dtype), training=True)
@@ -83,7 +84,7 @@ def test_gradients_of_narrow_networks_are_those_in_float64(width):
         return tape.gradient(loss, backbone.trainable_variables)
 
     exact = gradients(backbones[1])
-    for _ in range(5):
+    for _ in range(50):  # It was wrong now and then.
         for variable, ours, theirs in zip(
             backbones[0].trainable_variables,
             gradients(backbones[0]),
