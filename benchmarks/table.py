@@ -18,10 +18,15 @@ MILLISECONDS = Unit("ms", lambda seconds: 1e3 * seconds)
 PAIRS = Unit("pairs/s", lambda seconds: 1 / seconds)
 
 
-def header(note=None):
-    """Prints the head of a table, with a last column `note` if there is one."""
+def header(note=None, ratio="time / our time"):
+    """Prints the head of a table, with a last column `note` if there is one.
+
+    Args:
+        note: str, its name.
+        ratio: str, the name of the column that holds the others to the first.
+    """
     columns = ["case", "side", "median", "min - max", "rounds"]
-    columns += ["time / our time", "peak memory", *([note] if note else [])]
+    columns += [ratio, "peak memory", *([note] if note else [])]
     _line(columns)
     _line(["---"] * len(columns))
 

@@ -8,6 +8,7 @@ from bt_keras.errors import UsageError
 from bt_keras.execution import step_function
 from bt_keras.finite import guarded
 from bt_keras.gradients import of_batch, of_microbatches
+from bt_keras.metrics import ReplicatedMean
 
 
 @keras.saving.register_keras_serializable("bt_keras")
@@ -72,8 +73,7 @@ class BarlowTwins(keras.Model):
         self.implementation = implementation
         self.microbatches = microbatches
         self._trackers = [
-            keras.metrics.Mean(name=name)
-            for name in ("loss", "invariance", "redundancy")
+            ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
         ]
         self.built = True
 

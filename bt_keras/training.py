@@ -109,13 +109,13 @@ class Training:
         clock = callbacks[0]
         with self._stop.listening(), self._all_workers():
             while clock.progress.epoch < self.config.epochs:
-                epoch, done = clock.progress.epoch, clock.progress.step_in_epoch
+                now = clock.progress
                 model.fit(
-                    self._pairs(clock.progress.batch),
-                    initial_epoch=epoch,
+                    self._pairs(now.batch),
+                    initial_epoch=now.epoch,
+                    epochs=self.config.epochs,
                     # The rest of an epoch that was begun is a `fit` of its own.
-                    epochs=epoch + 1 if done else self.config.epochs,
-                    steps_per_epoch=self.steps_per_epoch - done,
+                    steps_per_epoch=self.steps_per_epoch - now.step_in_epoch,
                     callbacks=callbacks,
                     verbose="auto" if self.is_chief else 0,
                     shuffle=False,  # It is: `pairs` gives every epoch an order.

@@ -1,1 +1,1 @@
-"""This library's sides, through its public API only."""
+"""This library's sides, through its public API only; but see `unguarded`."""

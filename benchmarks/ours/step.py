@@ -13,13 +13,15 @@ def prepare(case):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(_POLICIES[case["precision"]])
     backbone = bt_keras.resnet(case["depth"], case["width"], case["stem"])
-    # Only the cases of memory name `microbatches`.
-    extra = {k: case[k] for k in ("microbatches",) if k in case}
+    # What most cases leave as it is.
+    extra = {k: case[k] for k in ("implementation", "microbatches") if k in case}
     model = bt_keras.BarlowTwins(backbone, case["projector"], **extra)
     model.compile(optimizer=bt_keras.LARS(case["rate"]))
     shape = case["batch"], case["size"], case["size"], 3
     views = tuple(tf.random.normal(shape) for _ in range(2))
     dataset = tf.data.Dataset.from_tensors(views).repeat()
+    # As `fit` does: a part for each replica; of one device it is the dataset itself.
+    dataset = tf.distribute.get_strategy().experimental_distribute_dataset(dataset)
     model.fit(dataset, steps_per_epoch=1, verbose=0)  # Builds and compiles it.
     iterator = iter(dataset)
     return side.Work(start=lambda: lambda: model.train_function(iterator))

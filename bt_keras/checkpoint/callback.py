@@ -15,16 +15,19 @@ class Clock(keras.callbacks.Callback):
 
     Args:
         progress: `Progress` that `fit` begins with. If it lies inside an epoch, the
-            first epoch of `fit` is the rest of that one.
+            first epoch of `fit` is the rest of that one, and `fit` ends with it: the
+            others have more steps.
     """
 
     def __init__(self, progress):
         super().__init__()
         self.progress = progress
         self._seen = 0
+        self._is_rest = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self._seen = 0
+        self._is_rest = self.progress.step_in_epoch > 0
         for tracker in self.model.metrics:
             if tracker.name in self.progress.means:
                 total, count = self.progress.means[tracker.name]
@@ -34,6 +37,10 @@ class Clock(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         steps, self._seen = batch + 1 - self._seen, batch + 1
         self.progress = self.progress.after(steps)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._is_rest:
+            self.model.stop_training = True
 
     def progress_with_means(self):
         """`progress` with what the epoch's metrics have gathered so far."""

@@ -125,8 +125,13 @@ def check_agreement(strategy, numbers):
     if num_workers(strategy) == 1:
         return
     own = tf.constant([list(numbers.values())], tf.int64)
-    rows = strategy.gather(strategy.run(lambda: own), axis=0)
-    for what, column in zip(numbers, tf.transpose(rows).numpy(), strict=True):
+
+    @tf.function(autograph=False)
+    def everyone():
+        return strategy.gather(strategy.run(lambda: own), axis=0)
+
+    rows = everyone()
+    for what, column in zip(numbers, rows.numpy().T, strict=True):
         if len(set(column)) > 1:
             values = ", ".join(map(str, column))
             raise UsageError(f"the workers do not have the same {what}: {values}.")

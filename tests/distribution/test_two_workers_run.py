@@ -1,0 +1,134 @@
+"""`bt-keras pretrain` on two workers: one run, whoever of them stops or dies."""
+
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from bt_keras import LARS, BarlowTwins, WarmupCosine
+from bt_keras.checkpoint import files
+from tests import processes, tiny
+
+REGISTERED = (BarlowTwins, LARS, WarmupCosine)  # For `load_model` to know them.
+EPOCHS, STEPS_PER_EPOCH = 3, 10
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    folder = tiny.write_images(tmp_path_factory.mktemp("images"), per_class=40)
+    return tiny.write_config(folder / "tiny.py", folder)
+
+
+def arguments(recipe, workdir):
+    return [
+        *("-m", "bt_keras.cli", "pretrain", f"--config={recipe}"),
+        f"--workdir={workdir}",
+        f"--config.epochs={EPOCHS}",
+        "--config.checkpoint.every_steps=2",
+    ]
+
+
+def start_pair(recipe, workdir):
+    return processes.start_workers(arguments(recipe, workdir), logs_of(workdir))
+
+
+def logs_of(workdir):
+    return [workdir.with_suffix(f".{index}.log") for index in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone(recipe, tmp_path_factory):
+    """The run of one device."""
+    workdir = tmp_path_factory.mktemp("runs") / "alone"
+    log = workdir.with_suffix(".log")
+    processes.finish([processes.start(arguments(recipe, workdir), log)], [log])
+    return workdir
+
+
+def assert_same_run(workdir, alone):
+    """Weights, statistics, optimizer and logs are those of one device."""
+    states = []
+    for run in (workdir, alone):
+        progress, path = files.newest(run / "checkpoints")
+        assert progress.step == progress.batch == EPOCHS * STEPS_PER_EPOCH
+        model = keras.models.load_model(path)
+        states.append(
+            [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+        )
+    for ours, theirs in zip(*states, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+    logs = [
+        np.genfromtxt(run / "log.csv", delimiter=",", skip_header=1)[:, :4]
+        for run in (workdir, alone)
+    ]
+    assert len(logs[0]) == EPOCHS
+    np.testing.assert_allclose(*logs, rtol=1e-4)
+
+
+def wait_for_checkpoint(pair, workdir):
+    """Waits until there is one that is not there now."""
+    before = set(workdir.glob("checkpoints/epoch-*.keras"))
+    while not set(workdir.glob("checkpoints/epoch-*.keras")) - before:
+        assert all(worker.poll() is None for worker in pair), workdir
+        time.sleep(0.01)
+
+
+def assert_one_dies_and_the_other_says_so(pair, workdir, victim):
+    wait_for_checkpoint(pair, workdir)
+    pair[victim].kill()
+    survivor = logs_of(workdir)[1 - victim]
+    assert pair[1 - victim].wait() == 75, survivor.read_text()
+    line = survivor.read_text().splitlines()[-1]
+    assert "another of the 2 workers does not answer any more" in line
+
+
+def assert_a_signal_to_one_stops_both(pair, workdir):
+    wait_for_checkpoint(pair, workdir)
+    pair[1].send_signal(signal.SIGTERM)
+    assert [worker.wait() for worker in pair] == [75, 75]
+    chief, other = (log.read_text().splitlines()[-1] for log in logs_of(workdir))
+    assert "stopped by a signal to another worker" in chief
+    assert "stopped by SIGTERM" in other
+    progress, _ = files.newest(workdir / "checkpoints")
+    for line in (chief, other):
+        assert f"after step {progress.step} " in line
+    # Only the chief shows its progress.
+    assert "Epoch" in logs_of(workdir)[0].read_text()
+    assert "Epoch" not in logs_of(workdir)[1].read_text()
+
+
+def test_whoever_stops_or_dies_it_is_the_run_of_one_device(recipe, alone, tmp_path):
+    workdir = tmp_path / "pair"
+    pair = start_pair(recipe, workdir)
+    assert_one_dies_and_the_other_says_so(pair, workdir, victim=1)
+    pair = start_pair(recipe, workdir)
+    assert_one_dies_and_the_other_says_so(pair, workdir, victim=0)
+    pair = start_pair(recipe, workdir)
+    assert_a_signal_to_one_stops_both(pair, workdir)
+    step = files.newest(workdir / "checkpoints")[0].step
+    assert step < EPOCHS * STEPS_PER_EPOCH
+    # One device goes on with it as well.
+    log = workdir.with_suffix(".log")
+    processes.finish([processes.start(arguments(recipe, workdir), log)], [log])
+    assert_same_run(workdir, alone)
+    assert list((workdir / "tensorboard" / "train").iterdir())
+
+
+def test_workers_with_different_configs_are_refused(recipe, tmp_path):
+    logs = [tmp_path / f"{index}.log" for index in range(2)]
+    addresses = [f"127.0.0.1:{port}" for port in processes.free_ports(2)]
+    pair = [
+        processes.start(
+            [*arguments(recipe, tmp_path / "run"), f"--config.lambd={lambd}"],
+            log,
+            {"TF_CONFIG": processes.tf_config(addresses, index)},
+        )
+        for index, (lambd, log) in enumerate(zip((0.1, 0.2), logs, strict=True))
+    ]
+    assert [worker.wait() for worker in pair] == [2, 2]
+    for log in logs:
+        (line,) = log.read_text().splitlines()
+        assert "config.lambd is 0.2, not 0.1" in line
+    assert not (tmp_path / "run").exists()
