@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "LARS": "bt_keras.optimizers",
     "BarlowTwins": "bt_keras.model",
+    "StoppedError": "bt_keras.errors",
     "UsageError": "bt_keras.errors",
     "WarmupCosine": "bt_keras.optimizers",
     "barlow_twins_loss": "bt_keras.losses",

@@ -11,7 +11,7 @@ import sys
 from absl import flags, logging
 from ml_collections import config_flags
 
-from bt_keras import start
+from bt_keras import interruption, start
 from bt_keras.errors import StoppedError, UsageError
 
 # Exit statuses.
@@ -74,6 +74,11 @@ def _is_not_from_tfds(record):
 
 
 def _pretrain(arguments):
+    with interruption.stopping_at_once():
+        _pretrain_unless_stopped(arguments)
+
+
+def _pretrain_unless_stopped(arguments):
     values = _flags("workdir")
     flags.DEFINE_string(
         "config",
@@ -97,12 +102,26 @@ def _pretrain(arguments):
         flag_values=values,
     )
     flags.DEFINE_float(
-        "join_timeout", 300.0, "Seconds to wait for other workers.", flag_values=values
+        "join_timeout",
+        300.0,
+        "Seconds to wait for other workers.",
+        lower_bound=0.0,
+        upper_bound=1e6,
+        flag_values=values,
     )
     _parse(values, arguments, known_only=True)
     config = _configured(values, arguments)
+
+    from bt_keras import config as config_lib
+    from bt_keras.workdir import Workdir
+
+    config_lib.check(config)  # Before TensorFlow is waited for, and other workers.
+
     strategy = start.strategy(
-        values.strategy, lambda: _card(config, values), values.join_timeout
+        values.strategy,
+        card=lambda: _card(config, values),
+        timeout=values.join_timeout,
+        check=lambda: Workdir(values.workdir).check_start(config),
     )
 
     from bt_keras.pretrain import pretrain
@@ -222,6 +241,10 @@ def _parse(values, arguments, known_only=False):
     if {"--help", "-h"} & set(arguments):
         print(values.get_help())
         raise SystemExit(0)
+    if "--" in arguments:
+        raise UsageError(
+            "'--' is not a flag, and what follows it would be passed over."
+        )
     rest = values(["bt-keras", *arguments], known_only=known_only)[1:]
     if rest and not known_only:
         raise UsageError(f"{rest[0]!r} is not a flag.")

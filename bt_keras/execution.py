@@ -29,6 +29,9 @@ def step_function(model, step):
         an epoch as iterators do, by `StopIteration` or `OutOfRangeError`.
     """
     strategy, count = model.distribute_strategy, model.steps_per_execution
+    if model.jit_compile and not model.run_eagerly:
+        # Inside `run`: on a TPU the function around it is the host's.
+        step = tf.function(step, jit_compile=True, autograph=False)
 
     def one_step(data):
         logs = strategy.run(step, args=(data,))
@@ -38,12 +41,7 @@ def step_function(model, step):
         )
 
     if not model.run_eagerly:
-        one_step = tf.function(
-            one_step,
-            jit_compile=model.jit_compile,
-            autograph=False,
-            reduce_retracing=True,
-        )
+        one_step = tf.function(one_step, autograph=False, reduce_retracing=True)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def one_of(iterator):

@@ -5,14 +5,28 @@ import functools
 import signal
 import threading
 
-import tensorflow as tf
+from bt_keras.errors import StoppedError, UsageError
 
 # What schedulers send before they take a machine away.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
+@contextlib.contextmanager
+def stopping_at_once():
+    """Lets `SIGNALS` raise a `StoppedError`, where there is nothing yet to save."""
+
+    def stop(number, _):
+        raise StoppedError(
+            f"stopped by {signal.Signals(number).name} outside the training steps; the "
+            "same command goes on from the last checkpoint, if there is one"
+        )
+
+    with _handled_by(stop):
+        yield
+
+
 class StopRequest:
-    """Whether this run has been asked to stop.
+    """Whether this run has been asked to stop, and whether all its workers are well.
 
     Args:
         strategy: `tf.distribute.Strategy` of the run.
@@ -24,44 +38,61 @@ class StopRequest:
         self._workers = workers
         self._signal = None
 
-    @contextlib.contextmanager
     def listening(self):
-        """Takes `SIGNALS` as requests, where this is the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        """A context that takes `SIGNALS` as requests to stop after the step."""
+        return _handled_by(self._note)
 
     def _note(self, number, _):
         self._signal = number
 
-    def reason(self):
+    def reason(self, error=None):
         """Whether to stop now, and why.
 
         Every worker has to call it after the same steps: one that was not asked must
-        stop together with one that was, or it would wait for it in vain.
+        stop together with one that was, or it would wait for it in vain. That takes one
+        sum of two floats over the replicas, with several workers alone.
+
+        Args:
+            error: optional `UsageError` that this worker has to end with.
 
         Returns:
             str, such as "SIGTERM"; None to go on.
+
+        Raises:
+            UsageError: `error`; on the other workers one that points to it.
         """
-        if self._workers == 1:
-            return self._signal and signal.Signals(self._signal).name
-        if not float(self._requests(tf.constant(float(self._signal is not None)))):
-            return None
         own = self._signal and signal.Signals(self._signal).name
-        return own or "a signal to another worker"
+        asked, failed = own is not None, error is not None
+        if self._workers > 1:
+            asked, failed = self._votes([float(asked), float(failed)]).numpy() > 0
+        if error:
+            raise error
+        if failed:
+            raise UsageError("another worker cannot go on: see what it says.")
+        return (own or "a signal to another worker") if asked else None
 
     @functools.cached_property
-    def _requests(self):
-        """Sums a float over all replicas."""
+    def _votes(self):
+        """Sums floats over all replicas."""
+        import tensorflow as tf
 
-        def summed(x):
-            everyone = self._strategy.run(lambda own: own, args=(x,))
+        def summed(own):
+            everyone = self._strategy.run(tf.identity, args=(own,))
             return self._strategy.reduce(tf.distribute.ReduceOp.SUM, everyone, None)
 
-        return tf.function(summed, autograph=False)
+        spec = tf.TensorSpec((2,), tf.float32)
+        return tf.function(summed, autograph=False, input_signature=[spec])
+
+
+@contextlib.contextmanager
+def _handled_by(handler):
+    """Handles `SIGNALS`, where this is the main thread; what was before comes back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

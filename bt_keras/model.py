@@ -151,8 +151,10 @@ class BarlowTwins(keras.Model):
 
         Returns:
             dict of float32 scalars, `"loss"`, `"invariance"` and `"redundancy"` of the
-            global batch; the loss is NaN where it or a gradient is not finite on some
-            replica, and the weights then keep their values but for the momentum's part.
+            global batch. Where it or a gradient is not finite on some replica, the
+            loss is NaN and the gradients are taken as 0: weights stay finite, but move
+            by what momentum and decay make of that, so that training should stop
+            (`keras.callbacks.TerminateOnNaN`).
         """
         views = _views(data, self._channels)
         if self.microbatches == 1:

@@ -9,8 +9,10 @@ import tensorflow as tf
 _HINTS = (
     "What usually helps: a lower config.optimizer.learning_rate, a longer "
     "config.optimizer.warmup_epochs, and float32 or mixed_bfloat16 in place of "
-    "mixed_float16"
+    "mixed_float16, in another --workdir"
 )
+# All layers' outputs of so many images are held at once.
+_ROWS = 32
 
 
 class NonFiniteError(Exception):
@@ -36,17 +38,19 @@ class NonFiniteError(Exception):
 
         Args:
             learning_rate: float, of that step.
-            activation: `(layer, value)` of `largest_activation`.
+            activation: `(layer, value)` of `largest_activation`, or None.
         """
         first, last = self.before.step + 1, self.after.step
         steps = (
             f"step {last}" if first == last else f"one of the steps {first} to {last}"
         )
-        layer, value = activation
+        largest = "could not be found"
+        if activation:
+            largest = f"is {activation[1]:.4g}, of layer {activation[0]}"
         return (
             f"the loss or a gradient is not finite in {steps} (epoch "
             f"{self.before.epoch + 1}), at a learning rate of {learning_rate:.4g}; the "
-            f"largest activation is {value:.4g}, of layer {layer}. {_HINTS}"
+            f"largest activation {largest}. {_HINTS}"
         )
 
 
@@ -54,25 +58,26 @@ class NonFiniteWatch(keras.callbacks.Callback):
     """Ends `fit` by a `NonFiniteError` as soon as the loss is not finite.
 
     Args:
-        clock: `Clock` of the same `fit`, before this in the list of callbacks.
+        tracker: `ProgressTracker` of the same `fit`, before this in the callbacks.
     """
 
-    def __init__(self, clock):
+    def __init__(self, tracker):
         super().__init__()
-        self._clock = clock
-        self._before = clock.progress
+        self._tracker = tracker
+        self._before = tracker.progress
 
     def on_train_batch_end(self, batch, logs=None):
         # The mean over the epoch so far: one such step, and it stays not finite.
         if not math.isfinite(float(logs["loss"])):
-            raise NonFiniteError(self._before, self._clock.progress)
-        self._before = self._clock.progress
+            raise NonFiniteError(self._before, self._tracker.progress)
+        self._before = self._tracker.progress
 
 
 def largest_activation(model, batches):
     """Finds the largest output of any layer in training mode.
 
-    Batch norm's moving statistics change by it.
+    The images go through in slices, which is what batch norm sees; its moving
+    statistics change by it.
 
     Args:
         model: `bt_keras.BarlowTwins`.
@@ -85,10 +90,12 @@ def largest_activation(model, batches):
     largest = ("none", 0.0)
     for views in batches:
         for view in views:
-            for layer, value in _activations(model, view):
-                if not math.isfinite(value):
-                    return layer, value
-                largest = max(largest, (layer, value), key=lambda found: found[1])
+            slices = [view[i : i + _ROWS] for i in range(0, len(view), _ROWS)]
+            for images in slices:
+                for layer, value in _activations(model, images):
+                    if not math.isfinite(value):
+                        return layer, value
+                    largest = max(largest, (layer, value), key=lambda found: found[1])
     return largest
 
 

@@ -3,6 +3,8 @@
 Where the road comes together: source -> views -> model -> optimizer -> fit.
 """
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -11,10 +13,11 @@ from bt_keras import config as config_lib
 from bt_keras import data, devices
 from bt_keras.augmentation import views as make_views
 from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
-from bt_keras.errors import UsageError
+from bt_keras.distribution import strategies
+from bt_keras.errors import StoppedError, UsageError
 from bt_keras.nonfinite import NonFiniteError
 from bt_keras.training import Training
-from bt_keras.workdir import Workdir
+from bt_keras.workdir import Workdir, writable
 
 # What to do when the loss is not finite.
 ON_NAN = ("stop", "rollback")
@@ -23,9 +26,9 @@ ON_NAN = ("stop", "rollback")
 def pretrain(config, workdir, strategy=None, on_nan="stop"):
     """Trains a model as the config says, or goes on from its newest checkpoint.
 
-    Everything that can be wrong with the config and the data is found before the
-    workdir is touched. Under several workers each calls it; they share the workdir,
-    and the first one writes.
+    Everything that can be wrong with the config is found before the workdir is touched.
+    Under several workers each calls it; they share the workdir, and the first one
+    writes. `config.deterministic` holds for the rest of the process.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
@@ -51,18 +54,27 @@ def pretrain(config, workdir, strategy=None, on_nan="stop"):
     _warn_of_emulation(config.precision)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    workdir = Workdir(workdir)
-    workdir.check_config(config)
-    training = _training(config, workdir, strategy)
+    with _all_workers(strategy):
+        return _pretrain(config, Workdir(workdir), strategy, on_nan)
+
+
+def _pretrain(config, workdir, strategy, on_nan):
+    with strategies.failing_together(strategy):
+        workdir.check_config(config)
+        training = _training(config, workdir, strategy)
     model = training.model()
-    with workdir.locked(training.is_chief):
+    with contextlib.ExitStack() as stack:
+        with strategies.failing_together(strategy):
+            stack.enter_context(workdir.locked(training.is_chief))
         progress, path = training.newest()
         training.restore(model, path)
-        if training.is_chief:
-            _prepare(training, progress, path)
+        with strategies.failing_together(strategy):
+            if training.is_chief:
+                _prepare(training, progress, path)
         while True:
             try:
                 training.train(model, progress)
+                return model
             except NonFiniteError as error:
                 why = training.diagnosis(model, error)
                 if on_nan == "stop":
@@ -70,9 +82,22 @@ def pretrain(config, workdir, strategy=None, on_nan="stop"):
                         f"{why}. Checkpoints in {workdir.checkpoints} are from before; "
                         "--on_nan=rollback goes on from the last, past these batches."
                     ) from error
-                model, progress = training.rolled_back(error, why)
-            else:
-                return model
+                model, progress = training.rolled_back(model, error, why)
+
+
+@contextlib.contextmanager
+def _all_workers(strategy):
+    """Tells the loss of another worker from other errors."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        lost = strategies.lost_worker(error, strategy)
+        if not lost:
+            raise
+        raise StoppedError(
+            f"{lost} of the {strategies.num_workers(strategy)} does not answer any "
+            "more; the same command on all workers goes on from the last checkpoint"
+        ) from error
 
 
 def save_sample_views(pairs, path, count=8):
@@ -80,14 +105,14 @@ def save_sample_views(pairs, path, count=8):
 
     Args:
         pairs: `tf.data.Dataset` of `(view_a, view_b)`.
-        path: path of a PNG file.
+        path: path of the PNG file.
         count: int, how many pairs at most.
     """
     rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
     picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
     picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
-    tf.io.write_file(str(path), tf.io.encode_png(picture))
+    path.write_bytes(tf.io.encode_png(picture).numpy())
 
 
 def _training(config, workdir, strategy):
@@ -106,13 +131,14 @@ def _prepare(training, progress, path):
     """What the chief writes before the first step."""
     config, workdir = training.config, training.workdir
     workdir.claim(config)
-    workdir.cut_log(progress.epoch)
+    with writable(workdir.path):
+        workdir.cut_log(progress.epoch)
+        if not path:
+            count = min(8, config.batch_size)
+            pairs = data.pairs(training.source, training.views, count, seed=config.seed)
+            save_sample_views(pairs, workdir.sample_views)
     if path:
-        print(f"going on after epoch {progress.epochs}, from {path}")
-    else:
-        count = min(8, config.batch_size)
-        pairs = data.pairs(training.source, training.views, count, seed=config.seed)
-        save_sample_views(pairs, workdir.sample_views)
+        print(f"going on after step {progress.step} ({progress.epochs} epochs): {path}")
 
 
 def _check_on_nan(on_nan):

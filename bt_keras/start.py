@@ -16,7 +16,7 @@ def tensorflow():
         tf.config.list_logical_devices()
 
 
-def strategy(name, card, timeout):
+def strategy(name, card, timeout, check):
     """Finds the other workers, if any, and makes the strategy to train under.
 
     Workers meet before TensorFlow starts: what is wrong with them is told at once.
@@ -26,6 +26,8 @@ def strategy(name, card, timeout):
         card: function without arguments that returns a flat dict of JSON values, what
             must be the same on all workers.
         timeout: float, seconds to wait for the other workers.
+        check: function without arguments that the first worker calls when all are
+            there; what `UsageError` it raises is raised on all.
 
     Returns:
         `tf.distribute.Strategy`.
@@ -38,7 +40,7 @@ def strategy(name, card, timeout):
         with _quietly():  # Where SLURM says who takes part, TensorFlow is asked.
             cluster = clusters.from_environment()
         if cluster:
-            rendezvous.meet(cluster, card(), timeout)
+            rendezvous.meet(cluster, card(), timeout, briefing=check)
     with _quietly():
         from bt_keras.distribution import strategies
 

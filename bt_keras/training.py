@@ -1,7 +1,6 @@
 """A run from one state to the next: built, restored, trained, taken back."""
 
 import contextlib
-import dataclasses
 import itertools
 
 import keras
@@ -10,20 +9,13 @@ from absl import logging
 
 from bt_keras import data, optimizers, runs
 from bt_keras.checkpoint import files, saving
-from bt_keras.checkpoint.callback import Checkpoints, Clock
+from bt_keras.checkpoint.callback import Checkpoints, ProgressTracker
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.distribution import strategies
-from bt_keras.errors import StoppedError, UsageError
+from bt_keras.errors import UsageError
 from bt_keras.interruption import StopRequest
 from bt_keras.nonfinite import NonFiniteWatch, largest_activation
-
-# What TensorFlow raises in a step when another worker is gone.
-_WORKER_IS_GONE = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-)
+from bt_keras.workdir import writable
 
 
 class Training:
@@ -45,8 +37,7 @@ class Training:
         self.strategy = strategy
         self.is_chief = strategies.is_chief(strategy)
         self.steps_per_epoch = source.num_images // config.batch_size
-        self._workers = strategies.num_workers(strategy)
-        self._stop = StopRequest(strategy, self._workers)
+        self._stop = StopRequest(strategy, strategies.num_workers(strategy))
 
     def newest(self):
         """Finds where the run goes on; damaged checkpoints are set aside.
@@ -58,14 +49,9 @@ class Training:
             UsageError: if that is no place in the run that the config and the data
                 describe, or the workers do not see the same.
         """
-        progress, path = files.newest(self.workdir.checkpoints, self.is_chief)
+        with strategies.failing_together(self.strategy):
+            progress, path = files.newest(self.workdir.checkpoints, self.is_chief)
         progress = progress or Progress(self.steps_per_epoch)
-        if progress.steps_per_epoch != self.steps_per_epoch:
-            raise UsageError(
-                f"checkpoint {path} is of a run with {progress.steps_per_epoch} steps "
-                f"an epoch, the data now give {self.steps_per_epoch}: restore the "
-                "images that it was trained on, or take another --workdir."
-            )
         strategies.check_agreement(
             self.strategy,
             {
@@ -75,6 +61,12 @@ class Training:
                 "images": self.source.num_images,
             },
         )
+        if progress.steps_per_epoch != self.steps_per_epoch:
+            raise UsageError(
+                f"checkpoint {path} is of a run with {progress.steps_per_epoch} steps "
+                f"an epoch, the data now give {self.steps_per_epoch}: restore the "
+                "images that it was trained on, or take another --workdir."
+            )
         return progress, path
 
     def model(self):
@@ -90,6 +82,8 @@ class Training:
     def restore(self, model, path):
         """Fills the model with a checkpoint; it stays as it is where path is None."""
         if path:
+            if others := files.other_versions(path):
+                logging.warning("Checkpoint %s was written with %s.", path, others)
             with self.strategy.scope():
                 saving.restore(path, model)
 
@@ -102,14 +96,14 @@ class Training:
 
         Raises:
             NonFiniteError: when the loss or a gradient is not finite.
-            StoppedError: when the run was asked to stop, or another worker is gone.
+            StoppedError: when the run was asked to stop.
             UsageError: when a checkpoint cannot be written.
         """
         callbacks = self._callbacks(progress)
-        clock = callbacks[0]
-        with self._stop.listening(), self._all_workers():
-            while clock.progress.epoch < self.config.epochs:
-                now = clock.progress
+        tracker = callbacks[0]
+        with self._stop.listening(), self._ended_line(), writable(self.workdir.path):
+            while tracker.progress.epoch < self.config.epochs:
+                now = tracker.progress
                 model.fit(
                     self._pairs(now.batch),
                     initial_epoch=now.epoch,
@@ -143,12 +137,17 @@ class Training:
             self.config, self.config.optimizer.learning_rate, self.steps_per_epoch
         )
         rate = float(schedule(error.after.step - 1))
-        return error.describe(rate, largest_activation(model, batches))
+        try:
+            activation = largest_activation(model, batches)
+        except tf.errors.OpError:  # Out of memory: the rest is still worth saying.
+            activation = None
+        return error.describe(rate, activation)
 
-    def rolled_back(self, error, why):
+    def rolled_back(self, model, error, why):
         """Goes back to the last checkpoint, past the batches that led astray.
 
         Args:
+            model: the model of that step.
             error: `NonFiniteError`.
             why: str, what to say of it.
 
@@ -172,12 +171,13 @@ class Training:
             progress.step,
             skipped,
         )
-        progress = dataclasses.replace(
-            progress, batch=error.after.batch, rollbacks=rollbacks + 1
-        )
-        model = self.model()
-        self.restore(model, path)
-        return model, progress
+        if self.is_chief:
+            self.workdir.cut_log(progress.epoch)
+        if path:
+            self.restore(model, path)
+        else:
+            model = self.model()
+        return model, progress.past(error.after.batch, rollbacks + 1)
 
     def _pairs(self, first_step):
         with self.strategy.scope():
@@ -191,39 +191,27 @@ class Training:
             )
 
     def _callbacks(self, progress):
-        """The clock first, and the checkpoints after what writes an epoch's logs."""
-        clock = Clock(progress)
-        settings = dict(self.config.checkpoint)
-        del settings["max_rollbacks"]
+        """The tracker first, and the checkpoints after what writes an epoch's logs."""
+        tracker = ProgressTracker(progress)
+        settings = self.config.checkpoint
         logs = [
             keras.callbacks.CSVLogger(str(self.workdir.log_file), append=True),
             keras.callbacks.TensorBoard(
                 str(self.workdir.tensorboard), write_graph=False
             ),
         ]
-        return [
-            clock,
-            NonFiniteWatch(clock),
-            *(logs if self.is_chief else []),
-            Checkpoints(
-                self.workdir.checkpoints, clock, self._stop, self.is_chief, **settings
-            ),
-        ]
-
-    @contextlib.contextmanager
-    def _all_workers(self):
-        """Tells the loss of another worker from other errors."""
-        try:
-            with self._ended_line():
-                yield
-        except _WORKER_IS_GONE as error:
-            if self._workers == 1:
-                raise
-            raise StoppedError(
-                f"another of the {self._workers} workers does not answer any more "
-                f"({strategies.lost_worker(error)}); the same command on all workers "
-                "goes on from the last checkpoint"
-            ) from error
+        checkpoints = Checkpoints(
+            self.workdir.checkpoints,
+            tracker,
+            self._stop,
+            writes=self.is_chief,
+            keep=settings.keep,
+            keep_every=settings.keep_every,
+            every_steps=settings.every_steps,
+            every_minutes=settings.every_minutes,
+        )
+        logs = logs if self.is_chief else []
+        return [tracker, NonFiniteWatch(tracker), *logs, checkpoints]
 
     @contextlib.contextmanager
     def _ended_line(self):

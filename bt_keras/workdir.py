@@ -68,7 +68,12 @@ class Workdir:
         """Raises `UsageError` if the folder belongs to a run with another config."""
         if not self._has_config():
             return
-        differences = config_lib.differences(self.config(), config)
+        differences = [
+            difference
+            for difference in config_lib.differences(self.config(), config)
+            # When to write a checkpoint does not change what is trained.
+            if not difference[0].startswith("checkpoint.")
+        ]
         if differences:
             fields = "; ".join(
                 f"{f} is {old}, not {new}" for f, old, new in differences
@@ -77,6 +82,13 @@ class Workdir:
                 f"workdir {self.path} belongs to a run with another config: {fields}. "
                 "Take another --workdir, or that run's config."
             )
+
+    def check_start(self, config):
+        """Raises `UsageError` if a run with this config cannot begin or go on here."""
+        self.check_config(config)
+        if self.lock_file.exists():
+            with self.locked():
+                pass
 
     def claim(self, config):
         """Makes the folder and writes the config into it."""
@@ -120,7 +132,12 @@ class Workdir:
             lines = self.log_file.read_text().splitlines(keepends=True)
             # A killed process may have written half a line.
             header, *lines = [line for line in lines if line.endswith("\n")] or [""]
-            kept = [line for line in lines if int(line.split(",")[0]) < epochs]
+            numbers = (line.split(",")[0] for line in lines)
+            kept = [
+                line
+                for line, number in zip(lines, numbers, strict=True)
+                if number.isdecimal() and int(number) < epochs
+            ]
             write_atomically(self.log_file, "".join([header, *kept]))
 
     def append_results(self, rows):
@@ -166,5 +183,8 @@ def writable(path):
 def write_atomically(path, text):
     """Writes a file under another name first, so that it is whole or not there."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -88,14 +88,14 @@ def kill_again_and_again(recipe, workdir, while_writing):
     cut = 0
     for _ in range(5):
         process = pretrain(recipe, workdir)
-        wait_for_a_checkpoint(process, workdir)
         if while_writing:
+            wait_for_a_checkpoint(process, workdir)
             wait_for(process, workdir, half_written.exists)
             time.sleep(moments.uniform(0, 0.02))
-        else:
-            time.sleep(moments.uniform(0, 0.5))
+        else:  # While it starts, too.
+            time.sleep(moments.uniform(0, 20))
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait() in (-signal.SIGKILL, 0)
         cut += half_written.exists()
     processes.finish([pretrain(recipe, workdir)], [log_of(workdir)])
     return cut
@@ -164,7 +164,7 @@ def test_a_disk_that_is_full_stops_it_with_the_last_checkpoint_whole(
     assert "free some space" in last
     assert files.newest(workdir / "checkpoints") == (progress, before)
     assert before.read_bytes() == content
-    assert not (workdir / "checkpoints" / files.UNFINISHED).exists()
+    assert not (workdir / "checkpoints" / files.UNFINISHED).parent.exists()
 
 
 def test_a_second_process_in_the_same_workdir_is_refused(

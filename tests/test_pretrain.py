@@ -118,6 +118,29 @@ def test_an_unknown_choice_is_named(config, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("execution", [1, 2])
+def test_goes_on_from_the_middle_of_an_epoch(config, tmp_path, execution):
+    config.steps_per_execution = execution
+    config.checkpoint.every_steps = 2
+    config.checkpoint.keep = 99
+    whole = run(config, tmp_path)
+    expected = [v.numpy() for v in whole.variables]
+    log = (tmp_path / "log.csv").read_text()
+    checkpoints = sorted((tmp_path / "checkpoints").iterdir())
+    assert [path.stem for path in checkpoints] == [
+        "epoch-0000-step-000002",
+        "epoch-0001-step-000002",
+        "epoch-0001",
+        "epoch-0002",
+    ]
+    for path in checkpoints[1:]:
+        path.unlink()
+    again = run(config, tmp_path)
+    for ours, theirs in zip(again.variables, expected, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs)
+    assert (tmp_path / "log.csv").read_text() == log
+
+
 def test_replicas_share_a_run_with_one_device(config, replicas, tmp_path):
     """Begun on two replicas and ended on one, it is the run of one device."""
     alone = run(config, tmp_path / "alone")

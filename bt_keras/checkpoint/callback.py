@@ -5,10 +5,10 @@ import time
 import keras
 
 from bt_keras.checkpoint import files, saving
-from bt_keras.errors import StoppedError
+from bt_keras.errors import StoppedError, UsageError
 
 
-class Clock(keras.callbacks.Callback):
+class ProgressTracker(keras.callbacks.Callback):
     """Counts the steps of a run over all its epochs, and resumes an epoch's means.
 
     It stands before all other callbacks; they read `progress`.
@@ -59,7 +59,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         folder: path of an existing folder.
-        clock: `Clock` of the same `fit`.
+        tracker: `ProgressTracker` of the same `fit`.
         stop: `StopRequest`.
         writes: bool, whether this worker writes; the others only stop with it.
         keep: int > 0, how many of the last checkpoints to keep.
@@ -75,7 +75,7 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(
         self,
         folder,
-        clock,
+        tracker,
         stop,
         writes=True,
         keep=2,
@@ -85,45 +85,55 @@ class Checkpoints(keras.callbacks.Callback):
     ):
         super().__init__()
         self._folder = folder
-        self._clock = clock
+        self._tracker = tracker
         self._stop = stop
         self._writes = writes
         self._keep = keep
         self._keep_every = keep_every
         self._every_steps = every_steps
         self._every_seconds = 60.0 * every_minutes
-        self._written_step = clock.progress.step
+        self._written_step = tracker.progress.step
         self._written_time = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         # After an epoch's last step its logs have to be written first.
-        if self._clock.progress.step_in_epoch:
-            reason = self._stop.reason()
-            if reason or self._due():
-                self._write()
+        if self._tracker.progress.step_in_epoch:
+            error = self._try_to_write() if self._due() else None
+            reason = self._stop.reason(error)
+            if reason:
+                written = self._written_step == self._tracker.progress.step
+                # Nobody leaves before the checkpoint is there.
+                self._stop.reason(None if written else self._try_to_write())
             self._give_way(reason)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._write()
-        self._give_way(self._stop.reason())
+        reason = self._stop.reason(self._try_to_write())
+        if self._tracker.progress.epoch < self.params["epochs"]:
+            self._give_way(reason)
 
     def _due(self):
-        steps = self._clock.progress.step - self._written_step
+        steps = self._tracker.progress.step - self._written_step
         seconds = time.monotonic() - self._written_time
         by_steps = self._every_steps and steps >= self._every_steps
         return by_steps or (self._every_seconds and seconds >= self._every_seconds)
 
-    def _write(self):
+    def _try_to_write(self):
+        """Returns the `UsageError` that all workers have to end with, if any."""
+        error = None
         if self._writes:
-            progress = self._clock.progress_with_means()
-            saving.write(self.model, self._folder, progress)
-            files.prune(self._folder, self._keep, self._keep_every)
-        self._written_step = self._clock.progress.step
+            progress = self._tracker.progress_with_means()
+            try:
+                saving.write(self.model, self._folder, progress)
+                files.prune(self._folder, self._keep, self._keep_every)
+            except UsageError as failure:
+                error = failure
+        self._written_step = self._tracker.progress.step
         self._written_time = time.monotonic()
+        return error
 
     def _give_way(self, reason):
         if reason:
-            progress = self._clock.progress
+            progress = self._tracker.progress
             raise StoppedError(
                 f"stopped by {reason} after step {progress.step} ({progress.epochs} "
                 f"epochs); the checkpoint {self._folder / files.name(progress)} is "

@@ -2,25 +2,43 @@
 
 A checkpoint is what Keras's `model.save` writes with one member more, `run.json`: the
 `Progress`, the versions that wrote it, the model's variables, and a SHA-256 of every
-other member. One file is
-renamed into its place, so that it is whole or not there. Nothing here needs TensorFlow.
+other member. It is one file, renamed into its place, so that it is whole or not there.
+Nothing here needs TensorFlow.
 """
 
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
+import struct
 import zipfile
+import zlib
 from importlib import metadata
+from pathlib import Path
 
 from absl import logging
 
 from bt_keras.checkpoint.progress import Progress
+from bt_keras.errors import UsageError
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _RUN = "run.json"
 _CHUNK = 2**22
-UNFINISHED = "unfinished.keras"
+# A folder, as Keras may put files of its own beside what it writes.
+UNFINISHED = Path("unfinished", "checkpoint.keras")
+# What zipfile and json raise for bytes that are not what they should be.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    NotImplementedError,
+)
 
 
 class DamagedError(Exception):
@@ -78,57 +96,95 @@ def read(path):
 
     Raises:
         DamagedError: if it is truncated, changed, or no checkpoint.
+        OSError: if it cannot be read, which says nothing of its contents.
     """
     try:
+        run = _run(path)
         with zipfile.ZipFile(path) as archive:
-            run = json.loads(archive.read(_RUN))
             if _digests(archive) != run["sha256"]:
                 raise DamagedError("its SHA-256 is not the one it was written with")
             return Progress.from_json(run["progress"])
-    except DamagedError:
-        raise
-    # What zipfile and zlib raise depends on which bytes are damaged.
-    except Exception as error:
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # Of a place that is not in the file.
+            raise
+        raise DamagedError("it points out of itself") from error
+    except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DamagedError(reason) from error
 
 
 def variables(path):
     """Returns the list of `[name, shape]` that a checkpoint was sealed with."""
+    return _run(path)["variables"]
+
+
+def other_versions(path):
+    """Returns str, which packages were of other versions then, or ""."""
+    then, now = _run(path)["versions"], versions()
+    return ", ".join(
+        f"{package} {version}, now {now.get(package)}"
+        for package, version in then.items()
+        if version != now.get(package)
+    )
+
+
+def _run(path):
     with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(_RUN))["variables"]
+        return json.loads(archive.read(_RUN))
 
 
 def newest(folder, set_aside=False):
     """Finds the newest checkpoint that is whole.
 
-    A damaged one is named in a warning.
-
     Args:
         folder: path.
-        set_aside: bool, whether to rename damaged ones, `.damaged` behind their names,
-            and to remove what was left half-written.
+        set_aside: bool, whether to rename damaged ones that are newer, to names that
+            end in `.damaged`, and to remove what was left half-written.
 
     Returns:
-        `(progress, path)`, or `(None, None)` where there is none.
+        `(progress, path)`, or `(None, None)` where there is no checkpoint.
+
+    Raises:
+        UsageError: if there are some, and none is whole or can be read: a run would
+            otherwise begin anew, and its first epochs take the place of the last.
     """
     if set_aside:
-        (folder / UNFINISHED).unlink(missing_ok=True)
+        shutil.rmtree(folder / UNFINISHED.parent, ignore_errors=True)
+    damaged = {}
     for path in reversed(_all(folder)):
         try:
-            return read(path), path
+            progress = read(path)
+        except FileNotFoundError:  # Another process has pruned it.
+            continue
         except DamagedError as error:
-            aside = path.with_name(path.name + ".damaged")
-            if set_aside:
-                os.replace(path, aside)
-            done = f"renamed to {aside.name}" if set_aside else "left alone"
-            logging.warning(
-                "Checkpoint %s is damaged (%s): %s; the one before is used.",
-                path,
-                error,
-                done,
-            )
+            damaged[path] = error
+        except OSError as error:
+            raise UsageError(
+                f"checkpoint {path} cannot be read: {error.strerror}."
+            ) from error
+        else:
+            _set_aside(damaged, path, set_aside)
+            return progress, path
+    for path, error in damaged.items():
+        raise UsageError(
+            f"none of the {len(damaged)} checkpoints in {folder} is whole; of the "
+            f"newest, {path.name}: {error}. Restore one, or take another --workdir."
+        )
     return None, None
+
+
+def _set_aside(damaged, path, rename):
+    for bad, error in damaged.items():
+        aside = bad.with_name(bad.name + ".damaged")
+        if rename:
+            os.replace(bad, aside)
+        logging.warning(
+            "Checkpoint %s is damaged (%s): %s; %s is used.",
+            bad,
+            error,
+            f"renamed to {aside.name}" if rename else "left alone",
+            path.name,
+        )
 
 
 def prune(folder, keep, keep_every):

@@ -48,13 +48,14 @@ class Progress:
             self, step=self.step + steps, batch=self.batch + steps, means=means or {}
         )
 
-    def past(self, batch):
+    def past(self, batch, rollbacks):
         """Returns the `Progress` of a run that went back to here and skips data.
 
         Args:
             batch: int, the number of the batch to go on with.
+            rollbacks: int, how often the run has gone back by now.
         """
-        return dataclasses.replace(self, batch=batch, rollbacks=self.rollbacks + 1)
+        return dataclasses.replace(self, batch=batch, rollbacks=rollbacks)
 
     def to_json(self):
         """Returns a dict that JSON can hold."""

@@ -1,5 +1,7 @@
 """Writing and reading checkpoints: architecture, weights, statistics, optimizer."""
 
+import shutil
+
 import keras
 
 from bt_keras.checkpoint import files
@@ -24,18 +26,20 @@ def write(model, folder, progress):
     """
     temporary = folder / files.UNFINISHED
     try:
+        temporary.parent.mkdir(exist_ok=True)
         model.save(temporary)
         files.seal(temporary, progress, _variables(model))
         return files.publish(temporary, folder, progress)
-    # HDF5 has errors of its own kinds for what the file system refuses.
-    except (OSError, RuntimeError, ValueError) as error:
-        temporary.unlink(missing_ok=True)
+    # HDF5 says RuntimeError of some that the file system refuses.
+    except (OSError, RuntimeError) as error:
         raise UsageError(
             f"checkpoint {folder / files.name(progress)} cannot be written "
             f"({_first_line(error)}): free some space, or take another --workdir. The "
             "checkpoints before it are whole, and the same command goes on from the "
             "last."
         ) from error
+    finally:
+        shutil.rmtree(temporary.parent, ignore_errors=True)
 
 
 def restore(path, model):

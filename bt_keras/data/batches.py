@@ -1,4 +1,4 @@
-"""Batches of pairs, or one part of each: its rows are read and made, and no others."""
+"""Batches of pairs, or one part of each: its rows are decoded, and no others."""
 
 import functools
 
@@ -46,7 +46,7 @@ def _of_part(function, part):
 
 def _in_memory(source, views, batch_size, seed, starts, length, part):
     """Batches of views of images that are decoded once and gathered by their number."""
-    images = _decode_all(source)
+    images = source.images
     views = _of_part(views, part)
     steps_per_epoch = source.num_images // batch_size
     index, parts = part
@@ -67,11 +67,6 @@ def _in_memory(source, views, batch_size, seed, starts, length, part):
         return views(tf.gather(images, numbers), seed=tf.stack([seed, step]))
 
     return starts.flat_map(numbers_from).map(batch_of_views, tf.data.AUTOTUNE)
-
-
-def _decode_all(source):
-    in_batches = source.dataset().map(lambda image, _: image).batch(1024)
-    return tf.concat(list(in_batches), axis=0)
 
 
 def _streamed(source, views, batch_size, seed, starts, length, part):

@@ -1,6 +1,7 @@
 """What every source of images can do, wherever its images come from."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -53,6 +54,12 @@ class Source:
     def num_classes(self):
         """int, or None where there are no labels."""
         return None if self.class_names is None else len(self.class_names)
+
+    @functools.cached_property
+    def images(self):
+        """All decoded images, uint8 (N, H, W, 3), kept for as long as the source."""
+        in_batches = self.dataset().map(lambda image, _: image).batch(1024)
+        return tf.concat(list(in_batches), axis=0)
 
     def dataset(self):
         """Returns a `tf.data.Dataset` of decoded (image, label), in file order."""

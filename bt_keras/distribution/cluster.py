@@ -13,6 +13,7 @@ _EXAMPLE = (
 )
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]+)")
 _PORT = 8888  # TensorFlow's for SLURM; further tasks of a node take the next ones.
+_PORTS_OF_A_JOB = 16
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,10 @@ def _from_slurm(environ):
         # with nvidia-smi. Told of one for each, it lists all tasks anywhere; it sets
         # none, since SLURM does (`srun --gpus-per-task`).
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=_PORT, gpus_per_node=2**16, gpus_per_task=1, auto_set_gpu=False
+            port_base=_first_port(environ),
+            gpus_per_node=2**16,
+            gpus_per_task=1,
+            auto_set_gpu=False,
         )
         workers = tuple(resolver.cluster_spec().job_tasks("worker"))
         return Cluster(workers, _place(workers, resolver.task_id, environ))
@@ -161,6 +165,12 @@ def _from_slurm(environ):
         ) from error
 
 
+def _first_port(environ):
+    """Jobs that share a node have ports of their own, as far as they reach."""
+    job = environ.get("SLURM_JOB_ID", "0")
+    return _PORT + _PORTS_OF_A_JOB * (int(job) % 1000 if job.isdecimal() else 0)
+
+
 def _place(workers, index, environ):
     """Finds this task among the workers by where it runs, else takes the resolver's.
 
@@ -168,7 +178,7 @@ def _place(workers, index, environ):
     ranked the tasks otherwise: node10 after node9, or `--distribution=cyclic`.
     """
     node, local = environ.get("SLURMD_NODENAME"), environ.get("SLURM_LOCALID")
-    own = f"{node}:{_PORT + int(local)}" if node and local else None
+    own = f"{node}:{_first_port(environ) + int(local)}" if node and local else None
     if own in workers:
         return workers.index(own)
     if index is None:

@@ -1,14 +1,24 @@
 """From a name to a `tf.distribute.Strategy`, and what a run asks of one."""
 
+import contextlib
 import os
 import re
 
 import tensorflow as tf
+from absl import logging
 
 from bt_keras.distribution import cluster as clusters
 from bt_keras.errors import UsageError
+from bt_keras.interruption import StopRequest
 
 NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu")
+# What TensorFlow raises in a step when another worker is gone.
+_GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 def make(name="auto", cluster=None):
@@ -34,6 +44,8 @@ def make(name="auto", cluster=None):
         raise UsageError(f"--strategy={name} is not one of {', '.join(NAMES)}.")
     if name == "auto":
         name = _best(cluster)
+        if name == "tpu":
+            return _tpu_or_one()
     if name == "multi_worker":
         return _multi_worker(cluster)
     if name == "tpu":
@@ -58,10 +70,14 @@ def num_workers(strategy):
 def _worker(strategy):
     """`(index, count)` of this process."""
     resolver = strategy.cluster_resolver
-    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    if not several or not resolver.cluster_spec():
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
-    return resolver.task_id, resolver.cluster_spec().num_tasks("worker")
+    jobs = resolver.cluster_spec().as_dict()
+    chiefs, workers = len(jobs.get("chief", [])), len(jobs.get("worker", []))
+    if chiefs + workers < 2:
+        return 0, 1
+    before = chiefs if resolver.task_type == "worker" else 0
+    return before + resolver.task_id, chiefs + workers
 
 
 def _best(cluster):
@@ -71,6 +87,14 @@ def _best(cluster):
     if gpus:
         return "mirrored" if gpus > 1 else "one"
     return "tpu" if _has_tpu() else "one"
+
+
+def _tpu_or_one():
+    try:
+        return _tpu()
+    except UsageError as error:
+        logging.warning("%s Training goes on without it.", error)
+        return tf.distribute.get_strategy()
 
 
 def _multi_worker(cluster):
@@ -137,7 +161,31 @@ def check_agreement(strategy, numbers):
             raise UsageError(f"the workers do not have the same {what}: {values}.")
 
 
-def lost_worker(error):
-    """Returns str, which worker TensorFlow says is gone, as far as it says so."""
-    found = re.findall(r"/job:worker/replica:\d+/task:(\d+)", str(error))
-    return f"worker {found[-1]}" if found else "TensorFlow does not say which"
+@contextlib.contextmanager
+def failing_together(strategy):
+    """Lets a `UsageError` of one worker end all of them, at a point all come to."""
+    error = None
+    try:
+        yield
+    except UsageError as own:
+        error = own
+    StopRequest(strategy, num_workers(strategy)).reason(error)
+
+
+def lost_worker(error, strategy):
+    """Says which other worker is gone, if that is what an error of TensorFlow's means.
+
+    Args:
+        error: `tf.errors.OpError`.
+        strategy: `tf.distribute.Strategy`.
+
+    Returns:
+        str, such as "worker 1"; None if it is another error.
+    """
+    own, count = _worker(strategy)
+    text = str(error)
+    if count == 1 or not (isinstance(error, _GONE) or "Collective ops is" in text):
+        return None
+    named = re.findall(r"/job:(?:worker|chief)/replica:\d+/task:(\d+)", text)
+    others = [number for number in named if int(number) != own]
+    return f"worker {others[-1]}" if others else "another worker"

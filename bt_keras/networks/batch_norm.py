@@ -75,6 +75,10 @@ class BatchNormalization(keras.layers.Layer):
             outputs, batch_mean, batch_variance = _synchronised(
                 inputs, gamma, beta, shift=mean, epsilon=self.epsilon
             )
+        # One batch that is not finite must not spoil all that come after it.
+        batch_mean = tf.where(tf.math.is_finite(batch_mean), batch_mean, mean)
+        finite = tf.math.is_finite(batch_variance)
+        batch_variance = tf.where(finite, batch_variance, variance)
         keep = self.momentum
         self.moving_mean.assign(keep * mean + (1.0 - keep) * batch_mean)
         self.moving_variance.assign(keep * variance + (1.0 - keep) * batch_variance)

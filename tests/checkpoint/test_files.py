@@ -1,7 +1,9 @@
+import errno
 import zipfile
 
 import pytest
 
+from bt_keras import UsageError
 from bt_keras.checkpoint import files
 from bt_keras.checkpoint.progress import Progress
 
@@ -10,11 +12,14 @@ def sealed(folder, step, steps_per_epoch=4):
     """A checkpoint in all but its model."""
     progress = Progress(steps_per_epoch, step=step, batch=step + 3)
     path = folder / files.UNFINISHED
+    path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.weights.h5", bytes(range(256)) * 40)
         archive.writestr("config.json", "{}")
     files.seal(path, progress, [["kernel", [3, 3]]])
-    return files.publish(path, folder, progress)
+    published = files.publish(path, folder, progress)
+    path.parent.rmdir()
+    return published
 
 
 def names(folder):
@@ -84,7 +89,8 @@ def test_any_changed_bit_of_the_contents_is_seen(tmp_path):
     for place in places:
         content[place] ^= 1
         path.write_bytes(content)
-        assert files.newest(tmp_path) == (None, None)
+        with pytest.raises(files.DamagedError):
+            files.read(path)
         content[place] ^= 1
 
 
@@ -103,17 +109,49 @@ def test_weights_with_a_checksum_of_zip_that_fits_are_seen_too(tmp_path):
 
 def test_what_was_left_half_written_is_removed_by_who_trains(tmp_path):
     sealed(tmp_path, step=4)
+    (tmp_path / files.UNFINISHED).parent.mkdir()
     (tmp_path / files.UNFINISHED).write_bytes(b"half")
     assert files.newest(tmp_path)[0].step == 4
     assert (tmp_path / files.UNFINISHED).exists()
     assert files.newest(tmp_path, set_aside=True)[0].step == 4
-    assert not (tmp_path / files.UNFINISHED).exists()
+    assert names(tmp_path) == ["epoch-0001.keras"]
+
+
+def test_a_run_does_not_begin_anew_where_no_checkpoint_is_whole(tmp_path):
+    for step in (4, 8):
+        sealed(tmp_path, step).write_bytes(b"PK")
+    with pytest.raises(UsageError, match=r"none of the 2 .* epoch-0002\.keras"):
+        files.newest(tmp_path, set_aside=True)
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
+
+
+def test_what_cannot_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    sealed(tmp_path, step=4)
+    sealed(tmp_path, step=8)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files.zipfile, "ZipFile", fail)
+    with pytest.raises(UsageError, match="Input/output error"):
+        files.newest(tmp_path, set_aside=True)
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
+
+
+def test_other_versions_are_named(tmp_path, monkeypatch):
+    path = sealed(tmp_path, step=4)
+    assert files.other_versions(path) == ""
+    now = {**files.versions(), "keras": "9.9"}
+    then = files.versions()["keras"]
+    monkeypatch.setattr(files, "versions", lambda: now)
+    assert files.other_versions(path) == f"keras {then}, now 9.9"
 
 
 def test_a_second_checkpoint_of_one_place_replaces_the_first(tmp_path):
     sealed(tmp_path, step=4)
     progress = Progress(4, step=4, batch=99)
     path = tmp_path / files.UNFINISHED
+    path.parent.mkdir()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.weights.h5", b"later")
     files.seal(path, progress, [])

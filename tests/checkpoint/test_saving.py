@@ -90,6 +90,7 @@ def test_a_full_disk_leaves_the_checkpoints_before_it_whole(tmp_path):
     model = trained()
     first = saving.write(model, tmp_path, Progress(2, step=2))
     content = first.read_bytes()
+    (tmp_path / files.UNFINISHED).parent.mkdir()
     (tmp_path / files.UNFINISHED).symlink_to("/dev/full")
     with pytest.raises(UsageError, match="No space left on device"):
         saving.write(model, tmp_path, Progress(2, step=4))

@@ -27,6 +27,7 @@ def arguments(recipe, workdir):
         f"--workdir={workdir}",
         f"--config.epochs={EPOCHS}",
         "--config.checkpoint.every_steps=2",
+        "--config.steps_per_execution=2",
     ]
 
 

@@ -18,6 +18,9 @@ def workers(tmp_path_factory):
     processes.finish(processes.start_workers(program, logs), logs)
     results = []
     for index in range(2):
+        # Of Keras's own callbacks, each worker's in a place of its own.
+        assert "val_loss" in (folder / f"out-{index}.csv").read_text()
+        assert (folder / f"out-{index}.keras").stat().st_size > 0
         with np.load(folder / f"out-{index}.npz") as file:
             results.append(dict(file))
     return results

@@ -41,7 +41,7 @@ def images():
     return tf.data.Dataset.from_tensor_slices(pixels.astype("uint8"))
 
 
-def trained(strategy):
+def trained(strategy, callbacks=()):
     """Logs, weights and slots after five steps of `fit` with validation."""
     with strategy.scope():
         keras.utils.set_random_seed(3)
@@ -49,7 +49,12 @@ def trained(strategy):
         pairs = bt_keras.pairs(images(), bt_keras.views(8, "small"), BATCH)
         check = bt_keras.pairs(images(), bt_keras.views(8, "small"), BATCH, seed=1)
     history = network.fit(
-        pairs, epochs=1, shuffle=False, verbose=0, validation_data=check
+        pairs,
+        epochs=1,
+        shuffle=False,
+        verbose=0,
+        validation_data=check,
+        callbacks=callbacks,
     ).history
     variables = [*network.variables, *network.optimizer.variables]
     results = {f"logs/{name}": values for name, values in history.items()}
@@ -77,8 +82,12 @@ def losses(strategy):
 
 def main(out):
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    results = {**losses(strategy), **trained(strategy)}
-    np.savez(f"{out}-{strategy.cluster_resolver.task_id}.npz", **results)
+    out = f"{out}-{strategy.cluster_resolver.task_id}"
+    callbacks = [
+        keras.callbacks.CSVLogger(f"{out}.csv"),
+        keras.callbacks.ModelCheckpoint(f"{out}.keras", monitor="val_loss"),
+    ]
+    np.savez(f"{out}.npz", **losses(strategy), **trained(strategy, callbacks))
 
 
 if __name__ == "__main__":
