@@ -82,7 +82,7 @@ def assert_one_dies_and_the_other_says_so(pair, workdir, victim):
     survivor = logs_of(workdir)[1 - victim]
     assert pair[1 - victim].wait() == 75, survivor.read_text()
     line = survivor.read_text().splitlines()[-1]
-    assert "another of the 2 workers does not answer any more" in line
+    assert f"worker {victim} of the 2 does not answer any more" in line
 
 
 def assert_a_signal_to_one_stops_both(pair, workdir):

@@ -27,8 +27,9 @@ def projections():
 
 def model():
     inputs = keras.Input((8, 8, 3))
-    x = keras.layers.Conv2D(6, 3, 2, use_bias=False)(inputs)
-    x = keras.layers.ReLU()(BatchNormalization()(x))
+    # The test finds the optimizer's slots by the layers' names.
+    x = keras.layers.Conv2D(6, 3, 2, use_bias=False, name="conv")(inputs)
+    x = keras.layers.ReLU()(BatchNormalization(name="norm")(x))
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = bt_keras.BarlowTwins(keras.Model(inputs, x), (16, 16))
     rate, bias_rate = (bt_keras.WarmupCosine(p, 2, 20) for p in (0.5, 1e-2))
