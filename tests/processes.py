@@ -10,13 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def start(arguments, log, environment=None):
-    """Starts `python ARGUMENTS` in the checkout.
+def start(arguments, log, environment=None, cwd=ROOT):
+    """Starts `python ARGUMENTS`, by default in the checkout.
 
     Args:
         arguments: list, such as `["-m", "bt_keras.cli", "pretrain", ...]`.
         log: path of the file that gets stdout and stderr.
         environment: optional dict of further variables.
+        cwd: path of the folder to start in.
 
     Returns:
         `subprocess.Popen`.
@@ -27,7 +28,7 @@ def start(arguments, log, environment=None):
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            cwd=ROOT,
+            cwd=cwd,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
         )
 

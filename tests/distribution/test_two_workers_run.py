@@ -117,6 +117,28 @@ def test_whoever_stops_or_dies_it_is_the_run_of_one_device(recipe, alone, tmp_pa
     assert list((workdir / "tensorboard" / "train").iterdir())
 
 
+def test_what_one_worker_cannot_begin_with_ends_both(recipe, tmp_path):
+    """The images lie where the second is started, and not where the first is."""
+    addresses = [f"127.0.0.1:{port}" for port in processes.free_ports(2)]
+    logs = [tmp_path / f"{index}.log" for index in range(2)]
+    folders = [tmp_path, recipe.parent.parent]
+    source = f"--config.data.source={recipe.parent.name}"
+    pair = [
+        processes.start(
+            [*arguments(recipe, tmp_path / "run"), source],
+            log,
+            {"TF_CONFIG": processes.tf_config(addresses, index)},
+            cwd=folder,
+        )
+        for index, (folder, log) in enumerate(zip(folders, logs, strict=True))
+    ]
+    assert [worker.wait() for worker in pair] == [2, 2]
+    first, second = (log.read_text().splitlines()[-1] for log in logs)
+    assert "There is no source of images" in first
+    assert "another worker cannot go on" in second
+    assert not (tmp_path / "run").exists()
+
+
 def test_workers_with_different_configs_are_refused(recipe, tmp_path):
     logs = [tmp_path / f"{index}.log" for index in range(2)]
     addresses = [f"127.0.0.1:{port}" for port in processes.free_ports(2)]

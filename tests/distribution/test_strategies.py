@@ -1,0 +1,89 @@
+from unittest import mock
+
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras.distribution import strategies
+
+
+def strategy_of(jobs, task_type, task_id):
+    """A strategy of several workers, in all that is asked here."""
+    kind = tf.distribute.MultiWorkerMirroredStrategy
+    strategy = mock.create_autospec(kind, instance=True)
+    strategy.cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(jobs), task_type=task_type, task_id=task_id
+    )
+    return strategy
+
+
+PAIR = {"worker": ["a:1", "b:1"]}
+WITH_CHIEF = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "task", "is_chief", "count"),
+    [
+        (PAIR, ("worker", 0), True, 2),
+        (PAIR, ("worker", 1), False, 2),
+        (WITH_CHIEF, ("chief", 0), True, 3),
+        (WITH_CHIEF, ("worker", 0), False, 3),
+        (WITH_CHIEF, ("worker", 1), False, 3),
+        ({"worker": ["a:1"]}, ("worker", 0), True, 1),
+    ],
+)
+def test_one_of_the_workers_is_the_chief(jobs, task, is_chief, count):
+    strategy = strategy_of(jobs, *task)
+    assert strategies.is_chief(strategy) == is_chief
+    assert strategies.num_workers(strategy) == count
+
+
+def test_other_strategies_have_one_worker(replicas):
+    for strategy in (tf.distribute.get_strategy(), replicas(2)):
+        assert strategies.is_chief(strategy)
+        assert strategies.num_workers(strategy) == 1
+
+
+GONE = "unhealthy:\n/job:worker/replica:0/task:1, says /job:worker/replica:0/task:0"
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (tf.errors.UnavailableError(None, None, GONE), "worker 1"),
+        (tf.errors.UnavailableError(None, None, "reset"), "another worker"),
+        (tf.errors.InternalError(None, None, "Collective ops is aborted"), "another"),
+        (tf.errors.InvalidArgumentError(None, None, "shapes"), None),
+    ],
+)
+def test_the_loss_of_a_worker_is_told_from_other_errors(error, lost):
+    found = strategies.lost_worker(error, strategy_of(PAIR, "worker", 0))
+    assert (found is None) == (lost is None)
+    assert (found or "").startswith(lost or "")
+    assert strategies.lost_worker(error, tf.distribute.get_strategy()) is None
+
+
+def test_names_of_strategies():
+    assert strategies.make("one") is tf.distribute.get_strategy()
+    assert strategies.make("auto") is tf.distribute.get_strategy()  # No GPU, no TPU.
+    assert strategies.make("mirrored").num_replicas_in_sync == 4
+    with pytest.raises(bt_keras.UsageError, match="horovod"):
+        strategies.make("horovod")
+
+
+def test_a_sign_of_a_tpu_that_does_not_answer_is_no_tpu(monkeypatch, caplog):
+    def fail():
+        raise bt_keras.UsageError("the TPU does not answer.")
+
+    monkeypatch.setattr(strategies, "_has_tpu", lambda: True)
+    monkeypatch.setattr(strategies, "_tpu", fail)
+    assert strategies.make("auto") is tf.distribute.get_strategy()
+    assert "does not answer" in caplog.text
+
+
+def test_a_failure_of_one_worker_is_raised_as_it_is():
+    with (
+        pytest.raises(bt_keras.UsageError, match="mine"),
+        strategies.failing_together(tf.distribute.get_strategy()),
+    ):
+        raise bt_keras.UsageError("mine")
