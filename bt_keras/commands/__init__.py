@@ -1,0 +1,1 @@
+"""Flags in, one call of the library out: a module for each command of `bt-keras`."""
