@@ -1,55 +1,183 @@
-"""Export: a workdir's backbone as a SavedModel, checked by loading it elsewhere."""
+"""Export: what a run has learnt, in a form for others, checked by loading it again."""
 
 import itertools
 import json
+import os
 from pathlib import Path
 
+import keras
 import numpy as np
-import tensorflow as tf
 
 from bt_keras import data, hub, runs
-from bt_keras.augmentation import ops
+from bt_keras.checkpoint import saving
+from bt_keras.errors import UsageError
+from bt_keras.hub import archive, keras_file, sample, tflite_file, verifying
 from bt_keras.workdir import write_atomically
 
-_CHECK_IMAGES = 32
+# How many of the run's images go with a module.
+_SAMPLES = 4
+# Of the largest feature, for files of other formats.
+_BOUND = 1e-4
 
 
-def export(workdir, folder):
-    """Exports a run's newest backbone and compares it with its reloaded self.
+def export(workdir, folder, *, projector=False, license=None):
+    """Exports a run's newest backbone as a module for TensorFlow Hub.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
-        folder: str or path of the SavedModel's folder, which must be new or empty.
+        folder: str or path of the module, which must be new or empty. `folder.tar.gz`
+            beside it holds the same.
+        projector: bool, whether the projector comes along.
+        license: optional str, the licence of the weights, an SPDX name.
 
     Returns:
-        `(folder, difference)`: the path, and the largest absolute difference between
-        the backbone's features of the run's own images and those of the module,
-        loaded by TensorFlow Hub in a fresh process. Both go to export.json.
+        list of `bt_keras.hub.verifying.Check`: what the module gives in a fresh process
+        without bt_keras, against what the training model gives of the run's own
+        images. The count goes to export.json.
 
     Raises:
-        UsageError: if the run has no checkpoint, or the folder is taken or cannot be
-            written.
+        UsageError: if the run has no checkpoint, or the folder or the archive is taken
+            or cannot be written.
     """
-    config = workdir.config()
-    _, model = runs.load_model(workdir, config)
-    workdir.check_writable()
     folder = Path(folder)
-    images = _images(config)
-    hub.export_backbone(model, folder)
-    difference = hub.reload_difference(model.backbone, folder, images)
-    facts = {"module": str(folder), "largest_difference": difference}
-    write_atomically(workdir.export_report, json.dumps(facts, indent=2) + "\n")
-    return folder, difference
+    packed = folder.with_name(folder.name + ".tar.gz")
+    archive.check_free(packed)
+    config, progress, model = _newest(workdir)
+    workdir.check_writable()
+    hub.export_backbone(
+        model,
+        folder,
+        projector=projector,
+        image_size=config.views.size,
+        resize_ratio=config.evaluation.resize_ratio,
+        images=_images(config),
+        about={
+            "config": _public(config),
+            "epochs": progress.epochs,
+            "steps": progress.step,
+            "results": workdir.results(),
+            "license": license,
+        },
+    )
+    archive.pack(folder, packed)
+    checks = verifying.verify(folder)
+    passed = sum(check.passed for check in checks)
+    known = {"module": str(folder), "checks": len(checks), "passed": passed}
+    write_atomically(workdir.export_report, json.dumps(known, indent=2) + "\n")
+    return checks
+
+
+def export_keras(workdir, path):
+    """Exports a run's newest backbone as a `.keras` file of Keras's own layers.
+
+    Args:
+        workdir: `bt_keras.workdir.Workdir` of a run.
+        path: str or path that ends in `.keras` and does not exist yet.
+
+    Returns:
+        float, the largest difference of features after reloading, in parts of the
+        largest feature.
+
+    Raises:
+        UsageError: if the run has no checkpoint, or the path is taken, cannot be
+            written, or ends otherwise; if the features differ.
+    """
+    path = _free(path, ".keras")
+    config, _, model = _newest(workdir)
+    portable = keras_file.portable(model.backbone)
+
+    def write(temporary):
+        portable.save(temporary)
+        images = _crops(config)
+        again = keras.models.load_model(temporary, compile=False)
+        return _difference(model.backbone, images, again(images / 255.0))
+
+    return _written(path, write)
+
+
+def export_tflite(workdir, path):
+    """Exports a run's newest backbone for TensorFlow Lite.
+
+    Args:
+        workdir: `bt_keras.workdir.Workdir` of a run.
+        path: str or path that ends in `.tflite` and does not exist yet.
+
+    Returns:
+        float, as `export_keras`.
+
+    Raises:
+        UsageError: as `export_keras`.
+    """
+    path = _free(path, ".tflite")
+    config, _, model = _newest(workdir)
+
+    def write(temporary):
+        contents = tflite_file.convert(model.backbone, config.views.size)
+        temporary.write_bytes(contents)
+        images = _crops(config)
+        again = tflite_file.run(temporary.read_bytes(), images / np.float32(255.0))
+        return _difference(model.backbone, images, again)
+
+    return _written(path, write)
+
+
+def _public(config):
+    """The fields of a config, without where on this machine the images are."""
+    fields = json.loads(config.to_json())
+    source = fields["data"]["source"]
+    if os.path.isdir(source):
+        fields["data"]["source"] = os.path.basename(os.path.abspath(source))
+    return fields
+
+
+def _newest(workdir):
+    """`(config, progress, model)` of a run's newest checkpoint."""
+    config = workdir.config()
+    progress, path = runs.newest(workdir)
+    return config, progress, saving.load(path)
 
 
 def _images(config):
-    """The first images of the run's data, float32 in [0, 1]."""
+    """The first images of the run's data, uint8, of whatever sizes."""
     source = data.load(
         config.data.source, config.data.train_split, config.data.skip_corrupt
     )
-    size = config.views.size
-    crops = [
-        ops.resize_and_center_crop(image[tf.newaxis], size, size)[0]
-        for image, _ in itertools.islice(source.dataset(), _CHECK_IMAGES)
-    ]
-    return np.stack(crops).astype(np.float32) / 255.0
+    first = itertools.islice(source.dataset(), _SAMPLES)
+    return [image.numpy() for image, _ in first]
+
+
+def _crops(config):
+    ratio = config.evaluation.resize_ratio
+    return sample.cropped(_images(config), config.views.size, ratio)
+
+
+def _difference(backbone, images, features):
+    expected = sample.features(backbone, images)
+    return float(np.abs(features - expected).max() / np.abs(expected).max())
+
+
+def _free(path, suffix):
+    path = Path(path)
+    if path.suffix != suffix:
+        raise UsageError(f"--out={path} must end in {suffix}.")
+    archive.check_free(path)
+    return path
+
+
+def _written(path, write):
+    """Writes a file whole or not at all; returns what `write` says of it."""
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        difference = write(temporary)
+        if not difference <= _BOUND:
+            raise UsageError(
+                f"{path} is not written: reloaded, its features differ from the "
+                f"model's by {difference:.2g} of the largest, more than {_BOUND:g}."
+            )
+        os.replace(temporary, path)
+        return difference
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -62,7 +62,7 @@ class BarlowTwins(keras.Model):
         if not isinstance(microbatches, int) or microbatches < 1:
             raise UsageError(f"microbatches={microbatches!r} must be an int above 0.")
         self.backbone = backbone
-        feature_dim = _feature_dim(backbone)
+        feature_dim = networks.feature_dim(backbone)
         if not isinstance(projector, keras.Layer):
             projector = networks.projector(projector, feature_dim)
         elif not projector.built:
@@ -238,32 +238,6 @@ class BarlowTwins(keras.Model):
                 config[part], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-def _feature_dim(backbone):
-    """The width F of a backbone's features, found without running it."""
-    shape = _output_shape(backbone) if backbone.built else None
-    if shape is None:
-        raise UsageError(
-            f"the backbone {backbone.name!r} is not built: call it on a batch of "
-            "images first, or give it an Input of its own, such as "
-            "keras.Sequential([keras.Input((32, 32, 3)), backbone])."
-        )
-    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
-        raise UsageError(
-            f"the backbone {backbone.name!r} gives {shape}, but Barlow Twins needs "
-            "features (N, F): add keras.layers.GlobalAveragePooling2D() or "
-            'pooling="avg".'
-        )
-    return shape[1]
-
-
-def _output_shape(backbone):
-    try:
-        return backbone.output_shape
-    except AttributeError:  # A subclass of keras.Model: let Keras trace its call.
-        images = keras.KerasTensor((None, 64, 64, 3))
-        return tuple(backbone.compute_output_spec(images).shape)
 
 
 def _views(data, channels):

@@ -48,10 +48,26 @@ def load_model(workdir, config, untrained=False):
     """
     if untrained:
         return "0", build_model(config)
+    progress, path = newest(workdir)
+    return progress.epochs, saving.load(path)
+
+
+def newest(workdir):
+    """Finds a run's newest checkpoint.
+
+    Args:
+        workdir: `Workdir`.
+
+    Returns:
+        `(Progress, path)`.
+
+    Raises:
+        UsageError: if there is none.
+    """
     progress, path = files.newest(workdir.checkpoints)
     if path is None:
         raise UsageError(
             f"workdir {workdir.path} has no checkpoint yet: let `bt-keras pretrain` "
             "write one."
         )
-    return progress.epochs, saving.load(path)
+    return progress, path

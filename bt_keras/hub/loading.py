@@ -1,77 +1,40 @@
 """Exported backbones as Keras 3 layers."""
 
-import tarfile
+import inspect
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
+from bt_keras.hub import handles
 
 _INTERFACE = ("variables", "trainable_variables", "regularization_losses")
+# What levels of 8 bits, or images that somebody has normalised, are not within.
+_TOLERANCE = 1e-3
+_SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables")
 
 
-@keras.saving.register_keras_serializable("bt_keras")
-class HubBackbone(keras.layers.Layer):
-    """An exported backbone as a Keras 3 layer; made by `load_backbone`.
-
-    Unlike `keras.layers.TFSMLayer` it passes `training` on, so that batch norm works
-    as it should in fine-tuning.
-
-    Args:
-        handle: str, as `load_backbone` takes it. It is what `get_config` keeps, so
-            that a saved model finds the module again.
-        **kwargs: of `keras.layers.Layer` (`name`, `trainable`).
-
-    Input: float Tensor (N, H, W, 3) in [0, 1]. Output: float32 features (N, F).
-    """
-
-    def __init__(self, handle, **kwargs):
-        super().__init__(**kwargs)
-        self.handle = str(handle)
-        self._loaded = tf.saved_model.load(_resolve(self.handle))
-        missing = [n for n in _INTERFACE if not hasattr(self._loaded, n)]
-        if missing or not callable(self._loaded):
-            raise UsageError(
-                f"{handle} is a SavedModel, but not one to train further: it has no "
-                f"{', '.join(missing) or '__call__'}."
-            )
-        trainable = {id(v) for v in self._loaded.trainable_variables}
-        for index, value in enumerate(self._loaded.variables):
-            self._adopt(value, id(value) in trainable, f"variable_{index}")
-        self._build_at_init()
-
-    def _adopt(self, value, trainable, name):
-        """Makes a `keras.Variable` of a loaded `tf.Variable`, without a copy."""
-        variable = keras.Variable(
-            initializer=value,
-            shape=value.shape,
-            dtype=value.dtype,
-            trainable=trainable,
-            name=name,
-        )
-        self._track_variable(variable)
-
-    def call(self, inputs, training=False):
-        inputs = tf.cast(inputs, tf.float32)
-        return self._loaded(inputs, training=bool(training and self.trainable))
-
-    def get_config(self):
-        return {**super().get_config(), "handle": self.handle}
-
-
-def load_backbone(handle, trainable=False):
+def load_backbone(handle, trainable=False, *, return_endpoints=False, check_range=True):
     """Loads an exported backbone as a Keras 3 layer.
 
     Args:
-        handle: str or path: a SavedModel folder, a `.tar.gz` of one, or a TensorFlow
-            Hub handle (a URL), which is downloaded once and cached.
+        handle: str or path: a SavedModel folder, a `.tar.gz` of one, either of them
+            behind `file://`, or a TensorFlow Hub handle (a URL), which is downloaded
+            once and cached where `TFHUB_CACHE_DIR` says.
         trainable: bool, whether `fit` changes its weights. If False it stays in
             evaluation mode too.
+        return_endpoints: bool, whether to give all feature maps besides the features.
+        check_range: bool, whether to refuse images outside of [0, 1]. It is checked
+            where the layer is called eagerly, not in the graphs of `fit` and `predict`.
 
     Returns:
-        A `keras.Layer`: images (N, H, W, 3) in [0, 1] to features (N, F), float32.
+        `HubBackbone`, a `keras.Layer`: images (N, H, W, 3) in [0, 1] to features
+        (N, F), float32; or with `return_endpoints=True` to a dict of the `"features"`
+        and the maps, `"stride4"` (N, H / 4, W / 4, C) to `"stride32"`.
 
     Raises:
         UsageError: if there is no such module, or it cannot be trained further.
@@ -81,29 +44,181 @@ def load_backbone(handle, trainable=False):
     >>> backbone = bt_keras.load_backbone("runs/cifar10/module", trainable=True)
     >>> classifier = keras.Sequential([backbone, keras.layers.Dense(10)])
     """
-    return HubBackbone(handle, trainable=trainable)
+    return HubBackbone(
+        handle,
+        return_endpoints=return_endpoints,
+        check_range=check_range,
+        trainable=trainable,
+    )
 
 
-def _resolve(handle):
-    """Returns the folder of a handle's SavedModel."""
-    import tensorflow_hub as hub  # Here, since it costs a second to import.
+@keras.saving.register_keras_serializable("bt_keras")
+class HubBackbone(keras.layers.Layer):
+    """An exported backbone as a Keras 3 layer; made by `load_backbone`.
 
-    try:
-        if handle.endswith((".tar.gz", ".tgz")) and Path(handle).is_file():
-            return _unpacked(handle)
-        folder = hub.resolve(handle)
-    except (OSError, ValueError, RuntimeError, tarfile.TarError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"module {handle} cannot be loaded: {reason}") from error
-    if not tf.saved_model.contains_saved_model(folder):
-        raise UsageError(
-            f"module {handle} cannot be loaded: {folder} holds no saved_model.pb."
+    Unlike `keras.layers.TFSMLayer` it passes `training` on, so that batch norm works
+    as it should in fine-tuning. A `.keras` file of a model around it holds the module
+    too, for where the handle leads nowhere.
+
+    Args:
+        handle: str, as `load_backbone` takes it.
+        return_endpoints: bool, as for `load_backbone`.
+        check_range: bool, as for `load_backbone`.
+        signature: used by `from_config` alone.
+        **kwargs: of `keras.layers.Layer` (`name`, `trainable`, `dtype`).
+
+    Input: float Tensor (N, H, W, 3) in [0, 1], taken as float32 under every dtype
+    policy. Output: features (N, F), or a dict, float32.
+    """
+
+    def __init__(
+        self,
+        handle,
+        *,
+        return_endpoints=False,
+        check_range=True,
+        signature=None,
+        **kwargs,
+    ):
+        # Half precision has fewer levels than 8 bits of an image need.
+        super().__init__(autocast=False, **kwargs)
+        self.handle = str(handle)
+        self.return_endpoints = return_endpoints
+        self.check_range = check_range
+        self._scratch = tempfile.mkdtemp(prefix="bt_keras-")
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self.module = None
+        self._outputs = None
+        self._in_order = []  # As in the module, where Keras sorts by `trainable`.
+        if signature is None or handles.exists(self.handle):
+            self._load(handles.resolve(self.handle, self._scratch))
+            trainable = {id(v) for v in self.module.trainable_variables}
+            for value in self.module.variables:
+                self._add_variable(
+                    value, value.shape, value.dtype, id(value) in trainable
+                )
+        else:  # A `.keras` file is being read; `load_assets` brings the module.
+            self._outputs = signature["outputs"]
+            for shape, dtype, is_trainable in signature["variables"]:
+                self._add_variable("zeros", shape, dtype, is_trainable)
+        self._build_at_init()
+
+    def _load(self, folder):
+        """Loads the module; its files stay at hand for `save_assets`."""
+        try:
+            module = tf.saved_model.load(folder)
+        # TensorFlow raises various errors for files that are not what they should be.
+        except Exception as error:
+            raise UsageError(
+                f"module {self.handle} cannot be loaded: {' '.join(str(error).split())}"
+            ) from error
+        missing = [n for n in _INTERFACE if not hasattr(module, n)]
+        if not callable(module):
+            missing.insert(0, "__call__")
+        if missing:
+            raise UsageError(
+                f"{self.handle} is a SavedModel, but not one to train further: it has "
+                f"no {', '.join(missing)}. Write one with `bt-keras export`."
+            )
+        # The module of another author may take fewer.
+        self._options = frozenset(inspect.signature(module.__call__).parameters)
+        if self.return_endpoints and "return_endpoints" not in self._options:
+            raise UsageError(f"module {self.handle} has no endpoints but its features.")
+        self.module, self._folder = module, folder
+
+    def _add_variable(self, value, shape, dtype, trainable):
+        """Makes a `keras.Variable`, of a loaded `tf.Variable` without a copy."""
+        variable = keras.Variable(
+            initializer=value,
+            shape=shape,
+            dtype=tf.as_dtype(dtype).name,
+            trainable=trainable,
+            name=f"variable_{len(self._in_order)}",
         )
-    return folder
+        self._in_order.append(variable)
+        self._track_variable(variable)
+
+    def __call__(self, inputs, *args, **kwargs):
+        if self.check_range and not _is_symbolic(inputs):
+            _check_range(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def call(self, inputs, training=False):
+        training = bool(training and self.trainable)
+        options = {"training": training, "return_endpoints": self.return_endpoints}
+        options = {name: options[name] for name in options if name in self._options}
+        outputs = _call(self.module, tf.cast(inputs, tf.float32), **options)
+        if training:
+            for loss in self.module.regularization_losses:
+                self.add_loss(loss())
+        # All but the channels may be different at the next call.
+        self._outputs = keras.tree.map_structure(
+            lambda t: (*[None] * (len(t.shape) - 1), t.shape[-1]), outputs
+        )
+        return outputs
+
+    def compute_output_spec(self, inputs, training=False):
+        if self.module is not None:
+            return super().compute_output_spec(inputs, training=training)
+        return keras.tree.map_shape_structure(
+            lambda shape: keras.KerasTensor(shape, "float32"), self._outputs
+        )
+
+    def get_config(self):
+        variables = [(list(v.shape), v.dtype, v.trainable) for v in self._in_order]
+        return {
+            **super().get_config(),
+            "handle": self.handle,
+            "return_endpoints": self.return_endpoints,
+            "check_range": self.check_range,
+            "signature": {"variables": variables, "outputs": self._outputs},
+        }
+
+    def save_assets(self, dir_path):
+        """Puts the module into a `.keras` file."""
+        for name in _SAVED_MODEL:
+            source = Path(self._folder, name)
+            if source.is_dir():
+                shutil.copytree(source, Path(dir_path, name))
+            elif source.exists():
+                shutil.copy2(source, dir_path)
+
+    def load_assets(self, dir_path):
+        """Takes the module out of a `.keras` file, if it is not at its handle."""
+        if self.module is not None:
+            return
+        folder = shutil.copytree(dir_path, Path(self._scratch, "module"))
+        self._load(str(folder))
+        for variable, value in zip(self._in_order, self.module.variables, strict=True):
+            value.assign(variable.value)
+            # The optimizer, which is built by now, knows its variables by this.
+            value._unique_id = variable.value._unique_id
+            variable._initialize(value)
 
 
-def _unpacked(archive):
-    folder = tempfile.mkdtemp(prefix="bt_keras-module-")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    return folder
+def _call(module, images, **options):
+    """Calls a loaded module; under a strategy, on a replica."""
+    if not (tf.executing_eagerly() and tf.distribute.in_cross_replica_context()):
+        return module(images, **options)
+    # TensorFlow refuses to run a loaded function between the replicas.
+    strategy = tf.distribute.get_strategy()
+    outputs = strategy.run(module, args=(images,), kwargs=options)
+    return tf.nest.map_structure(
+        lambda output: strategy.experimental_local_results(output)[0], outputs
+    )
+
+
+def _is_symbolic(inputs):
+    return isinstance(inputs, keras.KerasTensor) or (
+        tf.is_tensor(inputs) and not hasattr(inputs, "numpy")
+    )
+
+
+def _check_range(images):
+    low, high = float(tf.reduce_min(images)), float(tf.reduce_max(images))
+    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
+        raise UsageError(
+            f"images must lie in [0, 1], these go from {low:.4g} to {high:.4g}: divide "
+            "levels by 255, and leave normalising to the module "
+            "(check_range=False turns this check off)."
+        )

@@ -1,8 +1,11 @@
-"""Backbones as SavedModels: written with the Reusable SavedModel interface.
+"""Exporting a backbone: a folder for TensorFlow Hub, with all that is known of it.
 
-`hub.load`, `hub.KerasLayer` and `bt_keras.load_backbone` can train what is written here
-further, in processes that have no bt_keras. It takes images in [0, 1] and normalises
-them inside.
+module/
+    saved_model.pb, fingerprint.pb, variables/   the SavedModel
+    README.md                                    the model card
+    SHA256SUMS                                   of every other file
+    assets.extra/bt_keras.json                   what `facts.py` describes
+    assets.extra/sample.npz                      what `sample.py` describes
 """
 
 import os
@@ -11,88 +14,120 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import tensorflow as tf
-
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.errors import UsageError
+from bt_keras.hub import card, checksums, facts, sample, saved_model
 from bt_keras.model import BarlowTwins
 
-
-class _Module(tf.train.Checkpoint):
-    """The object that is saved; its attributes are the interface."""
-
-    def __init__(self, backbone):
-        self._backbone = backbone
-        super().__init__(
-            variables=[v.value for v in backbone.variables],
-            trainable_variables=[v.value for v in backbone.trainable_variables],
-            regularization_losses=[],
-        )
-
-    @tf.function
-    def __call__(self, inputs, training=False):
-        """Features (N, F), float32, of images (N, H, W, 3) in [0, 1]."""
-        mean = tf.constant(IMAGENET_MEAN, tf.float32)
-        deviation = tf.constant(IMAGENET_STD, tf.float32)
-        images = (tf.cast(inputs, tf.float32) - mean) / deviation
-        return tf.cast(self._backbone(images, training=training), tf.float32)
+# The side that encoded images are brought to where nothing says another.
+_IMAGE_SIZE = 224
 
 
-def export_backbone(model, folder):
-    """Writes a backbone as a SavedModel.
+def export_backbone(
+    model,
+    folder,
+    *,
+    projector=False,
+    image_size=None,
+    resize_ratio=256 / 224,
+    images=None,
+    about=None,
+):
+    """Writes a backbone as a SavedModel that TensorFlow Hub loads.
 
     Args:
         model: `bt_keras.BarlowTwins`, of which the backbone is written, or a backbone:
             a `keras.Model` from normalised images to features.
         folder: str or path of a folder that does not exist yet or is empty.
+        projector: bool, whether the projector of a `bt_keras.BarlowTwins` comes along.
+        image_size: optional int > 0, the side in pixels that encoded images are
+            brought to; by default the backbone's own, or 224.
+        resize_ratio: float >= 1, their shorter side before the central crop, in parts
+            of `image_size`; the paper's by default.
+        images: optional sequence of uint8 arrays (H, W, 3) of any sizes, a few images
+            of the training data. They and their features are kept with the module, to
+            hold it against; noise by default.
+        about: optional dict, what else the model card is to say, see
+            `bt_keras.hub.facts.collect`.
 
-    The SavedModel has `__call__(inputs, training)` for both values of `training`,
-    `variables`, `trainable_variables`, `regularization_losses`, and the signature
-    `serving_default`: inputs float32 (N, H, W, 3) in [0, 1], features float32 (N, F).
+    The SavedModel has
+
+    - `__call__(inputs, training=False, return_endpoints=False)`: images float32
+      (N, H, W, 3) in [0, 1] to features float32 (N, F); with `return_endpoints=True`
+      to a dict of those and the feature maps, `"stride4"` to `"stride32"`;
+    - `variables`, `trainable_variables`, `regularization_losses`;
+    - `projector`, if wanted: features to embeddings, with the same four attributes;
+    - the signatures `serving_default` (float32 images in [0, 1]), `uint8` (levels),
+      `encoded` (the bytes of JPEG and PNG files, which are resized and cropped),
+      `feature_maps`, and with the projector `embedding`.
+
+    Batch norm of several replicas is exported as that of one: no operation waits for
+    another device.
 
     Raises:
-        UsageError: if the folder is not empty or cannot be written.
+        UsageError: if the folder is not empty or cannot be written, or there is no
+            projector to write.
 
     Example:
 
     >>> bt_keras.export_backbone(model, "runs/cifar10/module")
     >>> layer = bt_keras.load_backbone("runs/cifar10/module", trainable=True)
     """
-    backbone = model.backbone if isinstance(model, BarlowTwins) else model
-    folder = Path(folder)
-    module = _Module(backbone)
-    # A subclass of keras.Model has no `input_shape`.
-    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
-    spec = tf.TensorSpec(shape, tf.float32, name="inputs")
-    for training in (True, False):
-        module.__call__.get_concrete_function(spec, training=training)
+    whole = isinstance(model, BarlowTwins)
+    if projector and not whole:
+        raise UsageError(
+            f"{model.name!r} is a backbone alone: give export_backbone the "
+            "bt_keras.BarlowTwins whose projector is to be written, or projector=False."
+        )
+    backbone = model.backbone if whole else model
+    head = model.projector if projector else None
+    image_size = image_size or _own_size(backbone) or _IMAGE_SIZE
+    files = [] if images is None else images
+    if images is None:
+        images = sample.noise(backbone, image_size)
+    else:
+        images = sample.cropped(images, image_size, resize_ratio)
+    with written_whole(Path(folder)) as temporary:
+        saved_model.save(backbone, head, str(temporary), image_size, resize_ratio)
+        extra = temporary / "assets.extra"
+        extra.mkdir()
+        sample.write(extra, backbone, head, images, files)
+        known = facts.collect(backbone, head, image_size, resize_ratio, about or {})
+        facts.write(extra, known)
+        sums = checksums.of(temporary)
+        (temporary / "README.md").write_text(card.text(known, sums))
+        checksums.write(temporary)
 
-    @tf.function(input_signature=[spec])
-    def serve(inputs):
-        return {"features": module(inputs, training=False)}
 
-    with _written_whole(folder) as temporary:
-        tf.saved_model.save(module, temporary, {"serving_default": serve})
+def _own_size(backbone):
+    """The side of the images of a backbone that takes no others, or None."""
+    return (getattr(backbone, "input_shape", None) or (None, None))[1]
 
 
 @contextmanager
-def _written_whole(folder):
-    """Yields a temporary folder that becomes `folder` if nothing goes wrong."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+def written_whole(target):
+    """Yields a temporary folder that becomes `target` if nothing goes wrong.
+
+    Args:
+        target: path that does not exist yet, or of an empty folder.
+
+    Raises:
+        UsageError: if it is taken or cannot be written.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(
-            f"{folder} is there already and not empty: remove it, or export to "
+            f"{target} is there already and not empty: remove it, or export to "
             "another folder."
         )
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be written: {error.strerror} ({error.filename})."
+            f"{target} cannot be written: {error.strerror} ({error.filename})."
         ) from error
     try:
-        yield temporary
+        yield Path(temporary)
         os.chmod(temporary, 0o755)
-        os.replace(temporary, folder)
+        os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

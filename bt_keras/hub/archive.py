@@ -1,0 +1,49 @@
+"""`.tar.gz` files of modules, as hosts of TensorFlow Hub serve them."""
+
+import gzip
+import os
+import tarfile
+from pathlib import Path
+
+from bt_keras.errors import UsageError
+
+
+def pack(folder, path):
+    """Packs a module; the same files give the same bytes.
+
+    Args:
+        folder: path of a module.
+        path: path of the `.tar.gz` to write, whole or not at all.
+
+    Raises:
+        UsageError: if it is there already or cannot be written.
+    """
+    folder, path = Path(folder), Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with (
+            temporary.open("wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed,
+            tarfile.open(fileobj=compressed, mode="w") as tar,
+        ):
+            for member in sorted(folder.rglob("*")):
+                tar.add(member, member.relative_to(folder), False, filter=_anonymous)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_free(path):
+    """Raises `UsageError` if something is at the path already."""
+    if Path(path).exists():
+        raise UsageError(f"{path} is there already: remove it, or take another name.")
+
+
+def _anonymous(member):
+    """Without what differs from one machine, or second, to the next."""
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member

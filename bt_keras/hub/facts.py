@@ -1,0 +1,119 @@
+"""What is known of an exported module, as JSON next to it.
+
+The model card is made of it, `--verify` holds the module against it, and from its
+architecture the Keras model can be built again.
+"""
+
+import json
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from bt_keras.errors import UsageError
+from bt_keras.hub import handles, saved_model
+
+FOLDER = "assets.extra"  # Which SavedModel keeps for users' files.
+_FILE = "bt_keras.json"
+_PACKAGES = ("bt-keras", "tensorflow", "keras", "tensorflow-hub")
+
+
+def collect(backbone, projector, image_size, resize_ratio, about):
+    """Gathers what can be said of a module.
+
+    Args:
+        backbone: `keras.Model`.
+        projector: `keras.Model` or None.
+        image_size: int, pixels.
+        resize_ratio: float.
+        about: dict of what the networks do not tell, each optional: `"config"`, dict
+            of the run's config; `"epochs"`, str, and `"steps"`, int, how long it was
+            trained; `"results"`, list of the rows of results.csv; `"license"`, str.
+
+    Returns:
+        dict of JSON values.
+    """
+    interface = saved_model.interface(backbone, projector, image_size)
+    return {
+        "name": backbone.name,
+        "architecture": _architecture(backbone),
+        "parameters": sum(
+            int(v.value.shape.num_elements()) for v in backbone.variables
+        ),
+        "image_size": image_size,
+        "resize_ratio": resize_ratio,
+        **interface,
+        "versions": {package: metadata.version(package) for package in _PACKAGES},
+        **about,
+    }
+
+
+def write(folder, known):
+    """Writes what `collect` returned into the folder of extra files."""
+    Path(folder, _FILE).write_text(json.dumps(known, indent=2) + "\n")
+
+
+def read(folder, handle):
+    """Reads what `write` wrote.
+
+    Args:
+        folder: path of a SavedModel.
+        handle: str, what the user called it.
+
+    Raises:
+        UsageError: if the module says nothing of itself.
+    """
+    path = Path(folder, FOLDER, _FILE)
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"module {handle} was not exported by bt_keras, or not whole: there is no "
+            f"readable {FOLDER}/{_FILE} in it ({' '.join(str(error).split())})."
+        ) from error
+
+
+def read_backbone(handle):
+    """Builds the Keras model that a module was exported from.
+
+    Args:
+        handle: str or path, as `bt_keras.load_backbone` takes it.
+
+    Returns:
+        `(backbone, known)`: a `keras.Model` from normalised images to features, with
+        the module's weights; and the dict of `collect`.
+
+    Raises:
+        UsageError: if there is no such module, or it was not exported by bt_keras.
+    """
+    with tempfile.TemporaryDirectory(prefix="bt_keras-") as scratch:
+        folder = handles.resolve(handle, scratch)
+        known = read(folder, handle)
+        backbone = _built(known, handle)
+        loaded = tf.saved_model.load(folder)
+    for variable, value in zip(backbone.variables, loaded.variables, strict=True):
+        variable.assign(value)
+    return backbone, known
+
+
+def _built(known, handle):
+    """The architecture that a module holds, with new weights."""
+    try:
+        return keras.models.model_from_json(json.dumps(known["architecture"]))
+    # Keras raises various errors for classes that are not there, or not its own.
+    except Exception as error:
+        reason = str(error).split(". ")[0].split("\n")[0]
+        raise UsageError(
+            f"the architecture of module {handle} cannot be built again ({reason}): "
+            "import the classes it is made of first, or use bt_keras.load_backbone."
+        ) from error
+
+
+def _architecture(backbone):
+    try:
+        return json.loads(backbone.to_json())
+    # Keras raises various errors for what a user's own class lacks.
+    except (NotImplementedError, TypeError, ValueError):
+        return None

@@ -1,0 +1,189 @@
+"""What a user does with a module, in a process of its own.
+
+`python elsewhere.py WAY MODULE IMAGES.npy FEATURES.npy FACTS.json`: loads the module in
+this way, writes its features, trains it for a few steps, and says what moved. Only the
+ways of `KERAS_3` may import bt_keras.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+STEPS = 6
+
+
+def labels(images):
+    return np.arange(len(images)) % 2
+
+
+def moved(before, variables):
+    """How many variables are not what they were."""
+    pairs = zip(before, variables, strict=True)
+    return sum(bool(np.any(old != np.asarray(new))) for old, new in pairs)
+
+
+def values(variables):
+    return [np.array(v) for v in variables]
+
+
+def statistics(variables, trainable):
+    known = {id(v) for v in trainable}
+    return [v for v in variables if id(v) not in known]
+
+
+def by_tensorflow(module, images):
+    """Trains the module and a linear classifier by hand."""
+    before = values(module.variables)
+    features = module(images, training=False).numpy()
+    facts = {"moved_by_inference": moved(before, module.variables)}
+    head = tf.Variable(tf.zeros((features.shape[-1], 2)))
+    trainable = list(module.trainable_variables)
+    losses, old = [], values(trainable)
+    for _ in range(STEPS):
+        with tf.GradientTape() as tape:
+            logits = module(images, training=True) @ head
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(labels(images), logits)
+            )
+        for variable, gradient in zip(
+            [head, *trainable],
+            tape.gradient(loss, [head, *trainable]),
+            strict=True,
+        ):
+            variable.assign_sub(0.02 * gradient)
+        losses.append(float(loss))
+    others = statistics(module.variables, trainable)
+    return features, {
+        **facts,
+        "losses": losses,
+        "trainable": [moved(old, trainable), len(trainable)],
+        "statistics": [moved(statistics_before(before, module), others), len(others)],
+    }
+
+
+def statistics_before(before, module):
+    known = {id(v) for v in module.trainable_variables}
+    pairs = zip(before, module.variables, strict=True)
+    return [old for old, v in pairs if id(v) not in known]
+
+
+def hub_load(module, images):
+    import tensorflow_hub as hub
+
+    return by_tensorflow(hub.load(module), images)
+
+
+def saved_model_load(module, images):
+    return by_tensorflow(tf.saved_model.load(module), images)
+
+
+def by_keras(keras, layer, images, functional=False):
+    """Trains a classifier on the layer with `fit`."""
+    features = np.asarray(layer(images), "float32")
+    if functional:
+        inputs = keras.Input(images.shape[1:])
+        model = keras.Model(inputs, keras.layers.Dense(2)(layer(inputs)))
+    else:
+        model = keras.Sequential([layer, keras.layers.Dense(2)])
+    model.compile(
+        keras.optimizers.SGD(0.02),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    trainable, others = layer.trainable_weights, layer.non_trainable_weights
+    old, old_others = values(trainable), values(others)
+    batch = {"batch_size": len(images), "verbose": 0}
+    model.predict(images, **batch)
+    facts = {"moved_by_inference": moved(old_others, others)}
+    history = model.fit(images, labels(images), epochs=STEPS, **batch).history
+    facts |= {
+        "losses": history["loss"],
+        "trainable": [moved(old, trainable), len(trainable)],
+        "statistics": [moved(old_others, others), len(others)],
+    }
+    return model, features, facts
+
+
+def keras_layer(module, images, trainable=True):
+    import tensorflow_hub as hub
+    import tf_keras
+
+    layer = hub.KerasLayer(module, trainable=trainable)
+    return by_keras(tf_keras, layer, images)[1:]
+
+
+def keras_layer_frozen(module, images):
+    return keras_layer(module, images, trainable=False)
+
+
+def load_backbone(module, images, functional=False, policy="float32", trainable=True):
+    import keras
+
+    import bt_keras
+
+    keras.config.set_dtype_policy(policy)
+    layer = bt_keras.load_backbone(module, trainable=trainable)
+    model, features, facts = by_keras(keras, layer, images, functional)
+    return features, {**facts, "reloaded": reloaded(keras, model, images)}
+
+
+def reloaded(keras, model, images):
+    """The largest difference after saving and loading the model around the layer."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        model.save(path)
+        again = keras.models.load_model(path)
+    outputs = (np.asarray(m(images), "float32") for m in (model, again))
+    return float(np.abs(np.subtract(*outputs)).max())
+
+
+def sequential(module, images):
+    return load_backbone(module, images)
+
+
+def functional(module, images):
+    return load_backbone(module, images, functional=True)
+
+
+def frozen(module, images):
+    return load_backbone(module, images, trainable=False)
+
+
+def mixed(module, images):
+    return load_backbone(module, images, functional=True, policy="mixed_bfloat16")
+
+
+def mirrored(module, images):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        return load_backbone(module, images, functional=True)
+
+
+ELSEWHERE = (hub_load, saved_model_load, keras_layer, keras_layer_frozen)
+KERAS_3 = (sequential, functional, frozen, mixed, mirrored)
+
+
+def main(way, module, images, features, facts):
+    if way in [function.__name__ for function in ELSEWHERE]:
+        sys.modules["bt_keras"] = None  # Importing it fails, as without it.
+        with contextlib.suppress(ImportError):
+            import bt_keras  # noqa: F401
+
+            raise AssertionError("bt_keras can be imported here")
+    result, found = globals()[way](module, np.load(images))
+    np.save(features, result)
+    with open(facts, "w") as file:
+        json.dump(found, file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,76 @@
+import keras
+import numpy as np
+import pytest
+
+import bt_keras
+from bt_keras.networks import feature_maps
+
+
+def taps(backbone):
+    """`{stride: (layer, channels)}`."""
+    outputs = {id(layer.output): layer.name for layer in backbone.layers}
+    return {
+        stride: (outputs[id(tensor)], tensor.shape[-1])
+        for stride, tensor in feature_maps(backbone).items()
+    }
+
+
+@pytest.mark.parametrize(("depth", "last", "expansion"), [(18, 1, 1), (50, 2, 4)])
+def test_of_resnets_the_ends_of_their_stages(depth, last, expansion):
+    blocks = {18: (1, 1, 1, 1), 50: (2, 3, 5, 2)}[depth]
+    assert taps(bt_keras.resnet(depth, width=1 / 16)) == {
+        4 * 2**stage: (f"layer{stage + 1}_{block}_relu", expansion * 4 * 2**stage)
+        for stage, block in enumerate(blocks)
+    }
+
+
+def test_of_the_cifar_stem_four_finer_ones():
+    strides = list(feature_maps(bt_keras.resnet(18, width=0.1, stem="cifar")))
+    assert strides == [1, 2, 4, 8]
+
+
+def test_of_keras_applications_what_detectors_use():
+    network = keras.applications.MobileNetV2(
+        (96, 96, 3), alpha=0.35, include_top=False, weights=None, pooling="avg"
+    )
+    assert {stride: name for stride, (name, _) in taps(network).items()} == {
+        4: "block_3_expand_relu",
+        8: "block_6_expand_relu",
+        16: "block_13_expand_relu",
+        32: "out_relu",
+    }
+
+
+def test_maps_have_their_strides_and_end_in_the_features():
+    network = bt_keras.resnet(18, width=1 / 16)
+    maps = feature_maps(network)
+    model = keras.Model(network.input, [*maps.values(), network.output])
+    images = np.random.default_rng(0).normal(size=(2, 65, 96, 3)).astype("float32")
+    *outputs, features = model(images)
+    for stride, output in zip(maps, outputs, strict=True):
+        assert output.shape[1:3] == (-(-65 // stride), 96 // stride)
+    np.testing.assert_allclose(np.mean(outputs[-1], axis=(1, 2)), features, rtol=1e-5)
+
+
+def test_a_skip_past_a_map_keeps_it_from_counting():
+    images = keras.Input((32, 32, 3))
+    half = keras.layers.Conv2D(4, 3, 2, "same", name="half")(images)
+    inner = keras.layers.Conv2D(4, 3, 1, "same", name="inner")(half)
+    total = keras.layers.Add(name="total")([half, inner])
+    features = keras.layers.GlobalAveragePooling2D()(total)
+    assert taps(keras.Model(images, features)) == {2: ("total", 4)}
+    # The features see `half` as well: no map of this stride is all there is.
+    both = keras.layers.GlobalAveragePooling2D()(half)
+    features = keras.layers.Concatenate()([features, both])
+    assert taps(keras.Model(images, features)) == {2: ("half", 4)}
+
+
+def test_without_a_graph_there_are_none():
+    class Custom(keras.Model):
+        def call(self, images):
+            return keras.ops.mean(images, axis=(1, 2))
+
+    assert feature_maps(Custom()) == {}
+    inside = bt_keras.resnet(18, width=1 / 16)
+    images = keras.Input((32, 32, 3))
+    assert feature_maps(keras.Model(images, inside(images))) == {}
