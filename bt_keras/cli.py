@@ -3,6 +3,7 @@
 bt-keras pretrain --config configs/cifar10.py --workdir runs/cifar10
 bt-keras evaluate --workdir runs/cifar10
 bt-keras export --workdir runs/cifar10 --out runs/cifar10/module
+bt-keras convert --input resnet50.pth --output resnet50.keras
 bt-keras report --workdir runs/cifar10
 """
 
@@ -14,7 +15,7 @@ from absl import flags, logging
 from bt_keras.errors import StoppedError, UsageError
 
 # Each is the `run` of the module of this name in `bt_keras.commands`.
-COMMANDS = ("pretrain", "evaluate", "export", "report")
+COMMANDS = ("pretrain", "evaluate", "export", "convert", "report")
 
 # Exit statuses.
 BAD_INPUT = 2

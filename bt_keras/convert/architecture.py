@@ -1,0 +1,135 @@
+"""Which network a state dict is of, read off its names and shapes."""
+
+import dataclasses
+
+from bt_keras.errors import UsageError
+from bt_keras.model import BarlowTwins
+from bt_keras.networks import resnet
+from bt_keras.networks.resnet import DEPTHS
+
+# The weight of the redundancy term that the official checkpoints were trained with.
+OFFICIAL_LAMBD = 0.0051
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A ResNet, alone or with a projector.
+
+    Args:
+        depth: int, of `bt_keras.resnet`.
+        filters: int > 0, channels of the stem: 64 times the width.
+        stem: str, of `bt_keras.resnet`.
+        channels: int > 0, of the images.
+        projector: tuple of ints, its layers' widths; empty for a backbone alone.
+    """
+
+    depth: int
+    filters: int
+    stem: str
+    channels: int
+    projector: tuple
+
+    def build(self):
+        """Returns the `keras.Model`, with initial weights."""
+        shape = (None, None, self.channels)
+        backbone = resnet(self.depth, self.filters / 64, self.stem, shape)
+        if not self.projector:
+            return backbone
+        return BarlowTwins(backbone, self.projector, lambd=OFFICIAL_LAMBD)
+
+    @property
+    def ignored(self):
+        """tuple of str, beginnings of names that have no counterpart in Keras."""
+        # The classifier is not the backbone's. The loss standardises by the batch, so
+        # that the statistics of the official code's last batch norm are never used.
+        return ("bn.", "backbone.fc.") if self.projector else ("fc.",)
+
+    def differences(self, config):
+        """Compares it with what a config describes.
+
+        Args:
+            config: `ConfigDict` with the fields of configs/default.py.
+
+        Returns:
+            list of str, empty where both are the same.
+        """
+        ours = {
+            "backbone.depth": self.depth,
+            "backbone.width": self.filters / 64,
+            "backbone.stem": self.stem,
+            "projector": self.projector,
+        }
+        theirs = {
+            "backbone.depth": config.backbone.depth,
+            "backbone.width": max(round(64 * config.backbone.width), 1) / 64,
+            "backbone.stem": config.backbone.stem,
+            "projector": tuple(config.projector),
+        }
+        found = [
+            f"{field} is {value}, the config has {theirs[field]}"
+            for field, value in ours.items()
+            if value != theirs[field]
+        ]
+        if self.channels != 3:
+            found.append(f"its images have {self.channels} channels, not 3")
+        return found
+
+
+def of_state(state):
+    """Reads an architecture off a state dict.
+
+    Args:
+        state: dict of str to NumPy array.
+
+    Returns:
+        `Architecture`.
+
+    Raises:
+        UsageError: if it is not of a ResNet, or of one that there is not.
+    """
+    prefix = "backbone." if any(name.startswith("backbone.") for name in state) else ""
+    stem = state.get(prefix + "conv1.weight")
+    if stem is None or stem.ndim != 4:
+        raise UsageError(
+            "these are not a ResNet's weights: there is no (out, in, height, width) "
+            "array 'conv1.weight' or 'backbone.conv1.weight'; the first names are "
+            f"{', '.join(sorted(state)[:3]) or '(none)'}."
+        )
+    filters, channels, size, _ = stem.shape
+    if not filters or not channels:
+        raise UsageError(f"conv1.weight has the shape {stem.shape}, without channels.")
+    return Architecture(
+        depth=_depth(state, prefix),
+        filters=filters,
+        stem="imagenet" if size == 7 else "cifar",
+        channels=channels,
+        projector=_projector(state) if prefix else (),
+    )
+
+
+def _depth(state, prefix):
+    bottleneck = prefix + "layer1.0.conv3.weight" in state
+    block = "bottleneck" if bottleneck else "basic"
+    counts = tuple(_count_blocks(state, f"{prefix}layer{s}.") for s in (1, 2, 3, 4))
+    for depth, layout in DEPTHS.items():
+        if layout == (block, counts):
+            return depth
+    raise UsageError(
+        f"no ResNet of depth {', '.join(map(str, DEPTHS))} has {counts} {block} blocks."
+    )
+
+
+def _count_blocks(state, prefix):
+    names = (name[len(prefix) :] for name in state if name.startswith(prefix))
+    return len({name.split(".")[0] for name in names})
+
+
+def _projector(state):
+    widths = []
+    while (name := f"projector.{3 * len(widths)}.weight") in state:
+        if not state[name].ndim or not state[name].size:
+            raise UsageError(f"{name} has the shape {state[name].shape}, not (D, F).")
+        widths.append(state[name].shape[0])
+    if not widths:
+        raise UsageError("there is a 'backbone.' but no 'projector.0.weight'.")
+    return tuple(widths)
