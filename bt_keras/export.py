@@ -51,13 +51,7 @@ def export(workdir, folder, *, projector=False, license=None):
         image_size=config.views.size,
         resize_ratio=config.evaluation.resize_ratio,
         images=_images(config),
-        about={
-            "config": _public(config),
-            "epochs": progress.epochs,
-            "steps": progress.step,
-            "results": workdir.results(),
-            "license": license,
-        },
+        about=_about(config, progress, workdir.results(), license),
     )
     archive.pack(folder, packed)
     checks = verifying.verify(folder)
@@ -121,13 +115,22 @@ def export_tflite(workdir, path):
     return _written(path, write)
 
 
-def _public(config):
-    """The fields of a config, without where on this machine the images are."""
+def _about(config, progress, results, license):
+    """What the card says of a run, without where on this machine the images are."""
     fields = json.loads(config.to_json())
-    source = fields["data"]["source"]
-    if os.path.isdir(source):
-        fields["data"]["source"] = os.path.basename(os.path.abspath(source))
-    return fields
+    fields["data"]["source"] = _public_name(fields["data"]["source"])
+    return {
+        "config": fields,
+        "epochs": progress.epochs,
+        "steps": progress.step,
+        "results": [{**row, "source": _public_name(row["source"])} for row in results],
+        "license": license,
+    }
+
+
+def _public_name(source):
+    is_folder = os.path.isdir(os.path.expanduser(source))
+    return os.path.basename(os.path.abspath(source)) if is_folder else source
 
 
 def _newest(workdir):
