@@ -1,0 +1,1 @@
+"""What to do with an exported backbone, in programs to copy from."""

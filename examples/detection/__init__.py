@@ -1,0 +1,1 @@
+"""A keras-cv RetinaNet on an exported backbone, pretrained against random weights."""

@@ -1,0 +1,167 @@
+"""A keras-cv RetinaNet whose backbone is an exported module."""
+
+import math
+import re
+
+import keras
+import keras_cv
+
+import bt_keras
+
+# Anchor sides in pixels, one a level; each also times 2^(1/3) and 2^(2/3).
+_ANCHORS = (16.0, 32.0, 64.0, 128.0, 256.0)
+_SCALES = tuple(2 ** (i / 3) for i in range(3))
+_RATIOS = (0.5, 1.0, 2.0)
+_BOXES = "xyxy"
+# Of the feature pyramid and the heads; keras-cv's own have 256, which is slow on a CPU.
+_CHANNELS = 64
+
+
+def retinanet(module, num_classes, size, pretrained=True):
+    """Builds a RetinaNet on an exported backbone, all of it trainable.
+
+    Args:
+        module: str, a handle as `bt_keras.load_backbone` takes it.
+        num_classes: int.
+        size: int, the sides of the images in pixels, a multiple of the backbone's
+            coarsest stride.
+        pretrained: bool, whether to keep the module's weights; otherwise they are drawn
+            anew.
+
+    Returns:
+        `keras_cv.models.RetinaNet`: images (N, size, size, 3) in [0, 1] to boxes.
+    """
+    layer = bt_keras.load_backbone(module, trainable=True, return_endpoints=True)
+    backbone, strides = pyramid(layer, size)
+    each = len(_SCALES) * len(_RATIOS)
+    # As if one anchor in a hundred were an object: the first steps stay calm.
+    rare = keras.initializers.Constant(-math.log(99))
+    detector = keras_cv.models.RetinaNet(
+        backbone=backbone,
+        num_classes=num_classes,
+        bounding_box_format=_BOXES,
+        anchor_generator=_anchors(strides),
+        feature_pyramid=FeaturePyramid(_CHANNELS),
+        classification_head=_head(each * num_classes, rare),
+        box_head=_head(each * 4, "zeros"),
+        prediction_decoder=keras_cv.layers.NonMaxSuppression(
+            bounding_box_format=_BOXES,
+            from_logits=True,
+            # AP counts hesitant detections too.
+            confidence_threshold=0.01,
+        ),
+    )
+    if not pretrained:  # Last, so that a seed gives the same heads to both.
+        forget(layer, module)
+    return detector
+
+
+def _anchors(strides):
+    return keras_cv.layers.AnchorGenerator(
+        bounding_box_format=_BOXES,
+        sizes=list(_ANCHORS),
+        scales=list(_SCALES),
+        aspect_ratios=list(_RATIOS),
+        strides=strides,
+        clip_boxes=True,
+    )
+
+
+def check(module, size):
+    """Raises `bt_keras.UsageError` if there can be no detector on this module."""
+    pyramid(bt_keras.load_backbone(module, return_endpoints=True), size)
+
+
+def pyramid(layer, size):
+    """Makes of a layer with endpoints a backbone as keras-cv's detectors want it.
+
+    Args:
+        layer: what `bt_keras.load_backbone(..., return_endpoints=True)` returns.
+        size: int, the sides of the images in pixels.
+
+    Returns:
+        (`keras.Model` with `pyramid_level_inputs`, list of int: the strides of its
+        levels P3 to P7).
+    """
+    images = keras.Input((size, size, 3), name="images")
+    endpoints = layer(images)
+    strides = sorted(int(n) for n in re.findall(r"stride(\d+)", " ".join(endpoints)))
+    if len(strides) < 3 or size % strides[-1]:
+        raise bt_keras.UsageError(
+            f"the module's feature maps have the strides {strides}: the detector "
+            f"needs three, and a size that is a multiple of the last, not {size}."
+        )
+    levels = dict(zip(("P3", "P4", "P5"), strides[-3:], strict=True))
+    # keras-cv looks the maps up by the names of the layers that put them out.
+    outputs = {
+        level: keras.layers.Identity(name=level)(endpoints[f"stride{stride}"])
+        for level, stride in levels.items()
+    }
+    backbone = keras.Model(images, outputs)
+    backbone.pyramid_level_inputs = {level: level for level in levels}
+    coarsest = strides[-1]
+    return backbone, [*levels.values(), 2 * coarsest, 4 * coarsest]
+
+
+def forget(layer, module):
+    """Draws a loaded backbone's weights anew, as before pretraining."""
+    backbone, _ = bt_keras.hub.read_backbone(module)
+    untrained = keras.models.clone_model(backbone)
+    for variable, value in zip(
+        layer.module.variables, untrained.variables, strict=True
+    ):
+        variable.assign(value)
+
+
+class FeaturePyramid(keras.layers.Layer):
+    """keras-cv's `FeaturePyramid` with a width of one's own.
+
+    Args:
+        channels: int, of each of its five maps.
+
+    Input: dict of the maps P3, P4, P5. Output: tuple of the maps P3 to P7.
+    """
+
+    def __init__(self, channels, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.lateral = {level: self._conv(1) for level in ("P3", "P4", "P5")}
+        self.smooth = {level: self._conv(3) for level in ("P3", "P4", "P5")}
+        self.p6, self.p7 = self._conv(3, strides=2), self._conv(3, strides=2)
+        self.upsample = keras.layers.UpSampling2D(2)
+
+    def _conv(self, kernel, strides=1):
+        return keras.layers.Conv2D(self.channels, kernel, strides, padding="same")
+
+    def build(self, input_shape):
+        inner = (None, None, None, self.channels)
+        for level, shape in input_shape.items():
+            self.lateral[level].build(shape)
+            self.smooth[level].build(inner)
+        self.p6.build(input_shape["P5"])
+        self.p7.build(inner)
+
+    def call(self, inputs):
+        p5 = self.lateral["P5"](inputs["P5"])
+        p4 = self.lateral["P4"](inputs["P4"]) + self.upsample(p5)
+        p3 = self.lateral["P3"](inputs["P3"]) + self.upsample(p4)
+        p6 = self.p6(inputs["P5"])
+        p7 = self.p7(keras.ops.relu(p6))
+        p3, p4, p5 = (
+            self.smooth[level](p) for level, p in (("P3", p3), ("P4", p4), ("P5", p5))
+        )
+        return p3, p4, p5, p6, p7
+
+
+def _head(filters, bias):
+    """Four convolutions, the same for every level of the pyramid."""
+    layers = [
+        keras.layers.Conv2D(_CHANNELS, 3, padding="same", activation="relu")
+        for _ in range(3)
+    ]
+    small = keras.initializers.RandomNormal(stddev=0.01)
+    last = keras.layers.Conv2D(
+        filters, 3, padding="same", kernel_initializer=small, bias_initializer=bias
+    )
+    maps = keras.Input((None, None, _CHANNELS))
+    return keras.Sequential([maps, *layers, last])

@@ -1,0 +1,60 @@
+"""The programs for transfer learning, as their user runs them."""
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import bt_keras
+from tests import processes, tiny
+
+PROGRAMS = ("finetune_keras.py", "finetune_hub.py")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of dark and light images, a subfolder each."""
+    folder = tmp_path_factory.mktemp("photos")
+    return tiny.write_images(folder, per_class=80, size=32) / "train"
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def finished(request, module, photos, tmp_path_factory):
+    """`(program, folder, log)` of a program that has run."""
+    folder = tmp_path_factory.mktemp("finetune")
+    program = processes.ROOT / "examples" / request.param
+    flags = [f"--module={module}", f"--images={photos}", "--size=32", "--epochs=20"]
+    process = processes.start([program, *flags], folder / "log", cwd=folder)
+    processes.finish([process], [folder / "log"])
+    return request.param, folder, (folder / "log").read_text()
+
+
+def test_the_loss_falls_and_dark_is_told_from_light(finished):
+    _, _, log = finished
+    epochs = [line for line in log.splitlines() if "val_loss" in line]
+    losses = [float(re.search(r"[^_]loss: ([0-9.]+)", line)[1]) for line in epochs]
+    assert len(losses) == 20
+    assert losses[-1] < losses[0]
+    accuracy = float(re.findall(r"val_accuracy: ([0-9.]+)", log)[-1])
+    assert accuracy > 0.9
+
+
+def test_what_was_saved_loads(finished):
+    program, folder, _ = finished
+    images = np.zeros((2, 32, 32, 3), "float32")
+    if program == "finetune_keras.py":
+        assert bt_keras.load_backbone
+        model = keras.models.load_model(folder / "classifier.keras")
+    else:
+        import tf_keras
+
+        model = tf_keras.models.load_model(folder / "classifier")
+    assert np.asarray(model(images)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_they_are_short_enough_to_copy(program):
+    lines = Path(processes.ROOT, "examples", program).read_text().splitlines()
+    assert len(lines) < 60
