@@ -31,6 +31,11 @@ _POSITIVE = (
     "evaluation.linear.epochs",
     "evaluation.linear.batch_size",
     "evaluation.linear.learning_rate",
+    "evaluation.finetune.epochs",
+    "evaluation.finetune.batch_size",
+    "evaluation.finetune.learning_rate",
+    "evaluation.finetune.head_learning_rate",
+    "evaluation.finetune.scratch_learning_rate",
 )
 _RANGES = {
     "seed": (0, 2**32 - 1),
@@ -43,6 +48,8 @@ _RANGES = {
     "optimizer.floor": (0, 1),
     "evaluation.linear.momentum": (0, 1),
     "evaluation.linear.weight_decay": (0, math.inf),
+    "evaluation.finetune.min_steps": (0, math.inf),
+    "evaluation.finetune.momentum": (0, 1),
 }
 _PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 

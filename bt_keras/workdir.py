@@ -71,8 +71,8 @@ class Workdir:
         differences = [
             difference
             for difference in config_lib.differences(self.config(), config)
-            # When to write a checkpoint does not change what is trained.
-            if not difference[0].startswith("checkpoint.")
+            # They do not change what is trained.
+            if not difference[0].startswith(("checkpoint.", "evaluation."))
         ]
         if differences:
             fields = "; ".join(

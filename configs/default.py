@@ -96,4 +96,19 @@ def get_config():
             "weight_decay": 1e-6,
         }
     )
+    # Training the whole network on shares of the labels: SGD, the rates times 0.2
+    # after 60 % and after 80 % of the steps.
+    config.evaluation.finetune = ConfigDict(
+        {
+            "epochs": 20,  # of the labelled images
+            "min_steps": 0,  # more epochs if that makes fewer steps than these
+            "batch_size": 256,
+            "learning_rate": 0.002,  # of the pretrained backbone
+            "head_learning_rate": 0.5,  # of the classifier on it
+            # Of the network from scratch, all of it. The paper takes its baseline
+            # from others; this is the usual rate of a ResNet for this batch.
+            "scratch_learning_rate": 0.1,
+            "momentum": 0.9,
+        }
+    )
     return config

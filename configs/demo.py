@@ -25,4 +25,11 @@ def get_config():
     config.optimizer.options.trust_coefficient = 0.02
     config.optimizer.options.weight_decay = 1e-4
     config.evaluation.resize_ratio = 1.0
+    # Chosen on a fifth of the training images, for either network by itself.
+    config.evaluation.finetune.epochs = 5
+    config.evaluation.finetune.min_steps = 400
+    config.evaluation.finetune.batch_size = 64
+    config.evaluation.finetune.learning_rate = 0.05
+    config.evaluation.finetune.head_learning_rate = 0.1
+    config.evaluation.finetune.scratch_learning_rate = 0.3
     return config

@@ -1,4 +1,4 @@
-"""Fine-tunes a pretrained backbone on a folder of images, as finetune_keras.py: tf-keras.
+"""Fine-tunes a pretrained backbone on a folder of images, with hub.KerasLayer.
 
 python examples/finetune_hub.py --module module/ --images photos/ --size 224
 """

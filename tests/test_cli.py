@@ -230,7 +230,8 @@ def test_another_config_in_the_workdir_is_refused(run, recipe, capsys):
     before = (run / "config.json").read_text()
     arguments = ["pretrain", f"--config={recipe}", f"--workdir={run}"]
     arguments += ["--config.batch_size=4", "--config.lambd=0.1"]
-    arguments += ["--config.checkpoint.keep=5"]  # Which may change.
+    # Which may change.
+    arguments += ["--config.checkpoint.keep=5", "--config.evaluation.knn.k=9"]
     one_error_line(
         capsys, arguments, "batch_size is 8, not 4", "lambd is 0.005, not 0.1"
     )

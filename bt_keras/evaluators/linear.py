@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.augmentation import draws, ops
+from bt_keras.evaluators.crops import epoch_of_crops
 
 
 class LinearProbe:
@@ -68,14 +68,9 @@ class LinearProbe:
         """Datasets of (images, labels): random crops to train, centres to test."""
         source, size = frozen.train_source, frozen.size
 
-        def crop(position, record):
-            image, label = source.decode(record)
-            return random_crop(image, tf.stack([self.seed, position]), size), label
-
         def epoch(number):
-            records = source.records(tf.stack([self.seed, number]))
-            records = records.enumerate(number * source.num_images)
-            return records.map(crop, tf.data.AUTOTUNE).batch(self.batch_size)
+            crops = epoch_of_crops(source, number, size, self.seed)
+            return crops.batch(self.batch_size)
 
         crops = tf.data.Dataset.range(self.epochs).flat_map(epoch)
         return crops.prefetch(tf.data.AUTOTUNE), frozen.test_batches()
@@ -92,12 +87,8 @@ class LinearProbe:
         head = keras.Sequential(
             [
                 *self._embedding(frozen),
-                keras.layers.Dense(
-                    frozen.num_classes,
-                    kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-                    kernel_regularizer=decay,
-                    bias_regularizer=decay,
-                    dtype="float32",
+                linear_layer(
+                    frozen.num_classes, kernel_regularizer=decay, bias_regularizer=decay
                 ),
             ]
         )
@@ -106,10 +97,7 @@ class LinearProbe:
             auto_scale_loss=False,
             optimizer=keras.optimizers.SGD(self.learning_rate, self.momentum),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=[
-                keras.metrics.SparseTopKCategoricalAccuracy(top, name=f"top{top}")
-                for top in (1, 5)
-            ],
+            metrics=accuracies(),
             jit_compile=False,
         )
         return head
@@ -144,20 +132,19 @@ class CachedLinearProbe(LinearProbe):
         return []
 
 
-def random_crop(image, seed, size):
-    """The probe's training crop: scale 0.08 to 1, bilinear, a flip, normalised.
+def linear_layer(num_classes, **kwargs):
+    """The paper's classifier: weights from N(0, 0.01²), biases from 0, in float32."""
+    return keras.layers.Dense(
+        num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        dtype="float32",
+        **kwargs,
+    )
 
-    Args:
-        image: uint8 Tensor (H, W, 3).
-        seed: int Tensor (2,).
-        size: int, side of the crop in pixels.
 
-    Returns:
-        float32 Tensor (size, size, 3).
-    """
-    crop_seed, flip_seed = draws.split_seed(seed, 2)
-    height, width = tf.unstack(tf.shape(image)[:2])
-    box = draws.crop_boxes(crop_seed, 1, height, width)
-    crop = ops.crop_and_resize(image[tf.newaxis], box, size, method="bilinear")
-    crop = ops.flip(crop, draws.bernoulli(flip_seed, 1, 0.5))
-    return tf.ensure_shape(ops.normalize(crop)[0], (size, size, 3))
+def accuracies():
+    """Returns new Keras metrics `top1` and `top5`."""
+    return [
+        keras.metrics.SparseTopKCategoricalAccuracy(top, name=f"top{top}")
+        for top in (1, 5)
+    ]
