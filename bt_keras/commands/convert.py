@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from bt_keras import start
-from bt_keras.commands import flags
+from bt_keras.commands import config_flags, flags
 from bt_keras.errors import UsageError
 
 # Flags that have a meaning in one direction only.
@@ -16,19 +16,21 @@ _TO_TORCH = ("naming", "classes", "checkpoint", "epoch")
 def run(arguments):
     """Converts PyTorch's weights to Keras's, or back."""
     values = _values()
-    flags.parse(values, arguments)
+    flags.parse(values, arguments, known_only=config_flags.given(arguments))
     source = Path(values.input)
     if not source.exists():
         raise UsageError(f"--input={source}: there is no such file or folder.")
     if source.suffix.lower() == ".keras" or source.is_dir():
         _check(values, "from Keras to PyTorch", ["output"], ("config", "workdir"))
+        _check_no_fields(arguments)
         print(_to_torch(values))
     elif values.workdir or values.config:
         unfit = ("output", *_TO_TORCH)
         _check(values, "into a workdir", ["config", "workdir"], unfit)
-        print(_to_workdir(values))
+        print(_to_workdir(values, arguments))
     else:
         _check(values, "from PyTorch to Keras", ["output"], _TO_TORCH)
+        _check_no_fields(arguments)
         print(_to_keras(values))
 
 
@@ -48,7 +50,11 @@ def _values():
         "output",
         "File to write, new: .keras; or, to go back, .pth, .pt, .safetensors or .npz.",
     )
-    string("config", "With --workdir: how training goes on, as for pretrain.")
+    string(
+        "config",
+        "With --workdir: how training goes on, as for pretrain; --config.FIELD=VALUE "
+        "changes a field.",
+    )
     string("workdir", "A new run that goes on from the official checkpoint.pth.")
     _define_flags_of_the_way_back(values)
     return values
@@ -96,6 +102,11 @@ def _check(values, direction, needed, unfit):
             )
 
 
+def _check_no_fields(arguments):
+    if config_flags.given(arguments):
+        raise UsageError("--config.FIELD=VALUE is of --config and --workdir.")
+
+
 def _to_keras(values):
     if Path(values.output).suffix.lower() != ".keras":
         raise UsageError(f"--output={values.output} must end in .keras.")
@@ -111,18 +122,23 @@ def _to_keras(values):
     return f"{output}: {_described(model)}"
 
 
-def _to_workdir(values):
-    start.tensorflow()
-
+def _to_workdir(values, arguments):
     from bt_keras import config as config_lib
-    from bt_keras.convert.resume import to_workdir
 
     config = config_lib.load(values.config)
+    own = ("input", "config", "workdir")
+    config = config_flags.changed(config, arguments, own)
     config_lib.check(config)
-    model, epoch = to_workdir(values.input, config, values.workdir)
+    start.tensorflow()
+
+    from bt_keras.convert.resume import to_workdir
+
+    model, epoch, differences = to_workdir(values.input, config, values.workdir)
+    noted = f" ({'; '.join(differences)})" if differences else ""
     return (
         f"{values.workdir}: {_described(model)}, after epoch {epoch} of "
-        f"{config.epochs}; `bt-keras pretrain --workdir {values.workdir}` goes on"
+        f"{config.epochs}{noted}; `bt-keras pretrain --workdir {values.workdir}` goes "
+        "on"
     )
 
 

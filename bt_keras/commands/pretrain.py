@@ -1,11 +1,9 @@
 """`bt-keras pretrain`."""
 
 from absl import flags as absl_flags
-from ml_collections import config_flags
 
 from bt_keras import interruption, start
-from bt_keras.commands import flags
-from bt_keras.errors import UsageError
+from bt_keras.commands import config_flags, flags
 
 
 def run(arguments):
@@ -46,11 +44,17 @@ def _pretrain_unless_stopped(arguments):
         flag_values=values,
     )
     flags.parse(values, arguments, known_only=True)
-    config = _configured(values, arguments)
 
     from bt_keras import config as config_lib
     from bt_keras.workdir import Workdir
 
+    config = (
+        config_lib.load(values.config)
+        if values.config
+        else Workdir(values.workdir).config()
+    )
+    own = ("config", "workdir", "strategy", "on_nan", "join_timeout")
+    config = config_flags.changed(config, arguments, own)
     config_lib.check(config)  # Before TensorFlow is waited for, and other workers.
 
     strategy = start.strategy(
@@ -73,26 +77,3 @@ def _card(config, values):
     fields = {f"config.{f}": value for f, value in config_lib.fields(config).items()}
     versions = {f"version of {p}": v for p, v in files.versions().items()}
     return {"on_nan": values.on_nan, **versions, **fields}
-
-
-def _configured(values, arguments):
-    """The config that `--config` names, with the `--config.FIELD=VALUE` applied."""
-    from bt_keras import config as config_lib
-    from bt_keras.workdir import Workdir
-
-    if values.config:
-        config = config_lib.load(values.config)
-    else:
-        config = Workdir(values.workdir).config()
-    overrides = absl_flags.FlagValues()
-    # Only the flags of fields are left to parse; the others are read above.
-    own = ("config", "workdir", "strategy", "on_nan", "join_timeout")
-    rest = flags.without(arguments, own)
-    try:
-        config_flags.DEFINE_config_dict(
-            "config", config, flag_values=overrides, sys_argv=["bt-keras", *rest]
-        )
-    except (AttributeError, KeyError) as error:
-        raise UsageError(f"--config.FIELD=VALUE: no such field: {error}") from error
-    flags.parse(overrides, rest)
-    return overrides.config

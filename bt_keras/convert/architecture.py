@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from bt_keras.convert.words import shown
 from bt_keras.errors import UsageError
 from bt_keras.model import BarlowTwins
 from bt_keras.networks import resnet
@@ -93,18 +94,53 @@ def of_state(state):
         raise UsageError(
             "these are not a ResNet's weights: there is no (out, in, height, width) "
             "array 'conv1.weight' or 'backbone.conv1.weight'; the first names are "
-            f"{', '.join(sorted(state)[:3]) or '(none)'}."
+            f"{', '.join(map(shown, sorted(state)[:3])) or '(none)'}."
         )
     filters, channels, size, _ = stem.shape
     if not filters or not channels:
         raise UsageError(f"conv1.weight has the shape {stem.shape}, without channels.")
+    depth = _depth(state, prefix)
+    features = _check_widths(state, prefix, filters, depth)
     return Architecture(
-        depth=_depth(state, prefix),
+        depth=depth,
         filters=filters,
         stem="imagenet" if size == 7 else "cifar",
         channels=channels,
-        projector=_projector(state) if prefix else (),
+        projector=_projector(state, features) if prefix else (),
     )
+
+
+def _check_widths(state, prefix, filters, depth):
+    """Returns the number of features; raises where a network would not fit.
+
+    It is built before all its arrays are looked at, and only if the largest is there:
+    a small file makes no large network.
+    """
+    block, counts = DEPTHS[depth]
+    first = state.get(f"{prefix}layer1.0.conv1.weight")
+    if block == "bottleneck" and first is not None and _outputs(first) > filters:
+        last = state[f"{prefix}layer1.0.conv3.weight"]
+        if _outputs(last) == 4 * filters:
+            raise UsageError(
+                "it is a wide ResNet or ResNeXt, which bt_keras.resnet does not have."
+            )
+    name = f"{prefix}layer4.{counts[-1] - 1}.conv2.weight"
+    _check_shape(state, name, (8 * filters, 8 * filters, 3, 3))
+    return 8 * filters * (4 if block == "bottleneck" else 1)
+
+
+def _check_shape(state, name, expected):
+    array = state.get(name)
+    if array is None or array.shape != expected:
+        found = f"missing {name}" if array is None else f"{name} is {array.shape}"
+        raise UsageError(
+            f"it does not fit the ResNet that its other arrays describe: {found} and "
+            f"must be {expected}."
+        )
+
+
+def _outputs(array):
+    return array.shape[0] if array.ndim else 0
 
 
 def _depth(state, prefix):
@@ -124,12 +160,12 @@ def _count_blocks(state, prefix):
     return len({name.split(".")[0] for name in names})
 
 
-def _projector(state):
+def _projector(state, features):
     widths = []
     while (name := f"projector.{3 * len(widths)}.weight") in state:
-        if not state[name].ndim or not state[name].size:
-            raise UsageError(f"{name} has the shape {state[name].shape}, not (D, F).")
-        widths.append(state[name].shape[0])
-    if not widths:
+        width = _outputs(state[name])
+        _check_shape(state, name, (width, widths[-1] if widths else features))
+        widths.append(width)
+    if not widths or not all(widths):
         raise UsageError("there is a 'backbone.' but no 'projector.0.weight'.")
     return tuple(widths)

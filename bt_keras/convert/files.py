@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -12,6 +14,7 @@ import safetensors
 import safetensors.numpy
 
 from bt_keras.convert import pth_reader, pth_writer
+from bt_keras.convert.words import one_line, shown
 from bt_keras.errors import UsageError
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
@@ -20,6 +23,9 @@ _TREES = (".pth", ".pt")  # The others hold arrays by name, and nothing else.
 
 def load(path):
     """Reads a file of weights; no code that it may hold is run.
+
+    All of it is read into memory, which must have room for the whole file: twice that
+    where the numbers are bfloat16, which become float32.
 
     Args:
         path: str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file.
@@ -51,10 +57,9 @@ def load(path):
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())
         raise UsageError(
-            f"{path} is not a whole {suffix} file ({reason}): copy or download it "
-            "again."
+            f"{path} is not a whole {suffix} file ({one_line(error)}): copy or "
+            "download it again."
         ) from None
 
 
@@ -83,7 +88,7 @@ def save(path, tree):
             return
         with open(temporary, "wb") as file:
             if suffix == ".npz":
-                np.savez(file, **tree)
+                _save_npz(file, tree)
             else:
                 pth_writer.save(file, tree)
 
@@ -96,28 +101,37 @@ def written(path):
         path: path of the file.
 
     Yields:
-        path of a file beside it, of the same suffix, to write.
+        path of a file of the same name, in a folder of its own beside it, to write.
 
     Raises:
         UsageError: if the file is there already, or the file system refuses.
     """
     check_new(path)
-    temporary = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    folder = None
     try:
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix="."))
+        temporary = folder / path.name
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        check_new(path)
-        os.replace(temporary, path)
+        _publish(temporary, path)
     # HDF5 and safetensors have errors of their own for what the file system refuses.
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise UsageError(
             f"{path} cannot be written ({reason}): take another folder, or free space."
         ) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(temporary, path):
+    try:
+        os.link(temporary, path)  # Unlike a renamed file, it replaces none.
+    except OSError:
+        check_new(path)
+        os.replace(temporary, path)  # Not all file systems have links.
 
 
 @contextlib.contextmanager
@@ -130,9 +144,17 @@ def named(path):
 
 
 def check_new(path):
-    """Raises `UsageError` if there is a file of this name, which is never replaced."""
+    """Raises `UsageError` if a file cannot be made, or is there: none is replaced."""
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already: remove it, or take another name.")
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"{path} cannot be written: there is no folder {path.parent}; make it."
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{path} cannot be written: no permission; take another folder."
+        )
 
 
 def suffix_of(path):
@@ -150,9 +172,11 @@ _DAMAGE = (
     safetensors.SafetensorError,
     zipfile.BadZipFile,
     zlib.error,
+    ArithmeticError,
     EOFError,
-    KeyError,
-    NotImplementedError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
     TypeError,
     ValueError,
 )
@@ -165,6 +189,14 @@ def _load_npz(path):
         return {name: np.asarray(file[name]) for name in file.files}
 
 
+def _save_npz(file, arrays):
+    """As `np.savez`, which takes names as arguments and so not "file"."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
 def _check_flat(path, tree):
     if not isinstance(tree, Mapping) or not all(
         isinstance(name, str) and isinstance(value, np.ndarray)
@@ -174,3 +206,6 @@ def _check_flat(path, tree):
             f"{path} can hold arrays by name only: a whole checkpoint, with its "
             "optimizer's momenta, goes into a .pth."
         )
+    for name, value in tree.items():
+        if value.dtype.hasobject:
+            raise UsageError(f"{shown(name)} is an array of objects, not of numbers.")

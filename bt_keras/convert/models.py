@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bt_keras.convert import architecture, detectron2, files, optimizer, tensors
+from bt_keras.convert import architecture, detectron2, files, groups, optimizer, tensors
+from bt_keras.convert.words import shown
 from bt_keras.errors import UsageError
 from bt_keras.model import BarlowTwins
 
@@ -19,22 +20,32 @@ NAMINGS = ("official", "torchvision", "detectron2")
 _MODULE = "module."  # What DistributedDataParallel puts before every name.
 
 
-def from_torch(source):
+def from_torch(source, replicas=16):
     """Builds a Keras model from a PyTorch state dict, a checkpoint, or a file of one.
 
     Depth, width, stem and the projector's widths are read off the arrays' shapes.
 
     Args:
         source: str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file, or a
-            mapping of str to NumPy array (or anything `np.asarray` takes): a
+            mapping of str to NumPy array (or tensor, or what else has `__array__`): a
             torchvision ResNet's, the official `resnet50.pth`'s, or the official
-            `checkpoint.pth`'s, whole or its `"model"` part.
+            `checkpoint.pth`'s, whole or its `"model"` or `"state_dict"` part.
+        replicas: int > 0, on how many GPUs the official code trained the checkpoint;
+            16 is its own number. It divides its gradients by it, and ours are the
+            whole batch's.
 
     Returns:
         `keras.Model` from `bt_keras.resnet` for a backbone alone, or
         `bt_keras.BarlowTwins` where there is a projector. A whole checkpoint's is
         compiled with `bt_keras.LARS`, at the rates of its last step and with its
-        momenta (of gradients that the official code divides by its number of GPUs).
+        momenta, so that the next step is the official code's. For that,
+
+            g_file = g / s    with s = replicas
+
+        makes a bias's rate lr / s, its momentum s · mu and the weight decay s times
+        the file's; momenta of weights, which LARS normalises, are the file's. Files
+        of a single group of parameters, as of the first code, which multiplied its
+        loss by 0.024, have s = replicas / 0.024.
 
     Raises:
         UsageError: if the file cannot be read, the names are of neither kind, or some
@@ -47,7 +58,7 @@ def from_torch(source):
     if isinstance(source, str | os.PathLike):
         contents = files.load(source)
         with files.named(source):
-            return from_torch(contents)
+            return from_torch(contents, replicas)
     state, momenta = parts(source)
     network = architecture.of_state(state)
     model = network.build()
@@ -55,8 +66,9 @@ def from_torch(source):
     tensors.fill(table, state, network.ignored)
     # What trained a backbone with a classifier has no use here.
     if momenta is not None and isinstance(model, BarlowTwins):
-        model.compile(optimizer=optimizer.build(momenta))
-        optimizer.fill(model, table, momenta)
+        scale = groups.scale_of(momenta, replicas)
+        model.compile(optimizer=optimizer.build(momenta, scale))
+        optimizer.fill(model, table, momenta, scale)
     return model
 
 
@@ -69,8 +81,8 @@ def to_torch(model, naming="official", num_classes=1000):
         naming: `"official"` for the names of the official Barlow Twins code, a
             backbone alone or the whole model, whichever it is; `"torchvision"` or
             `"detectron2"` for the backbone in the names of those.
-        num_classes: int >= 0 or None, the classes of torchvision's classifier `fc`,
-            which is zero; 0 or None for none. Of `"torchvision"` only.
+        num_classes: int >= 0, the classes of torchvision's classifier `fc`, which is
+            zero; 0 for none. Of `"torchvision"` only.
 
     Returns:
         dict of str to NumPy array: a state dict, complete for `strict=True`, in
@@ -98,7 +110,15 @@ def to_torch(model, naming="official", num_classes=1000):
 
 
 def to_checkpoint(model, epoch):
-    """Makes a checkpoint that the official code resumes from.
+    """Makes a checkpoint that the official code resumes from, on 16 replicas.
+
+    The inverse of `from_torch`: the file's rates stand in the official ratio, and
+
+        s = (0.0048 / 0.2) / (bias_learning_rate / learning_rate)
+
+    which is 16 for the rates of configs/default.py, is by how much smaller its
+    gradients are taken to be. The file has momenta of biases divided by s, and the
+    weight decay divided by s.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled with `bt_keras.LARS`.
@@ -159,32 +179,24 @@ def parts(source):
     """
     if not isinstance(source, Mapping):
         raise UsageError(
-            "from_torch takes a file or a mapping of names to arrays, got "
+            "weights are a mapping of names to arrays, or a file of one, not "
             f"{type(source).__name__}."
         )
     momenta = None
-    if isinstance(source.get("model"), Mapping):
-        source, momenta = source["model"], source.get("optimizer")
+    for key in ("model", "state_dict"):  # Ours, and that of Lightning and MoCo.
+        if isinstance(source.get(key), Mapping):
+            source, momenta = source[key], source.get("optimizer")
+            break
     state = {}
     for name, value in source.items():
         short = str(name).removeprefix(_MODULE)
         if short in state:
-            raise UsageError(f"there is {short!r} twice, with 'module.' and without.")
+            raise UsageError(
+                f"there is {shown(short)} twice, with 'module.' and without."
+            )
         if not short.endswith(tensors.COUNTER):
-            state[short] = _array(name, value)
+            state[short] = tensors.as_array(str(name), value)
     return state, momenta
-
-
-def _array(name, value):
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{name!r} is not an array ({error}).") from error
-    # ml_dtypes' bfloat16 is of kind V.
-    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-        kind = type(value).__name__ if array.dtype.kind == "O" else array.dtype
-        raise UsageError(f"{name!r} is of {kind}, not an array of numbers.")
-    return array
 
 
 def _with_counters(table):
@@ -206,10 +218,10 @@ def _last_norm(model):
 
 
 def _classifier(num_classes, width):
+    if not isinstance(num_classes, int) or num_classes < 0:
+        raise UsageError(f"num_classes={num_classes!r} must be an int >= 0.")
     if not num_classes:
         return {}
-    if not isinstance(num_classes, int) or num_classes < 0:
-        raise UsageError(f"num_classes={num_classes!r} must be an int >= 0 or None.")
     return {
         "fc.weight": np.zeros((num_classes, width), np.float32),
         "fc.bias": np.zeros(num_classes, np.float32),

@@ -2,52 +2,56 @@
 
 PyTorch numbers parameters: first those of the first group, then those of the second.
 The official code puts weights (rank 2 and more) into the first group and biases and
-batch norms (rank 1) into the second, each in the order of the state dict. Its `mu` is
-what `bt_keras.LARS` keeps: mu <- momentum * mu + q * g, p <- p - rate * mu.
+batch norms (rank 1) into the second, each in the order of the state dict; its first
+release had all in one group. Its `mu` is what `bt_keras.LARS` keeps:
+mu <- momentum * mu + q * g, p <- p - rate * mu.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from bt_keras.convert.tensors import listed
+from bt_keras.convert.groups import OFFICIAL_RATIO, groups_of, number, scale_back
+from bt_keras.convert.tensors import as_array, listed
+from bt_keras.convert.words import shown
 from bt_keras.errors import UsageError
 from bt_keras.optimizers import LARS
 
 _MOMENTUM = "mu"
-# Our argument's name, and the official group's.
-_OPTIONS = {
-    "learning_rate": "lr",
-    "weight_decay": "weight_decay",
-    "momentum": "momentum",
-    "trust_coefficient": "eta",
-}
 
 
-def build(state):
+def build(state, scale):
     """Builds the optimizer that a state dict describes.
 
     Args:
         state: mapping, the official optimizer's state dict.
+        scale: float > 0, by how much smaller its gradients are.
 
     Returns:
         `bt_keras.LARS` with the rates of the last step, or the official settings
         where it does not say.
     """
-    groups = [group for group in _groups(state) if isinstance(group, Mapping)]
-    weights, *others = groups or [{}]
-    options = {ours: weights.get(theirs) for ours, theirs in _OPTIONS.items()}
-    options["bias_learning_rate"] = others[0].get("lr") if others else None
-    return LARS(**{name: float(v) for name, v in options.items() if _is_number(v)})
+    weights, *others = groups_of(state) or [{}]
+    bias_rate = number(others[0] if others else weights, "lr")
+    decay = number(weights, "weight_decay")
+    options = {
+        "learning_rate": number(weights, "lr"),
+        "bias_learning_rate": None if bias_rate is None else bias_rate / scale,
+        "weight_decay": None if decay is None else decay * scale,
+        "momentum": number(weights, "momentum"),
+        "trust_coefficient": number(weights, "eta"),
+    }
+    return LARS(**{name: v for name, v in options.items() if v is not None})
 
 
-def fill(model, tensors, state):
+def fill(model, tensors, state, scale):
     """Sets the momenta of a model's optimizer: all of them, or none.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled with `bt_keras.LARS`.
         tensors: list of `Tensor`, the model's.
         state: mapping, the official optimizer's state dict.
+        scale: float > 0, by how much smaller its gradients are.
 
     Raises:
         UsageError: if momenta are missing, left over or of another shape; they are
@@ -61,7 +65,10 @@ def fill(model, tensors, state):
         )
     momenta = _momenta(model)
     for tensor in _parameters(tensors):
-        tensor.assign(found[tensor.name], momenta[id(tensor.variable)])
+        momentum = found[tensor.name]
+        if len(tensor.shape) == 1:
+            momentum = momentum.astype(np.float32) * np.float32(scale)
+        tensor.assign(momentum, momenta[id(tensor.variable)])
 
 
 def to_torch(model, tensors):
@@ -82,15 +89,17 @@ def to_torch(model, tensors):
     if frozen:
         raise UsageError(f"there is no momentum of frozen layers: {listed(frozen)}.")
     optimizer = lars(model)
+    rate, scale = float(np.asarray(optimizer.learning_rate)), scale_back(optimizer)
     state, groups = {}, []
-    rates = (optimizer.learning_rate, _bias_rate(optimizer))
-    for rows, rate in zip(_grouped(tensors), rates, strict=True):
+    for rows, ratio in zip(_grouped(tensors), (1.0, OFFICIAL_RATIO), strict=True):
         first = len(state)
         for index, tensor in enumerate(rows, first):
-            state[index] = {_MOMENTUM: tensor.to_torch(momenta[id(tensor.variable)])}
+            mu = tensor.to_torch(momenta[id(tensor.variable)])
+            mu = mu / np.float32(scale) if mu.ndim == 1 else mu
+            state[index] = {_MOMENTUM: mu}
         group = {
-            "lr": float(np.asarray(rate)),
-            "weight_decay": optimizer.coupled_weight_decay,
+            "lr": rate * ratio,
+            "weight_decay": optimizer.coupled_weight_decay / scale,
             "momentum": optimizer.momentum,
             "eta": optimizer.trust_coefficient,
             # Rank 1 takes neither decay nor adaptation.
@@ -118,43 +127,43 @@ def _momenta(model):
     return {id(variable): momentum for variable, momentum in pairs}
 
 
-def _bias_rate(optimizer):
-    rate = optimizer.bias_learning_rate
-    if rate is None:
-        return optimizer.learning_rate
-    return rate(optimizer.iterations) if callable(rate) else rate
-
-
 def _found(tensors, state):
     """`(dict from a tensor's name to its momentum, list of what is wrong)`."""
     found, problems = {}, []
     values = state.get("state") if isinstance(state, Mapping) else None
     values = dict(values) if isinstance(values, Mapping) else {}
-    groups, wanted = _groups(state), _grouped(tensors)
+    groups, wanted = groups_of(state), _grouped(tensors)
+    if len(groups) == 1:
+        wanted = [_parameters(tensors)]
     if len(groups) != len(wanted):
         problems.append(f"{len(groups)} groups of parameters instead of {len(wanted)}")
-    for number, (rows, group) in enumerate(zip(wanted, groups, strict=False)):
-        indices = group.get("params") if isinstance(group, Mapping) else None
+    for place, (rows, group) in enumerate(zip(wanted, groups, strict=False)):
+        indices = group.get("params")
         indices = indices if isinstance(indices, list | tuple) else []
         if len(indices) != len(rows):
             problems.append(
-                f"{len(indices)} parameters in group {number} instead of {len(rows)}"
+                f"{len(indices)} parameters in group {place} instead of {len(rows)}"
             )
             continue
         for tensor, index in zip(rows, indices, strict=True):
-            found[tensor.name], problem = _momentum(values.pop(index, None), tensor)
+            entry = values.pop(index, None) if type(index) is int else None
+            found[tensor.name], problem = _momentum(entry, tensor)
             problems += problem
     # Without all groups nobody knows whose the rest are.
     if len(found) == sum(map(len, wanted)):
-        problems += [f"left over the momentum of parameter {i}" for i in values]
+        problems += [f"left over the momentum of parameter {shown(i)}" for i in values]
     return found, problems
 
 
 def _momentum(values, tensor):
     """`(array or None, list of what is wrong with it)`."""
     array = values.get(_MOMENTUM) if isinstance(values, Mapping) else None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiuV":
+    if array is None:
         return None, [f"missing the momentum of {tensor.name}"]
+    try:
+        array = as_array(f"mu of {tensor.name}", array)
+    except UsageError as error:
+        return None, [str(error).rstrip(".")]
     if array.shape != tensor.shape:
         return None, [
             f"the momentum of {tensor.name} is {array.shape} and must be {tensor.shape}"
@@ -172,12 +181,3 @@ def _grouped(tensors):
         [tensor for tensor in rows if len(tensor.shape) != 1],
         [tensor for tensor in rows if len(tensor.shape) == 1],
     )
-
-
-def _groups(state):
-    groups = state.get("param_groups") if isinstance(state, Mapping) else None
-    return list(groups) if isinstance(groups, list | tuple) else []
-
-
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,65 +5,30 @@ whatever the program names. This one knows the opcodes that data need, and four
 constructors, which it does not call either: it makes plain dicts, lists and tuples,
 and `StoredTensor`s. Everything else that a program names is refused, before anything
 else is done.
+
+Nor may a program ask for more than its length allows: parts of a pickle can stand for
+many others (a list of 60 lists, each twice the one before), so nothing here compares,
+hashes, copies or prints a value before its type is known.
 """
 
 import pickletools
-from typing import NamedTuple
 
-# Constructors, each with a function from its arguments to plain data.
-_CONSTRUCTORS = {
-    "collections.OrderedDict": lambda items=(): dict(items),
-    "torch.Size": lambda sizes=(): tuple(sizes),
-    "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
-    "torch._utils._rebuild_tensor_v2": lambda *args: StoredTensor(*args[:4]),
-}
-# Data types by the name that PyTorch's storages have. bfloat16 is read as its 16 bits.
-DTYPES = {
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.BoolStorage": "?",
-    "torch.ByteStorage": "u1",
-    "torch.CharStorage": "i1",
-    "torch.DoubleStorage": "f8",
-    "torch.FloatStorage": "f4",
-    "torch.HalfStorage": "f2",
-    "torch.IntStorage": "i4",
-    "torch.LongStorage": "i8",
-    "torch.ShortStorage": "i2",
-}
-_ALLOWED = {*_CONSTRUCTORS, *DTYPES}
+from bt_keras.convert.pth_parts import (
+    CONSTRUCTORS,
+    DTYPES,
+    MOST_BITS,
+    CodeError,
+    DamageError,
+    Name,
+    Storage,
+    a,
+    key_of_dict,
+    named,
+)
+from bt_keras.convert.words import one_line
 
-
-class CodeError(Exception):
-    """A pickle names something that data do not need; the message is its name."""
-
-
-class DamageError(Exception):
-    """A file is not what it should be; the message says why."""
-
-
-class Name(str):
-    """The dotted name of one of `_ALLOWED`, unlike a str of the data."""
-
-    __slots__ = ()
-
-
-class Storage(NamedTuple):
-    """A named row of numbers, to be found outside the pickle."""
-
-    key: str
-    dtype: str
-    count: int
-
-
-class StoredTensor(NamedTuple):
-    """A tensor as its place in a storage, counted in elements."""
-
-    storage: Storage
-    offset: int
-    shape: tuple
-    strides: tuple
-
-
+_MOST_OPCODES = 5_000_000
+_MOST_ARGUMENTS = 10  # Of a constructor.
 _MARK = object()
 
 
@@ -79,15 +44,18 @@ def load(file, storages=None):
 
     Raises:
         CodeError: if the pickle names anything but the parts of a tensor.
+        KindError: if it names a kind of tensor that is not read.
         DamageError: if it is no whole pickle.
     """
     machine = _Machine({} if storages is None else storages)
     try:
-        for opcode, argument, _ in pickletools.genops(file):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if number >= _MOST_OPCODES:
+                raise ValueError(f"more than {_MOST_OPCODES} steps")
             machine.run(opcode.name, argument)
         return machine.pop()
     except (ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
-        raise DamageError(f"its pickle is not whole: {_one_line(error)}") from error
+        raise DamageError(f"its pickle is not whole: {one_line(error)}") from error
 
 
 class _Machine:
@@ -110,6 +78,8 @@ class _Machine:
         if opcode in _CONSTANTS:
             self._stack.append(_CONSTANTS[opcode])
         elif opcode in _VALUES:
+            if isinstance(argument, int) and argument.bit_length() > MOST_BITS:
+                raise ValueError(f"an int of {argument.bit_length()} bits")
             self._stack.append(argument)
         elif opcode in _MAKERS:
             self._stack.append(_MAKERS[opcode]())
@@ -148,61 +118,52 @@ class _Machine:
 
     def _append(self, _):
         item = self.pop()
-        _a(list, self._stack[-1]).append(item)
+        a(list, self._stack[-1]).append(item)
 
     def _appends(self, _):
         items = self._to_mark()
-        _a(list, self._stack[-1]).extend(items)
+        a(list, self._stack[-1]).extend(items)
 
     def _set_item(self, _):
         value, key = self.pop(), self.pop()
-        _a(dict, self._stack[-1])[key] = value
+        a(dict, self._stack[-1])[key_of_dict(key)] = value
 
     def _set_items(self, _):
         items = self._to_mark()
-        pairs = zip(items[::2], items[1::2], strict=True)
-        _a(dict, self._stack[-1]).update(pairs)
+        pairs = zip(map(key_of_dict, items[::2]), items[1::2], strict=True)
+        a(dict, self._stack[-1]).update(pairs)
 
     def _global(self, argument):
         self._name(*argument.split(" ", 1))
 
     def _stack_global(self, _):
         name, module = self.pop(), self.pop()
-        self._name(str(module), str(name))
+        self._name(a(str, module), a(str, name))
 
     def _name(self, module, name):
-        dotted = f"{module}.{name}"
-        if dotted not in _ALLOWED:
-            raise CodeError(" ".join(dotted.split()))
-        self._stack.append(Name(dotted))
+        self._stack.append(named(f"{module}.{name}"))
 
     def _reduce(self, _):
-        arguments, name = _a(tuple, self.pop()), _a(Name, self.pop())
-        self._stack.append(_CONSTRUCTORS[name](*arguments))
+        arguments, name = a(tuple, self.pop()), a(Name, self.pop())
+        if name not in CONSTRUCTORS or len(arguments) > _MOST_ARGUMENTS:
+            raise TypeError(f"{name} is called with {len(arguments)} arguments")
+        self._stack.append(CONSTRUCTORS[name](*arguments))
 
     def _build(self, _):
         # The `_metadata` of a state dict: versions of its modules.
         self.pop()
 
     def _persistent(self, _):
-        kind, dtype, key, _, count, *view = _a(tuple, self.pop())
-        if kind != "storage" or any(view):
-            raise ValueError(f"it has a {kind!r}, not a row of numbers")
-        dtype = DTYPES[_a(Name, dtype)]
-        storage = Storage(_a(str, key), dtype, _a(int, count))
+        place = a(tuple, self.pop())
+        kind, dtype, key, _, count, view = (*place[:6], *(None,) * (6 - len(place)))
+        if a(str, kind) != "storage" or view is not None or len(place) > 6:
+            raise ValueError("a part outside it that is not a row of numbers")
+        if a(Name, dtype) not in DTYPES:
+            raise TypeError(f"{dtype} is no row of numbers")
+        storage = Storage(a(str, key), DTYPES[dtype], a(int, count))
         if self._storages.setdefault(key, storage) != storage:
-            raise ValueError(f"storage {key} is of two kinds")
+            raise ValueError("a storage of two kinds")
         self._stack.append(storage)
-
-
-def _a(kind, value):
-    if type(value) is not kind:
-        raise TypeError(f"{type(value).__name__} where {kind.__name__} should be")
-    return value
-
-
-def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}

@@ -7,6 +7,7 @@ then for every key the number of elements, an int64, and the elements.
 """
 
 import io
+import math
 import os
 import struct
 import zipfile
@@ -15,13 +16,37 @@ import zlib
 import numpy as np
 
 from bt_keras.convert import pth_pickle
-from bt_keras.convert.pth_pickle import CodeError, DamageError, StoredTensor
+from bt_keras.convert.pth_parts import (
+    CodeError,
+    DamageError,
+    KindError,
+    StoredTensor,
+)
+from bt_keras.convert.words import one_line, shown
 from bt_keras.errors import UsageError
 
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 _STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 _STREAM_VERSION = 1001
+# What torchvision's files before 2021 are: a tar archive, which says so at this place.
+_TAR, _TAR_PLACE = b"ustar", 257
+_MOST_SHARED = 10  # So often may a number be in tensors: weights are tied.
+# All that reading a file that is not whole, or not meant to be, can end in.
+_DAMAGE = (
+    DamageError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def load(path):
@@ -41,11 +66,12 @@ def load(path):
     """
     try:
         with open(path, "rb") as file:
-            start = file.read(len(_ZIP))
+            start = file.read(_TAR_PLACE + len(_TAR))
             file.seek(0)
-            if start == _ZIP:
-                return _load_zip(file)
-            if start[:1] == _PICKLE:
+            if start.startswith(_ZIP):
+                with zipfile.ZipFile(file) as archive:
+                    return _load_archive(archive, os.fstat(file.fileno()).st_size)
+            if start.startswith(_PICKLE):
                 return _load_stream(file)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
@@ -55,25 +81,33 @@ def load(path):
             f"{error}, which no file of plain tensors needs. Take a file of a "
             "state_dict alone."
         ) from None
-    except DamageError as error:
+    except KindError as error:
         raise UsageError(
-            f"{path} is truncated or damaged ({error}): copy or download it again."
+            f"{path} holds a data type or kind of tensor that is not supported "
+            f"({error}): save plain tensors of float32."
         ) from None
-    what = "is empty" if not start else "is not a PyTorch file"
-    raise UsageError(f"{path} {what}: give one that torch.save wrote.")
+    except _DAMAGE as error:
+        raise UsageError(
+            f"{path} is truncated or damaged ({one_line(error)}): copy or download it "
+            "again."
+        ) from None
+    raise UsageError(f"{path} {_other_kind(start)}")
 
 
-def _load_zip(file):
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return _load_archive(archive)
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
-        raise DamageError(str(error)) from error
-    except (KeyError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise DamageError(" ".join(str(error).split())) from error
+def _other_kind(start):
+    if start[_TAR_PLACE:] == _TAR:
+        return (
+            "is of PyTorch's oldest format (tar), as torchvision's files before 2021: "
+            "download today's, or load it with torch and save it again."
+        )
+    what = "is not a PyTorch file" if start else "is empty"
+    return f"{what}: give one that torch.save wrote."
 
 
-def _load_archive(archive):
+def _load_archive(archive, size):
+    stored = [i for i in archive.infolist() if i.compress_type == zipfile.ZIP_STORED]
+    if sum(info.file_size for info in stored) > size:
+        raise DamageError("its members are larger than the file")
     roots = [
         name.removesuffix("data.pkl")
         for name in archive.namelist()
@@ -97,22 +131,24 @@ def _load_archive(archive):
 def _member(archive, name):
     # Compressed members could grow without bounds, and PyTorch writes none.
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-        raise DamageError(f"{name} is compressed")
+        raise DamageError(f"{shown(name)} is compressed")
     return archive.read(name)
 
 
 def _load_stream(file):
     magic = pth_pickle.load(file)
-    if magic != _STREAM_MAGIC:
+    if type(magic) is not int or magic != _STREAM_MAGIC:
         raise DamageError("a pickle, but not of torch.save")
     version = pth_pickle.load(file)
-    if version != _STREAM_VERSION:
+    if type(version) is not int or version != _STREAM_VERSION:
+        version = version if type(version) is int else type(version).__name__
         raise DamageError(f"a stream of version {version}, not {_STREAM_VERSION}")
     pth_pickle.load(file)  # The system's facts; numbers are always little-endian.
     storages = {}
     tree = pth_pickle.load(file, storages)
     keys = pth_pickle.load(file)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
+    whole = type(keys) is list and all(type(key) is str for key in keys)
+    if not whole or sorted(keys) != sorted(storages):
         raise DamageError("its list of storages is not that of its tensors")
     found = {key: _stream_storage(file, storages[key]) for key in keys}
     return _resolved(tree, lambda storage: found[storage.key])
@@ -121,7 +157,7 @@ def _load_stream(file):
 def _stream_storage(file, storage):
     header = file.read(8)
     if len(header) < 8 or int.from_bytes(header, "little") != storage.count:
-        raise DamageError(f"storage {storage.key} is missing or of another size")
+        raise DamageError(f"storage {shown(storage.key)} is missing or of another size")
     left = os.fstat(file.fileno()).st_size - file.tell()
     content = file.read(min(storage.count * _item_size(storage), left))
     return _numbers(content, storage, "<")
@@ -134,7 +170,9 @@ def _item_size(storage):
 def _numbers(content, storage, order):
     size = storage.count * _item_size(storage)
     if storage.count < 0 or len(content) < size:
-        raise DamageError(f"storage {storage.key} has {len(content)} bytes of {size}")
+        raise DamageError(
+            f"storage {shown(storage.key)} has {len(content)} bytes of {size}"
+        )
     if not storage.count:
         return np.zeros(0, np.float32 if storage.dtype == "bfloat16" else storage.dtype)
     if storage.dtype == "bfloat16":  # The upper half of a float32.
@@ -152,13 +190,15 @@ def _resolved(tree, read):
         tree: what `pth_pickle.load` returned.
         read: function from a `Storage` to its numbers.
     """
-    storages, seen = {}, {}
+    storages, seen, elements = {}, {}, []
 
     def visit(node):
         if isinstance(node, StoredTensor):
             if node.storage not in storages:
                 storages[node.storage] = read(node.storage)
-            return _view(storages[node.storage], node)
+            view = _view(storages[node.storage], node)
+            elements.append(view.size)
+            return view
         if not isinstance(node, dict | list | tuple):
             return node
         # Pickles may hold a part at many places, and inside itself.
@@ -173,33 +213,30 @@ def _resolved(tree, read):
         return seen[id(node)]
 
     try:
-        return visit(tree)
-    except RecursionError as error:
-        raise DamageError("it is nested too deeply") from error
+        tree = visit(tree)
+    except RecursionError:
+        raise DamageError("it is nested too deeply") from None
+    if sum(elements) > _MOST_SHARED * (sum(map(len, storages.values())) + 100):
+        raise DamageError("its tensors are the same few numbers over and over")
+    return tree
 
 
 def _view(numbers, tensor):
     """A tensor's array inside its storage."""
-    places = (tensor.shape, tensor.strides, (tensor.offset,))
-    if not all(
-        isinstance(p, tuple) and all(type(n) is int and n >= 0 for n in p)
-        for p in places
-    ):
-        raise DamageError("a tensor with a place that is no place")
-    if len(tensor.shape) != len(tensor.strides):
-        raise DamageError("a tensor with other strides than axes")
-    steps = [(n - 1) * s for n, s in zip(*places[:2], strict=True)]
-    last = tensor.offset + sum(steps)
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, numbers.dtype)
+    steps = [(n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True)]
+    last = tensor.offset + sum(steps)
     if last >= len(numbers):
         raise DamageError(
             f"a tensor reaches to element {last} of the {len(numbers)} of its storage"
         )
-    strides = [stride * numbers.itemsize for stride in tensor.strides]
-    try:
-        return np.lib.stride_tricks.as_strided(
-            numbers[tensor.offset :], tensor.shape, strides, writeable=False
+    # Strides of 0 would make any size of a few bytes.
+    if math.prod(tensor.shape) > len(numbers):
+        raise DamageError(
+            f"a tensor of more elements than the {len(numbers)} of its storage"
         )
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DamageError(f"a tensor of shape {tensor.shape}") from error
+    strides = [stride * numbers.itemsize for stride in tensor.strides]
+    return np.lib.stride_tricks.as_strided(
+        numbers[tensor.offset :], tensor.shape, strides, writeable=False
+    )

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 
+from bt_keras.convert.pth_parts import MOST_BITS
 from bt_keras.errors import UsageError
 
 _ROOT = "archive/"
@@ -121,6 +122,6 @@ def _int(number):
     if -(2**31) <= number < 2**31:
         return b"J" + struct.pack("<i", number)
     size = number.bit_length() // 8 + 1
-    if size > 255:
+    if number.bit_length() > MOST_BITS:
         raise UsageError(f"an int of {size} bytes has no place in a .pth file.")
     return b"\x8a" + bytes([size]) + number.to_bytes(size, "little", signed=True)

@@ -1,14 +1,16 @@
 """From the official `checkpoint.pth` to a workdir for `bt-keras pretrain`."""
 
+import math
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from bt_keras import data, optimizers, runs
 from bt_keras.augmentation import views as make_views
 from bt_keras.checkpoint import saving
 from bt_keras.checkpoint.progress import Progress
-from bt_keras.convert import architecture, files, models, optimizer, tensors
+from bt_keras.convert import architecture, files, groups, models, optimizer, tensors
 from bt_keras.errors import UsageError
 from bt_keras.workdir import Workdir, writable
 
@@ -22,13 +24,18 @@ def to_workdir(path, config, workdir):
         workdir: str or path of a folder that is not there yet, or empty.
 
     Returns:
-        `(model, epoch)`: `bt_keras.BarlowTwins`, compiled, and int.
+        `(model, epoch, differences)`: `bt_keras.BarlowTwins`, compiled, int, and a
+        list of str, settings that are not those of the training so far.
+
+    Momenta of biases become s times the file's, see `groups.scale_for`: batch,
+    schedule and floor are the same for both of its rates, and the config's ratio of
+    rates alone tells the size of its gradients.
 
     Raises:
         UsageError: if the file is not such a checkpoint, its architecture is not the
             config's, or the folder is taken; nothing is written then.
     """
-    workdir = Path(workdir)
+    workdir = Path(os.path.realpath(workdir))  # Also of links in a circle.
     _check_free(workdir)
     contents = files.load(path)
     with files.named(path):
@@ -41,14 +48,29 @@ def to_workdir(path, config, workdir):
                 f"{'; '.join(differences)}."
             )
     model, steps_per_epoch = _compiled(config)
+    rates = config.optimizer
     with files.named(path):
         table = tensors.of_model(model)
         tensors.fill(table, state, network.ignored)
-        optimizer.fill(model, table, momenta)
+        ratio = rates.bias_learning_rate / rates.learning_rate
+        scale = groups.scale_for(momenta, ratio)
+        optimizer.fill(model, table, momenta, scale)
+        decay = groups.weight_decay(momenta, scale)
     step = epoch * steps_per_epoch
     model.optimizer.iterations.assign(step)
     _write(model, config, workdir, Progress(steps_per_epoch, step, step))
-    return model, epoch
+    return model, epoch, _changes(model, decay)
+
+
+def _changes(model, decay):
+    ours = optimizer.lars(model).coupled_weight_decay
+    changes = []
+    if model.lambd != architecture.OFFICIAL_LAMBD:
+        official = architecture.OFFICIAL_LAMBD
+        changes.append(f"lambd is {model.lambd:g}, the official code's {official:g}")
+    if decay is not None and not math.isclose(ours, decay, rel_tol=1e-3):
+        changes.append(f"weight_decay is {ours:g}, the file's is worth {decay:g} here")
+    return changes
 
 
 def _epoch(contents, epochs):
@@ -59,8 +81,11 @@ def _epoch(contents, epochs):
             "training goes on from a whole checkpoint, with 'epoch', 'model' and "
             "'optimizer'. Weights alone become a model with --output."
         )
-    if epoch > epochs:
-        raise UsageError(f"it is of epoch {epoch}, past config.epochs, {epochs}.")
+    if epoch >= epochs:
+        raise UsageError(
+            f"it is of epoch {epoch} of {epochs}, so that nothing is left to train: "
+            "raise --config.epochs."
+        )
     return epoch
 
 
@@ -85,10 +110,10 @@ def _compiled(config):
     return model, steps_per_epoch
 
 
-def _check_free(workdir):
+def _check_free(workdir, but=""):
     with writable(workdir):
         if os.path.lexists(workdir) and (
-            not workdir.is_dir() or any(workdir.iterdir())
+            not workdir.is_dir() or any(str(p) != but for p in workdir.iterdir())
         ):
             raise UsageError(
                 f"workdir {workdir} is not empty: take another --workdir, since "
@@ -98,13 +123,22 @@ def _check_free(workdir):
 
 def _write(model, config, workdir, progress):
     """All in a folder of another name, which then gets its own."""
-    unfinished = workdir.with_name(f".{workdir.name}.unfinished")
+    exists = workdir.is_dir()
+    with writable(workdir):
+        parent = workdir if exists else workdir.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        unfinished = tempfile.mkdtemp(dir=parent, prefix=".")
     try:
         with writable(workdir):
-            shutil.rmtree(unfinished, ignore_errors=True)
-            folder = Workdir(unfinished)
+            folder = Workdir(Path(unfinished) / workdir.name)
             folder.claim(config)
             saving.write(model, folder.checkpoints, progress)
-            os.replace(unfinished, workdir)
+            if exists:  # It may be where the user stands, or a disk of its own.
+                _check_free(workdir, but=unfinished)
+                # The config last: without it, there is no run.
+                for path in (folder.checkpoints, folder.config_file):
+                    os.rename(path, workdir / path.name)
+            else:
+                os.rename(folder.path, workdir)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from bt_keras.convert.words import one_line, shown
 from bt_keras.errors import UsageError
 from bt_keras.model import BarlowTwins
 from bt_keras.networks import BatchNormalization
@@ -101,7 +102,8 @@ def fill(tensors, state, ignored=()):
     expected = {tensor.name: tensor.shape for tensor in tensors}
     names = {name for name in state if not name.startswith(tuple(ignored))}
     problems = [f"missing {name}" for name in sorted(expected.keys() - names)]
-    problems += [f"left over {name}" for name in sorted(names - expected.keys())]
+    left = sorted(names - expected.keys())
+    problems += [f"left over {shown(name)}" for name in left]
     problems += [
         f"{name} is {state[name].shape} and must be {shape}"
         for name, shape in expected.items()
@@ -118,8 +120,38 @@ def fill(tensors, state, ignored=()):
 
 def listed(problems):
     """Returns str, the first of these problems in one line."""
-    more = "; ..." if len(problems) > _MOST_LISTED else ""
-    return "; ".join(problems[:_MOST_LISTED]) + more
+    more = len(problems) - _MOST_LISTED
+    return "; ".join(problems[:_MOST_LISTED]) + (f" and {more} more" * (more > 0))
+
+
+def as_array(name, value):
+    """Makes an array of what a state dict holds.
+
+    Args:
+        name: str, of the tensor.
+        value: NumPy array, or what has an `__array__`, such as a tensor; not lists,
+            which may stand for more numbers than there is room for.
+
+    Returns:
+        NumPy array of numbers.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    if isinstance(value, list | tuple | dict | set):
+        kind = type(value).__name__
+        raise UsageError(f"{shown(name)} is of {kind}, not an array of numbers.")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"{shown(name)} is not an array ({one_line(error)})."
+        ) from error
+    # ml_dtypes' bfloat16 is of kind V.
+    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+        kind = type(value).__name__ if array.dtype.kind == "O" else array.dtype
+        raise UsageError(f"{shown(name)} is of {kind}, not an array of numbers.")
+    return array
 
 
 def _of_backbone(backbone, prefix):

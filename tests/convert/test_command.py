@@ -54,7 +54,7 @@ def test_a_checkpoint_becomes_a_keras_file_and_goes_back(tmp_path, capsys):
     ours, theirs = convert.load(back), convert.load(CHECKPOINT)
     for index, values in theirs["optimizer"]["state"].items():
         mu = ours["optimizer"]["state"][index]["mu"]
-        np.testing.assert_array_equal(mu, values["mu"])
+        np.testing.assert_allclose(mu, values["mu"], rtol=1e-6)
 
 
 def test_a_process_of_its_own_says_one_line(tmp_path):
@@ -100,6 +100,11 @@ def test_other_names_and_formats(tmp_path, capsys):
         ([f"--input={BACKBONE}", "--output=x.h5"], "must end in .keras"),
         ([f"--input={BACKBONE}", "--output=x.keras", "--classes=3"], "--classes has"),
         ([f"--input={BACKBONE}", "--workdir=x"], "give --config"),
+        (
+            [f"--input={BACKBONE}", "--output=x.keras", "--config.epochs=3"],
+            "is of --co",
+        ),
+        ([f"--input={BACKBONE}", "--output=no/x.keras"], "there is no folder no"),
         ([f"--input={BACKBONE}", "--workdir=x", "--output=x.keras"], "give --config"),
         (["--input={keras}", "--output=x.h5"], "not '.h5'"),
         (["--input={keras}", "--output=x.pth", "--naming=caffe"], "--naming=caffe"),
@@ -131,7 +136,7 @@ def test_bad_files_write_nothing(tmp_path, capsys):
     before = sorted(tmp_path.iterdir())
     for name, message in {
         "missing": "missing bn1.bias",
-        "extra": "left over more.weight",
+        "extra": "left over 'more.weight'",
         "shape": "bn1.bias is (2,) and must be (1,)",
         "cut": "truncated or damaged",
         "text": "is not a PyTorch file",

@@ -46,7 +46,7 @@ def test_nothing_is_left_of_what_fails(suffix, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(bt_keras.UsageError, match="No space left"):
         convert.save(tmp_path / f"out.{suffix}", STATE)
-    with pytest.raises(bt_keras.UsageError, match="cannot be written"):
+    with pytest.raises(bt_keras.UsageError, match=r"there is no folder .*nowhere"):
         convert.save(tmp_path / "nowhere" / f"out.{suffix}", STATE)
     assert not listed(tmp_path)
 
@@ -67,6 +67,55 @@ def test_what_cannot_be_read_is_named(suffix, tmp_path):
     path.mkdir()
     with pytest.raises(bt_keras.UsageError, match="is a folder"):
         convert.load(path)
+
+
+def test_no_name_is_foreseen_and_none_replaced(tmp_path):
+    """Neither a link in the way, nor a second conversion at the same time."""
+    path, victim = tmp_path / "out.npz", tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / ".out.unfinished.npz").symlink_to(victim)
+    first, second = files.written(path), files.written(path)
+    names = first.__enter__(), second.__enter__()
+    assert names[0] != names[1]
+    for name in names:
+        name.write_text(str(name))
+    first.__exit__(None, None, None)
+    with pytest.raises(bt_keras.UsageError, match="exists already"):
+        second.__exit__(None, None, None)
+    assert path.read_text() == str(names[0])
+    assert victim.read_text() == "mine"
+    assert listed(tmp_path) == [".out.unfinished.npz", "out.npz", "victim"]
+
+
+def test_file_systems_without_links(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    convert.save(tmp_path / "out.npz", STATE)
+    assert convert.load(tmp_path / "out.npz").keys() == STATE.keys()
+    assert listed(tmp_path) == ["out.npz"]
+
+
+def test_folders_without_permission_are_named_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # The tests may be root's.
+    with pytest.raises(bt_keras.UsageError, match="no permission"):
+        files.check_new(tmp_path / "out.npz")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_names_that_are_arguments_elsewhere(suffix, tmp_path):
+    state = dict.fromkeys(("file", "args", "kwds", "allow_pickle"), np.zeros(2))
+    convert.save(tmp_path / f"out.{suffix}", state)
+    assert convert.load(tmp_path / f"out.{suffix}").keys() == state.keys()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_arrays_of_objects_are_refused(suffix, tmp_path):
+    state = {"a": np.array([object()])}
+    with pytest.raises(bt_keras.UsageError, match="object"):
+        convert.save(tmp_path / f"out.{suffix}", state)
+    assert not listed(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", ["bin", "pkl", "h5", "keras", ""])

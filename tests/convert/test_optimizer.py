@@ -13,6 +13,7 @@ from tests.conftest import REFERENCE, relative_error
 from tests.reference import weights
 
 CHECKPOINT = REFERENCE / "checkpoint.pth"
+ONE_GROUP = REFERENCE / "checkpoint_one_group.pth"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def updates(model, before):
 def test_training_goes_on_as_in_pytorch(recorded):
     """Weights, biases and statistics after a step from PyTorch's momenta."""
     reference = recorded("checkpoint_step")
-    model = convert.from_torch(CHECKPOINT)
+    model = convert.from_torch(CHECKPOINT, replicas=1)  # As it was recorded.
     before = convert.to_torch(model)
     np.testing.assert_allclose(step(model), reference["loss"], rtol=1e-5)
     far = {
@@ -62,13 +63,20 @@ def test_training_goes_on_as_in_pytorch(recorded):
         assert relative_error(after[name], expected) < 1e-5, name
 
 
-def test_settings_are_those_of_the_file():
-    optimizer = convert.from_torch(CHECKPOINT).optimizer
-    assert float(optimizer.learning_rate) == pytest.approx(0.2)
-    assert optimizer.bias_learning_rate == 0.0048
-    assert optimizer.momentum == 0.9
-    assert optimizer.coupled_weight_decay == 1e-6
-    assert optimizer.trust_coefficient == 1e-3
+def test_training_goes_on_as_in_the_first_code(recorded):
+    """One group, a scaled loss, and gradients that 16 replicas divide."""
+    reference = recorded("checkpoint_one_group_step")
+    model = convert.from_torch(ONE_GROUP)
+    before = convert.to_torch(model)
+    np.testing.assert_allclose(step(model), reference["loss"], rtol=1e-5)
+    far = [
+        relative_error(update, reference[f"update/{name}"])
+        for name, update in updates(model, before).items()
+        if not name.startswith("bn.") and not name.endswith("num_batches_tracked")
+    ]
+    assert len(far) == 111
+    assert max(far) < 5e-3  # PyTorch's own in float32: 1.7e-3
+    assert np.median(far) < 5e-5
 
 
 def test_a_checkpoint_goes_there_and_back(checkpoint, tmp_path):
@@ -83,24 +91,14 @@ def test_a_checkpoint_goes_there_and_back(checkpoint, tmp_path):
     ours, theirs = again["optimizer"], checkpoint["optimizer"]
     assert ours["state"].keys() == theirs["state"].keys()
     for index, values in theirs["state"].items():
-        np.testing.assert_array_equal(ours["state"][index]["mu"], values["mu"])
+        np.testing.assert_allclose(ours["state"][index]["mu"], values["mu"], rtol=1e-6)
     for group, expected in zip(
         ours["param_groups"], theirs["param_groups"], strict=True
     ):
         assert group["lr"] == pytest.approx(expected["lr"], rel=1e-6)
-        assert {**group, "lr": expected["lr"]} == expected
-
-
-def test_rates_are_those_of_the_schedules_now():
-    model = convert.from_torch(CHECKPOINT)
-    rates = [bt_keras.WarmupCosine(peak, 10, 20) for peak in (1.0, 0.5)]
-    model.compile(optimizer=bt_keras.LARS(rates[0], rates[1]))
-    model.optimizer.iterations.assign(5)
-    groups = convert.to_checkpoint(model, 1)["optimizer"]["param_groups"]
-    assert [group["lr"] for group in groups] == [0.5, 0.25]
-    model.compile(optimizer=bt_keras.LARS(0.25))
-    groups = convert.to_checkpoint(model, 1)["optimizer"]["param_groups"]
-    assert [group["lr"] for group in groups] == [0.25, 0.25]
+        assert group["weight_decay"] == pytest.approx(expected["weight_decay"])
+        taken = {name: expected[name] for name in ("lr", "weight_decay")}
+        assert {**group, **taken} == expected
 
 
 def test_a_stream_is_read_too(checkpoint):
@@ -148,7 +146,7 @@ def spoil_all(optimizer):
         (spoil_shape, r"conv1.weight is \(1, 3, 5, 5\) and must be \(1, 3, 3, 3\)"),
         (spoil_extra, "left over the momentum of parameter 999"),
         (spoil_count, "22 parameters in group 0 instead of 23"),
-        (spoil_groups, "1 groups of parameters instead of 2"),
+        (spoil_groups, "23 parameters in group 0 instead of 67"),
         (spoil_all, "0 groups of parameters instead of 2"),
     ],
 )

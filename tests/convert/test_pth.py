@@ -123,6 +123,7 @@ def test_big_endian_numbers_are_read(tmp_path):
         (b"", "is empty"),
         (b"conv1.weight 1 2 3\n" * 9, "is not a PyTorch file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "is not a PyTorch file"),
+        (bytes(257) + b"ustar  \0" + bytes(300), r"oldest format \(tar\)"),
         (pickle.dumps({"conv1.weight": [1.0]}), "not of torch.save"),
         (pickle.dumps(0x1950A86A20F9469CFC6C) + pickle.dumps(7), "version 7"),
     ],

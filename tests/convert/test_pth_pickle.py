@@ -51,6 +51,8 @@ def test_code_is_refused_named_and_not_run(tmp_path, protocol):
         (b"\x80\x02cbuiltins\neval\n.", "builtins.eval"),
         (b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93.", "builtins.exec"),
         (b"\x80\x02ctorch\nload\n.", "torch.load"),
+        (b"\x80\x02c__main__\nexclude\n.", "__main__.exclude"),
+        (b"\x80\x02cmain\nexclude_bias_and_norm\n.", "main.exclude_bias_and_norm"),
         (b"(ibuiltins\neval\n.", "INST"),
         (b"\x80\x02\x82\x01.", "EXT1"),
         (pickle.dumps(Opaque(), 2), "copyreg._reconstructor|test_pth_pickle.Opaque"),
@@ -89,3 +91,40 @@ def test_many_references_to_one_part_are_one_part(tmp_path):
         bomb += b"](" + 2 * (b"h" + bytes([level - 1])) + b"eq" + bytes([level])
     value = convert.load(archive(tmp_path / "deep.pth", bomb + b"."))
     assert value[0] is value[1]
+
+
+@pytest.mark.parametrize("module", ["__main__", "__mp_main__"])
+def test_the_official_codes_function_is_a_constant(module, tmp_path, monkeypatch):
+    import __main__
+
+    def called(_):
+        raise AssertionError
+
+    monkeypatch.setattr(__main__, "exclude_bias_and_norm", called, raising=False)
+    program = f"\x80\x02c{module}\nexclude_bias_and_norm\n.".encode("latin-1")
+    assert convert.load(archive(tmp_path / "f.pth", program)) is True
+    called = program[:-1] + b"N\x85R."  # As what a pickle may call.
+    with pytest.raises(bt_keras.UsageError, match="bool where Name should be"):
+        convert.load(archive(tmp_path / "f.pth", called))
+
+
+def test_groups_that_name_functions_are_those_of_today():
+    groups = convert.load(REFERENCE / "groups_by_name.pth")
+    today = convert.load(REFERENCE / "checkpoint.pth")["optimizer"]["param_groups"]
+    assert groups == today
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch._utils\n_rebuild_tensor_v3",
+        "torch._utils\n_rebuild_sparse_tensor",
+        "torch\nComplexFloatStorage",
+        "torch.storage\nUntypedStorage",
+    ],
+)
+def test_other_kinds_of_tensors_are_not_called_code(name, tmp_path):
+    path = archive(tmp_path / "kind.pth", f"\x80\x02c{name}\n.".encode("latin-1"))
+    message = "kind of tensor that is not supported .*" + name.replace("\n", ".")
+    with pytest.raises(bt_keras.UsageError, match=message):
+        convert.load(path)

@@ -7,6 +7,7 @@ import pytest
 from bt_keras import cli, convert
 from bt_keras.checkpoint import files as checkpoints
 from bt_keras.checkpoint import saving
+from bt_keras.workdir import Workdir
 from tests import tiny
 from tests.conftest import REFERENCE
 from tests.convert.commands import refused, run
@@ -36,7 +37,9 @@ def resumed(recipe, tmp_path, capsys):
     flags = (f"--config={recipe}", f"--workdir={workdir}")
     assert run(f"--input={CHECKPOINT}", *flags) == 0
     out = capsys.readouterr().out
-    assert f"after epoch 3 of 5; `bt-keras pretrain --workdir {workdir}`" in out
+    assert "after epoch 3 of 5 (lambd is 0.005, the official code's 0.0051; " in out
+    assert "weight_decay is 1.5e-06, the file's is worth 1.6e-05 here)" in out
+    assert f"; `bt-keras pretrain --workdir {workdir}` goes on" in out
     return workdir
 
 
@@ -51,7 +54,7 @@ def test_training_goes_on_from_the_official_checkpoint(resumed, capsys, tmp_path
         (*theirs.weights, *theirs.optimizer.momenta),
         strict=True,
     ):
-        np.testing.assert_array_equal(ours.numpy(), yours.numpy())
+        np.testing.assert_allclose(ours.numpy(), yours.numpy(), rtol=1e-6)
 
     assert cli.main(["pretrain", f"--workdir={resumed}"]) == 0
     assert "going on after step 6 (3 epochs)" in capsys.readouterr().out
@@ -89,13 +92,77 @@ def test_a_workdir_that_is_taken_stays(resumed, recipe, capsys):
     assert sorted(resumed.rglob("*")) == before
 
 
+def test_the_first_codes_checkpoint_goes_on_too(recipe, tmp_path):
+    """Rate times momentum is the file's, also at other rates of biases."""
+    path, workdir = REFERENCE / "checkpoint_one_group.pth", tmp_path / "run"
+    flags = ("--config.optimizer.bias_learning_rate=0.01", "--config.epochs", "7")
+    where = (f"--config={recipe}", f"--workdir={workdir}")
+    assert run(f"--input={path}", *where, *flags) == 0
+    config = Workdir(workdir).config()
+    assert (config.epochs, config.optimizer.bias_learning_rate) == (7, 0.01)
+    theirs = convert.load(path)["optimizer"]["state"]
+    model = keras.models.load_model(checkpoints.newest(workdir / "checkpoints")[1])
+    momenta = model.optimizer.momenta
+    # conv1.weight, bn1.weight, bn1.bias: numbered as they are registered.
+    names = [v.path.split("/", 1)[-1] for v in model.trainable_variables[:3]]
+    assert [name.rpartition("/")[2] for name in names] == ["kernel", "gamma", "beta"]
+    np.testing.assert_array_equal(
+        momenta[0].numpy(), theirs[0]["mu"].transpose(2, 3, 1, 0)
+    )
+    for place in (1, 2):
+        ours, mu = momenta[place].numpy(), theirs[place]["mu"]
+        np.testing.assert_allclose(0.01 * ours, 0.2 * mu, rtol=1e-6)
+
+
+def test_an_empty_folder_is_filled_and_stays_the_folder(
+    recipe, tmp_path, capsys, monkeypatch
+):
+    """Also where the user stands in it, or has a link to it."""
+    other, here, link = (tmp_path / name for name in ("other", "here", "link"))
+    here.mkdir()
+    other.mkdir()
+    link.symlink_to(other)
+    (tmp_path / ".here.unfinished").mkdir()  # Not ours to remove.
+    monkeypatch.chdir(here)
+    inode = here.stat().st_ino
+    for workdir, folder in ((".", here), (link, other)):
+        flags = (f"--config={recipe}", f"--workdir={workdir}")
+        assert run(f"--input={CHECKPOINT}", *flags) == 0
+        assert sorted(p.name for p in folder.iterdir()) == [
+            "checkpoints",
+            "config.json",
+        ]
+        assert "is not empty" in refused(capsys, f"--input={CHECKPOINT}", *flags)
+    assert here.stat().st_ino == inode
+    assert link.is_symlink()
+    names = {p.name for p in tmp_path.iterdir() if p.is_dir()}
+    assert names >= {".here.unfinished", "here", "link", "other"}
+    assert not [name for name in names if name.startswith(".tmp")]
+
+
+def test_fields_that_are_none_are_named(recipe, tmp_path, capsys):
+    where = (f"--config={recipe}", f"--workdir={tmp_path}/run")
+    for flag, message in (
+        ("--config.epoch=7", "epoch"),
+        ("--config.epochs=many", "epochs"),
+        ("--epochs=7", "epochs"),
+    ):
+        assert message in refused(capsys, f"--input={CHECKPOINT}", *where, flag)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("width = 1 / 64", "width = 0.5", "backbone.width is 0.015625, the config has"),
         ("depth = 18", "depth = 50", "backbone.depth is 18, the config has 50"),
         ("(8, 8, 8)", "(8, 8)", "projector is (8, 8, 8), the config has (8, 8)"),
-        ("epochs = 5", "epochs = 2", "of epoch 3, past config.epochs, 2"),
+        (
+            "epochs = 5",
+            "epochs = 2",
+            "of epoch 3 of 2, so that nothing is left to train",
+        ),
+        ("epochs = 5", "epochs = 3", "raise --config.epochs"),
         ("return config", "config.optimizer.name = 'sgd'\n    return config", "'sgd'"),
         ("batch_size = 8", "batch_size = 800", "800"),
         ("return config", "config.data.source = 'nowhere'\n    return config", "nowhe"),

@@ -4,7 +4,10 @@ Needs torch and torchvision, which the tests do not. `tensors.pth` and
 `tensors_stream.pth` hold the kinds of tensors that there are, in today's format and in
 the older one; `checkpoint.pth` is what the official code writes of a tiny network that
 has trained for three steps, `backbone_stream.pth` its backbone; `checkpoint_step.npz`
-is what a fourth step does, in float64.
+is what a fourth step does, in float64. `checkpoint_one_group.pth` and its step are the
+same of the official code as it was at first, on 16 replicas; `groups_by_name.pth` are
+the two groups of today's code with its functions of then. `torchvision.npz` holds the
+names of torchvision's ResNets and features of a narrow one.
 """
 
 import copy
@@ -18,12 +21,21 @@ import torchvision
 from compare import deviation, nchw
 from official import load, loss_terms
 from torch import nn
-from torchvision.models.resnet import BasicBlock
-from weights import barlow_twins_state, image_pair
+from torchvision.models.resnet import BasicBlock, Bottleneck
+from weights import BLOCKS, barlow_twins_state, image_pair, images, resnet_state
 
 FOLDER = Path(__file__).parent
 WIDTH, PROJECTOR, BATCH, SIZE, LAMBDA = 1, (8, 8, 8), 16, 16, 0.0051
 STEPS, RATES = 3, (0.2, 0.0048)
+# The first code's loss was multiplied by 0.024, and the mean of the replicas' gradients
+# divides by their number.
+ONE_GROUP_SCALE = 0.024 / 16
+NARROW = {"depth": 50, "seed": 1, "width": 4}  # A sixteenth, bottleneck blocks.
+
+
+def exclude_bias_and_norm(p):
+    """The first code's filter, which its checkpoints name as a function of its own."""
+    return p.ndim == 1
 
 
 def tensors():
@@ -45,22 +57,30 @@ def tensors():
     )
 
 
-def resnet18():
+def narrow_resnet(depth, width):
     """torchvision's blocks on few channels, with a stem for small images."""
+    block = Bottleneck if depth >= 50 else BasicBlock
     model = nn.Module()
-    model.conv1 = nn.Conv2d(3, WIDTH, 3, padding=1, bias=False)
-    model.bn1 = nn.BatchNorm2d(WIDTH)
-    channels = WIDTH
-    for stage in range(4):
-        outputs, stride, shortcut = WIDTH * 2**stage, 1 + (stage > 0), None
-        if stage:
+    model.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
+    model.bn1 = nn.BatchNorm2d(width)
+    channels = width
+    for stage, count in enumerate(BLOCKS[depth]):
+        planes, stride, shortcut = width * 2**stage, 1 + (stage > 0), None
+        outputs = planes * block.expansion
+        if outputs != channels:
             convolution = nn.Conv2d(channels, outputs, 1, stride, bias=False)
             shortcut = nn.Sequential(convolution, nn.BatchNorm2d(outputs))
-        first = BasicBlock(channels, outputs, stride, shortcut)
-        layer = nn.Sequential(first, BasicBlock(outputs, outputs))
-        setattr(model, f"layer{stage + 1}", layer)
+        blocks = [block(channels, planes, stride, shortcut)]
+        blocks += [block(outputs, planes) for _ in range(count - 1)]
+        setattr(model, f"layer{stage + 1}", nn.Sequential(*blocks))
         channels = outputs
     return model
+
+
+def features(net, images):
+    """What comes out of such a network."""
+    x = torch.relu(net.bn1(net.conv1(images)))
+    return net.layer4(net.layer3(net.layer2(net.layer1(x)))).mean((2, 3))
 
 
 class Network(nn.Module):
@@ -68,7 +88,7 @@ class Network(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.backbone = resnet18()
+        self.backbone = narrow_resnet(18, WIDTH)
         sizes, layers = (8 * WIDTH, *PROJECTOR), []
         for fan_in, fan_out in itertools.pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out, bias=False)]
@@ -80,23 +100,23 @@ class Network(nn.Module):
         return loss_terms(*map(self.project, views), self.bn)
 
     def project(self, images):
-        net = self.backbone
-        x = torch.relu(net.bn1(net.conv1(images)))
-        x = net.layer4(net.layer3(net.layer2(net.layer1(x))))
-        return self.projector(x.mean((2, 3)))
+        return self.projector(features(self.backbone, images))
 
 
 class Lars(torch.optim.Optimizer):
     """LARS with the state and the groups of the official checkpoint."""
 
-    def __init__(self, model):
+    def __init__(self, model, one_group=False, excluded=True):
         parameters = list(model.parameters())
         groups = [
             {"params": [p for p in parameters if p.ndim != 1], "lr": RATES[0]},
             {"params": [p for p in parameters if p.ndim == 1], "lr": RATES[1]},
         ]
+        if one_group:
+            groups = [{"params": parameters, "lr": RATES[0]}]
         defaults = {"weight_decay": 1e-6, "momentum": 0.9, "eta": 1e-3}
-        filters = {"weight_decay_filter": True, "lars_adaptation_filter": True}
+        names = "weight_decay_filter", "lars_adaptation_filter"
+        filters = dict.fromkeys(names, excluded)
         super().__init__(groups, {"lr": 0, **defaults, **filters})
 
     @torch.no_grad()
@@ -112,28 +132,42 @@ class Lars(torch.optim.Optimizer):
                 p.sub_(group["lr"] * mu)
 
 
-def train(model, optimizer, steps, dtype):
-    """The loss of the last of these steps."""
+def train(model, optimizer, steps, dtype, scale=1.0):
+    """The loss of the last of these steps; gradients are `scale` times its."""
     for step in steps:
         views = image_pair(BATCH, SIZE, SIZE, seed=step)
         invariance, redundancy = model(*(nchw(view, dtype) for view in views))
         loss = invariance + LAMBDA * redundancy
         optimizer.zero_grad()
-        loss.backward()
+        (scale * loss).backward()
         optimizer.step()
     return loss.item()
 
 
-def fourth_step(checkpoint, dtype):
+def write_checkpoint(path, make_optimizer, scale):
+    """Three steps; returns the model and the checkpoint."""
+    initial = barlow_twins_state(18, PROJECTOR, seed=1, width=WIDTH, stem="cifar")
+    model = load(Network(), initial, torch.float32).train()
+    optimizer = make_optimizer(model)
+    train(model, optimizer, range(STEPS), torch.float32, scale)
+    parallel = nn.Module()  # As DistributedDataParallel names what it wraps.
+    parallel.module = model
+    checkpoint = {"epoch": 3, "model": parallel.state_dict()}
+    checkpoint["optimizer"] = optimizer.state_dict()
+    torch.save(checkpoint, path)
+    return model, torch.load(path, weights_only=False)
+
+
+def fourth_step(checkpoint, make_optimizer, scale, dtype):
     """Goes on from a checkpoint: the loss, and by how much every array changed."""
     model = Network()
     state = {n.removeprefix("module."): v for n, v in checkpoint["model"].items()}
     model.load_state_dict(state)
     model.to(dtype)
-    optimizer = Lars(model)
+    optimizer = make_optimizer(model)
     # It would take the momenta themselves, and the next run what this one leaves.
     optimizer.load_state_dict(copy.deepcopy(checkpoint["optimizer"]))
-    loss = train(model, optimizer, [STEPS], dtype)
+    loss = train(model, optimizer, [STEPS], dtype, scale)
     changes = {"loss": np.array(loss)}
     for name, value in model.state_dict().items():
         if "num_batches" not in name:
@@ -142,38 +176,62 @@ def fourth_step(checkpoint, dtype):
     return changes
 
 
+def write_step(path, *arguments):
+    """The fourth step in float64; says how far a float32 run lies from it."""
+    single, double = (fourth_step(*arguments, t) for t in (torch.float32, torch.double))
+    far = {name: deviation(single[name], double[name]) for name in double}
+    worst = sorted(far, key=far.get)[-3:]
+    print(f"float32 from float64: {[(name, f'{far[name]:.1e}') for name in worst]}")
+    updates = {n: v.astype(np.float32) for n, v in double.items() if n != "loss"}
+    write_arrays(path, loss=double["loss"], **updates)
+
+
+def write_arrays(path, **arrays):
+    """An .npz with the versions of what computed it."""
+    packages = (torch, torchvision, np)
+    versions = ", ".join(f"{p.__name__} {p.__version__}" for p in packages)
+    np.savez_compressed(path, versions=np.array(versions), **arrays)
+
+
+@torch.no_grad()
+def write_torchvision(path):
+    """Names of all state dicts, and features of a narrow network in float64."""
+    arrays = {}
+    for depth in BLOCKS:
+        state = torchvision.models.get_model(f"resnet{depth}").state_dict()
+        arrays[f"names/resnet{depth}"] = np.array("\n".join(state).encode())
+    net = narrow_resnet(NARROW["depth"], NARROW["width"])
+    net = load(net, resnet_state(**NARROW, stem="cifar"), torch.double).eval()
+    views = nchw(images(2, 32, 32, seed=64), torch.double)
+    arrays["features/resnet50_narrow"] = features(net, views).numpy()
+    write_arrays(path, **arrays)
+
+
 def main():
     """Write all files next to this one."""
     old = {"_use_new_zipfile_serialization": False}
     torch.save(tensors(), FOLDER / "tensors.pth")
     torch.save(tensors(), FOLDER / "tensors_stream.pth", **old)
 
-    initial = barlow_twins_state(18, PROJECTOR, seed=1, width=WIDTH, stem="cifar")
-    model = load(Network(), initial, torch.float32).train()
-    optimizer = Lars(model)
-    train(model, optimizer, range(STEPS), torch.float32)
-    parallel = nn.Module()  # As DistributedDataParallel names what it wraps.
-    parallel.module = model
-    checkpoint = {"epoch": 3, "model": parallel.state_dict()}
-    checkpoint["optimizer"] = optimizer.state_dict()
-    torch.save(checkpoint, FOLDER / "checkpoint.pth")
+    path = FOLDER / "checkpoint.pth"
+    model, checkpoint = write_checkpoint(path, Lars, 1.0)
     torch.save(model.backbone.state_dict(), FOLDER / "backbone_stream.pth", **old)
+    write_step(FOLDER / "checkpoint_step.npz", checkpoint, Lars, 1.0)
 
-    checkpoint = torch.load(FOLDER / "checkpoint.pth", weights_only=True)
-    single, double = (fourth_step(checkpoint, t) for t in (torch.float32, torch.double))
-    far = {name: deviation(single[name], double[name]) for name in double}
-    worst = sorted(far, key=far.get)[-3:]
-    print(f"float32 from float64: {[(name, f'{far[name]:.1e}') for name in worst]}")
-    packages = (torch, torchvision, np)
-    versions = ", ".join(f"{p.__name__} {p.__version__}" for p in packages)
-    updates = {n: v.astype(np.float32) for n, v in double.items() if n != "loss"}
-    np.savez_compressed(
-        FOLDER / "checkpoint_step.npz",
-        versions=np.array(versions),
-        loss=double["loss"],
-        **updates,
-    )
-    for path in sorted({*FOLDER.glob("*.pth"), FOLDER / "checkpoint_step.npz"}):
+    groups = Lars(model, excluded=exclude_bias_and_norm).state_dict()["param_groups"]
+    torch.save(groups, FOLDER / "groups_by_name.pth")
+
+    def first_code(model):
+        return Lars(model, one_group=True, excluded=exclude_bias_and_norm)
+
+    path = FOLDER / "checkpoint_one_group.pth"
+    _, checkpoint = write_checkpoint(path, first_code, ONE_GROUP_SCALE)
+    path = path.with_name("checkpoint_one_group_step.npz")
+    write_step(path, checkpoint, first_code, ONE_GROUP_SCALE)
+
+    write_torchvision(FOLDER / "torchvision.npz")
+    arrays = [FOLDER / "torchvision.npz", *FOLDER.glob("checkpoint*.npz")]
+    for path in sorted([*FOLDER.glob("*.pth"), *arrays]):
         print(f"  {path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
