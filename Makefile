@@ -31,11 +31,15 @@ demo: $(VENV)/installed
 	@echo
 	$(BIN)/bt-keras report --workdir $(WORKDIR)
 
+# Two at a time: most of a test is tracing, or waiting for a process of its own, which
+# one core does.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 test-all: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -3,9 +3,13 @@
 import gzip
 import os
 import tarfile
+import tempfile
 from pathlib import Path
 
 from bt_keras.errors import UsageError
+
+# 1980-01-02: zip files, such as Keras's, cannot say of an earlier time.
+_TIME = 315_619_200
 
 
 def pack(folder, path):
@@ -19,15 +23,17 @@ def pack(folder, path):
         UsageError: if it is there already or cannot be written.
     """
     folder, path = Path(folder), Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = Path(name)
     try:
         with (
-            temporary.open("wb") as file,
+            open(handle, "wb") as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed,
             tarfile.open(fileobj=compressed, mode="w") as tar,
         ):
             for member in sorted(folder.rglob("*")):
                 tar.add(member, member.relative_to(folder), False, filter=_anonymous)
+        temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
@@ -43,7 +49,8 @@ def check_free(path):
 
 def _anonymous(member):
     """Without what differs from one machine, or second, to the next."""
-    member.uid = member.gid = member.mtime = 0
+    member.uid = member.gid = 0
+    member.mtime = _TIME
     member.uname = member.gname = ""
     member.mode = 0o755 if member.isdir() else 0o644
     return member

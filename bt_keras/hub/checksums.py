@@ -12,7 +12,7 @@ def of(folder):
     folder = Path(folder)
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     names = [path.relative_to(folder).as_posix() for path in files]
-    return {name: _digest(folder / name) for name in names if name != NAME}
+    return {name: digest(folder / name) for name in names if name != NAME}
 
 
 def write(folder):
@@ -38,9 +38,11 @@ def differing(folder):
     return sorted(name for name in names if listed.get(name) != found.get(name))
 
 
-def _digest(path):
-    digest = hashlib.sha256()
+def digest(path):
+    """Returns str, the SHA-256 of a file."""
+    path = Path(path)
+    sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+            sha256.update(chunk)
+    return sha256.hexdigest()

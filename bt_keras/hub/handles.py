@@ -1,5 +1,7 @@
 """From a handle to the folder of a SavedModel: folders, archives, URLs, hub's cache."""
 
+import gzip
+import lzma
 import tarfile
 import zlib
 from pathlib import Path
@@ -8,9 +10,11 @@ from urllib.parse import unquote, urlparse
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
+from bt_keras.hub import checksums
 
-# What tarfile and zlib say of an archive that is not whole.
-_DAMAGE = (tarfile.TarError, zlib.error, EOFError)
+# What the decompressors and tarfile say of an archive that is not whole.
+_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError)
+_CHUNK = 2**22
 
 
 def resolve(handle, scratch):
@@ -34,38 +38,50 @@ def resolve(handle, scratch):
             raise ValueError("there is no saved_model.pb in it.")
         return folder
     # Hub says ValueError or RuntimeError of what it does not find.
-    except (OSError, ValueError, RuntimeError, *_DAMAGE) as error:
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError, *_DAMAGE) as error:
         raise UsageError(
             f"module {handle} cannot be loaded: {_reason(error)}"
         ) from error
 
 
-def exists(handle):
-    """Whether a handle names something on this machine."""
-    path = _local_path(str(handle))
-    return path is not None and path.exists()
+def is_local(handle):
+    """Whether a handle is a path, which nothing has to be downloaded for."""
+    return "://" not in str(handle) or urlparse(str(handle)).scheme == "file"
 
 
 def _folder(handle, scratch):
-    path = _local_path(handle)
-    if path is None:
+    if not is_local(handle):
         import tensorflow_hub as hub  # Here, since it costs a second to import.
 
         return hub.resolve(handle)
+    path = _path(handle)
     if not path.exists():
         raise ValueError("there is no such folder or archive.")
     if path.is_dir():
         return str(path)
     unpack(path, scratch)
-    return _saved_model_below(scratch)
+    folder = _saved_model_below(scratch)
+    if differing := checksums.differing(folder):
+        raise ValueError(
+            f"{', '.join(differing)} in it is not what its SHA256SUMS says: get the "
+            "archive anew."
+        )
+    return folder
 
 
-def _local_path(handle):
-    """The path that a handle names, None for one that is looked up elsewhere."""
-    url = urlparse(handle)
-    if url.scheme == "file":
-        return Path(unquote(url.path))
-    return None if "://" in handle else Path(handle).expanduser()
+def _path(handle):
+    path = handle
+    if handle.startswith("file:"):
+        url = urlparse(handle)
+        if url.netloc not in ("", "localhost"):
+            raise ValueError(
+                f"{url.netloc!r} is another machine: a path begins after file://, "
+                "with a third slash."
+            )
+        path = unquote(url.path)
+    if not path:
+        raise ValueError("it is empty.")
+    return Path(path).expanduser()
 
 
 def unpack(archive, folder):
@@ -79,9 +95,20 @@ def unpack(archive, folder):
         tarfile.TarError: for a path or a link that leaves the folder, a device, or an
             archive that is damaged; so do EOFError and zlib.error.
     """
+    _read_to_the_end(archive)
     with tarfile.open(archive) as tar:
         # It follows no path out of the folder, and makes neither devices nor setuid.
         tar.extractall(folder, filter="data")
+
+
+def _read_to_the_end(archive):
+    """Lets gzip compare its checksum; tarfile takes what it can get, and is content."""
+    with open(archive, "rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    if is_gzip:
+        with gzip.open(archive) as file:
+            while file.read(_CHUNK):
+                pass
 
 
 def _saved_model_below(folder):
@@ -93,8 +120,9 @@ def _saved_model_below(folder):
 
 
 def _reason(error):
+    text = " ".join(str(error).split())
     if isinstance(error, tarfile.FilterError):
-        return f"the archive is not safe, nothing is loaded from it: {error}."
+        return f"the archive is not safe, nothing is loaded from it: {text}."
     if isinstance(error, _DAMAGE):
-        return f"it is no tar archive, or a damaged one ({error}); get it anew."
-    return " ".join(str(error).split())
+        return f"it is no tar archive, or a damaged one ({text}); get it anew."
+    return text or type(error).__name__

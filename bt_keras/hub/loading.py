@@ -9,13 +9,15 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from bt_keras import collectives
 from bt_keras.errors import UsageError
-from bt_keras.hub import handles
+from bt_keras.hub import copies, handles
 
 _INTERFACE = ("variables", "trainable_variables", "regularization_losses")
 # What levels of 8 bits, or images that somebody has normalised, are not within.
 _TOLERANCE = 1e-3
-_SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables")
+# By the SHA-256 of the graph, so that a clone finds the files of the layer it is of.
+_LIVING = weakref.WeakValueDictionary()
 
 
 def load_backbone(handle, trainable=False, *, return_endpoints=False, check_range=True):
@@ -30,6 +32,7 @@ def load_backbone(handle, trainable=False, *, return_endpoints=False, check_rang
         return_endpoints: bool, whether to give all feature maps besides the features.
         check_range: bool, whether to refuse images outside of [0, 1]. It is checked
             where the layer is called eagerly, not in the graphs of `fit` and `predict`.
+            (Inside of a model, Keras adds lines of its own to the error.)
 
     Returns:
         `HubBackbone`, a `keras.Layer`: images (N, H, W, 3) in [0, 1] to features
@@ -57,8 +60,12 @@ class HubBackbone(keras.layers.Layer):
     """An exported backbone as a Keras 3 layer; made by `load_backbone`.
 
     Unlike `keras.layers.TFSMLayer` it passes `training` on, so that batch norm works
-    as it should in fine-tuning. A `.keras` file of a model around it holds the module
-    too, for where the handle leads nowhere.
+    as it should in fine-tuning. A `.keras` file of a model around it holds the module,
+    so that the handle need not lead anywhere any more. A SavedModel is a program: load
+    only those of people whom you trust.
+
+    Under several replicas batch norm sees each replica's share of the batch, and all
+    keep the mean of their statistics.
 
     Args:
         handle: str, as `load_backbone` takes it.
@@ -85,32 +92,62 @@ class HubBackbone(keras.layers.Layer):
         self.handle = str(handle)
         self.return_endpoints = return_endpoints
         self.check_range = check_range
-        self._scratch = tempfile.mkdtemp(prefix="bt_keras-")
+        self._scratch = Path(tempfile.mkdtemp(prefix="bt_keras-"))
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self.module = None
-        self._outputs = None
         self._in_order = []  # As in the module, where Keras sorts by `trainable`.
-        if signature is None or handles.exists(self.handle):
-            self._load(handles.resolve(self.handle, self._scratch))
-            trainable = {id(v) for v in self.module.trainable_variables}
-            for value in self.module.variables:
-                self._add_variable(
-                    value, value.shape, value.dtype, id(value) in trainable
-                )
-        else:  # A `.keras` file is being read; `load_assets` brings the module.
-            self._outputs = signature["outputs"]
-            for shape, dtype, is_trainable in signature["variables"]:
-                self._add_variable("zeros", shape, dtype, is_trainable)
+        if signature is None:
+            self._take(handles.resolve(self.handle, self._unpacked()))
+            signature = self._signature()
+        elif folder := self._at_hand(signature["sha256"]):
+            self._take(folder)
+        # Otherwise a `.keras` file is being read, and `load_assets` comes.
+        self._sha256 = signature["sha256"]
+        self._outputs = signature["outputs"]
+        self._specs = signature["variables"]
+        values = self.module.variables if self.module else ["zeros"] * len(self._specs)
+        for value, (shape, dtype, is_trainable) in zip(
+            values, self._specs, strict=True
+        ):
+            self._add_variable(value, shape, dtype, is_trainable)
         self._build_at_init()
 
-    def _load(self, folder):
-        """Loads the module; its files stay at hand for `save_assets`."""
+    def _unpacked(self):
+        """The folder for an archive's files."""
+        folder = self._scratch / "unpacked"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _at_hand(self, sha256):
+        """A folder with the graph that a config was made with, or None."""
+        if living := _LIVING.get(sha256):
+            return living.folder
+        if not handles.is_local(self.handle):  # A file may not make us download.
+            return None
         try:
-            module = tf.saved_model.load(folder)
+            folder = handles.resolve(self.handle, self._unpacked())
+        except UsageError:
+            return None
+        return folder if copies.digest(folder) == sha256 else None
+
+    @property
+    def folder(self):
+        """path of the layer's own files of the module."""
+        return self._scratch / "module"
+
+    def _take(self, folder):
+        """Loads a module, and keeps its files for `save_assets`."""
+        copies.keep(folder, self.folder)
+        self._load()
+
+    def _load(self):
+        try:
+            module = tf.saved_model.load(str(self.folder))
         # TensorFlow raises various errors for files that are not what they should be.
         except Exception as error:
+            reason = " ".join(str(error).split()).replace(str(self.folder), "it")
             raise UsageError(
-                f"module {self.handle} cannot be loaded: {' '.join(str(error).split())}"
+                f"module {self.handle} cannot be loaded: {reason}"
             ) from error
         missing = [n for n in _INTERFACE if not hasattr(module, n)]
         if not callable(module):
@@ -124,14 +161,27 @@ class HubBackbone(keras.layers.Layer):
         self._options = frozenset(inspect.signature(module.__call__).parameters)
         if self.return_endpoints and "return_endpoints" not in self._options:
             raise UsageError(f"module {self.handle} has no endpoints but its features.")
-        self.module, self._folder = module, folder
+        self.module = module
+        _LIVING[copies.digest(self.folder)] = self
+
+    def _signature(self):
+        """What a config has to know, to be a layer before the module is at hand."""
+        trainable = {id(v) for v in self.module.trainable_variables}
+        return {
+            "sha256": copies.digest(self.folder),
+            "outputs": None,  # Of the first call.
+            "variables": [
+                (list(v.shape), v.dtype.name, id(v) in trainable)
+                for v in self.module.variables
+            ],
+        }
 
     def _add_variable(self, value, shape, dtype, trainable):
         """Makes a `keras.Variable`, of a loaded `tf.Variable` without a copy."""
         variable = keras.Variable(
             initializer=value,
             shape=shape,
-            dtype=tf.as_dtype(dtype).name,
+            dtype=dtype,
             trainable=trainable,
             name=f"variable_{len(self._in_order)}",
         )
@@ -144,6 +194,11 @@ class HubBackbone(keras.layers.Layer):
         return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs, training=False):
+        if self.module is None:
+            raise UsageError(
+                f"module {self.handle} is not at hand: load the `.keras` file that "
+                "holds it, or make the layer with bt_keras.load_backbone."
+            )
         training = bool(training and self.trainable)
         options = {"training": training, "return_endpoints": self.return_endpoints}
         options = {name: options[name] for name in options if name in self._options}
@@ -151,6 +206,7 @@ class HubBackbone(keras.layers.Layer):
         if training:
             for loss in self.module.regularization_losses:
                 self.add_loss(loss())
+            _agree(self._statistics())
         # All but the channels may be different at the next call.
         self._outputs = keras.tree.map_structure(
             lambda t: (*[None] * (len(t.shape) - 1), t.shape[-1]), outputs
@@ -164,36 +220,56 @@ class HubBackbone(keras.layers.Layer):
             lambda shape: keras.KerasTensor(shape, "float32"), self._outputs
         )
 
+    def _statistics(self):
+        """The variables that training moves past the optimizer."""
+        return [
+            variable
+            for variable, (_, dtype, is_trainable) in zip(
+                self._in_order, self._specs, strict=True
+            )
+            if dtype == "float32" and not is_trainable
+        ]
+
     def get_config(self):
-        variables = [(list(v.shape), v.dtype, v.trainable) for v in self._in_order]
         return {
             **super().get_config(),
             "handle": self.handle,
             "return_endpoints": self.return_endpoints,
             "check_range": self.check_range,
-            "signature": {"variables": variables, "outputs": self._outputs},
+            "signature": {
+                "sha256": self._sha256,
+                "outputs": self._outputs,
+                "variables": self._specs,
+            },
         }
 
     def save_assets(self, dir_path):
         """Puts the module into a `.keras` file."""
-        for name in _SAVED_MODEL:
-            source = Path(self._folder, name)
-            if source.is_dir():
-                shutil.copytree(source, Path(dir_path, name))
-            elif source.exists():
-                shutil.copy2(source, dir_path)
+        copies.put(self.folder, dir_path)
 
     def load_assets(self, dir_path):
-        """Takes the module out of a `.keras` file, if it is not at its handle."""
+        """Takes the module out of a `.keras` file, if it is not at hand already."""
         if self.module is not None:
             return
-        folder = shutil.copytree(dir_path, Path(self._scratch, "module"))
-        self._load(str(folder))
+        copies.put(dir_path, self.folder)
+        self._load()
         for variable, value in zip(self._in_order, self.module.variables, strict=True):
             value.assign(variable.value)
-            # The optimizer, which is built by now, knows its variables by this.
+            # The optimizer, which is built by now, knows its variables by this
+            # (Keras 3.8 to 3.15).
             value._unique_id = variable.value._unique_id
             variable._initialize(value)
+
+
+def _agree(statistics):
+    """Gives all replicas the mean of what each has gathered of its own images."""
+    replicas = collectives.num_replicas()
+    if replicas == 1 or not statistics:
+        return
+    values = [tf.convert_to_tensor(v) / replicas for v in statistics]
+    means = collectives.all_reduce_sum(values)
+    for variable, mean in zip(statistics, means, strict=True):
+        variable.assign(mean)
 
 
 def _call(module, images, **options):

@@ -40,19 +40,18 @@ def feature_maps(backbone):
 
 
 def _nodes(backbone):
-    """`(inputs, output)` of every layer, in an order in which they can be computed."""
-    layers = getattr(backbone, "layers", [])
+    """`(inputs, output)` of every operation, in an order in which they can be run."""
+    # Not its layers: a sum written with `+` is an operation, and no layer.
+    operations = getattr(backbone, "operations", [])
     # A model inside of the model keeps its graph to itself.
-    if any(isinstance(layer, keras.Model) for layer in layers):
+    if any(isinstance(operation, keras.Model) for operation in operations):
         return []
     nodes = []
     try:
-        for layer in layers:
-            if not isinstance(layer, keras.layers.InputLayer):
-                inputs = layer.input
-                inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-                nodes.append((inputs, layer.output))
-    # Keras says so of layers outside of a graph, and of those called more than once.
+        for operation in operations:
+            if not isinstance(operation, keras.layers.InputLayer):
+                nodes.append((keras.tree.flatten(operation.input), operation.output))
+    # Keras says so of those that are called more than once.
     except (AttributeError, ValueError):
         return []
     return nodes

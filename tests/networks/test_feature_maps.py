@@ -57,6 +57,9 @@ def test_a_skip_past_a_map_keeps_it_from_counting():
     half = keras.layers.Conv2D(4, 3, 2, "same", name="half")(images)
     inner = keras.layers.Conv2D(4, 3, 1, "same", name="inner")(half)
     total = keras.layers.Add(name="total")([half, inner])
+    written = keras.layers.Identity(name="written")(half + inner)
+    features = keras.layers.GlobalAveragePooling2D()(written)
+    assert taps(keras.Model(images, features)) == {2: ("written", 4)}
     features = keras.layers.GlobalAveragePooling2D()(total)
     assert taps(keras.Model(images, features)) == {2: ("total", 4)}
     # The features see `half` as well: no map of this stride is all there is.
