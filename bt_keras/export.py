@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import keras
@@ -39,7 +41,9 @@ def export(workdir, folder, *, projector=False, license=None):
         UsageError: if the run has no checkpoint, or the folder or the archive is taken
             or cannot be written.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
+    if not folder.name:
+        raise UsageError(f"--out={folder} is no folder for a module.")
     packed = folder.with_name(folder.name + ".tar.gz")
     archive.check_free(packed)
     config, progress, model = _newest(workdir)
@@ -53,7 +57,11 @@ def export(workdir, folder, *, projector=False, license=None):
         images=_images(config),
         about=_about(config, progress, workdir.results(), license),
     )
-    archive.pack(folder, packed)
+    try:
+        archive.pack(folder, packed)
+    except UsageError:
+        shutil.rmtree(folder)  # Both or neither: the same command can be tried again.
+        raise
     checks = verifying.verify(folder)
     passed = sum(check.passed for check in checks)
     known = {"module": str(folder), "checks": len(checks), "passed": passed}
@@ -160,7 +168,7 @@ def _difference(backbone, images, features):
 
 
 def _free(path, suffix):
-    path = Path(path)
+    path = Path(path).resolve()
     if path.suffix != suffix:
         raise UsageError(f"--out={path} must end in {suffix}.")
     archive.check_free(path)
@@ -169,9 +177,11 @@ def _free(path, suffix):
 
 def _written(path, write):
     """Writes a file whole or not at all; returns what `write` says of it."""
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    folder = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.stem}-"))
+        temporary = folder / path.name
         difference = write(temporary)
         if not difference <= _BOUND:
             raise UsageError(
@@ -183,4 +193,5 @@ def _written(path, write):
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)

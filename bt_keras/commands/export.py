@@ -22,7 +22,7 @@ def run(arguments):
         from bt_keras.hub import kaggle
 
         kaggle.parse(values.handle)  # Before the export takes its time.
-    if values.verify:
+    if values.verify is not None:
         return _verify(values.verify)
     if values.workdir:
         status = _export(values)
@@ -86,9 +86,10 @@ def _define():
 
 def _check(values):
     """Refuses what does not go together, before TensorFlow is waited for."""
-    if values.verify:
+    if values.verify is not None:
         others = ("workdir", "out", "publish", "handle", "license")
-        given = [f"--{name}" for name in others if getattr(values, name)]
+        others += ("projector", "format", "dry_run")
+        given = [f"--{name}" for name in others if values[name].present]
         if given:
             raise UsageError(
                 f"--verify checks a module as it is: leave {given[0]} out."

@@ -1,5 +1,6 @@
 """The model card of an exported module: README.md with front matter."""
 
+import json
 import textwrap
 
 from bt_keras import report
@@ -34,10 +35,10 @@ def _front_matter(known):
     config = known.get("config")
     lines = [
         "library_name: tensorflow",
-        f"license: {known.get('license') or 'unknown'}",
+        f"license: {_quoted(known.get('license') or 'unknown')}",
         "pipeline_tag: image-feature-extraction",
         "tags: [barlow-twins, self-supervised-learning, image-feature-vector]",
-        f"model_name: {known['name']}",
+        f"model_name: {_quoted(known['name'])}",
         f"fine_tunable: {'true' if known['trainable_variables'] else 'false'}",
     ]
     if config:
@@ -48,7 +49,7 @@ def _front_matter(known):
 
 
 def _quoted(value):
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(" ".join(str(value).split()), ensure_ascii=False)
 
 
 def _head(known):

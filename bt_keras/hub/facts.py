@@ -17,6 +17,19 @@ from bt_keras.hub import handles, saved_model
 
 FOLDER = "assets.extra"  # Which SavedModel keeps for users' files.
 _FILE = "bt_keras.json"
+_REQUIRED = {
+    "architecture",
+    "embedding_dim",
+    "feature_dim",
+    "input_shape",
+    "regularization_losses",
+    "signatures",
+    "statistics",
+    "stored_arrays",
+    "strides",
+    "trainable_variables",
+    "variables",
+}
 _PACKAGES = ("bt-keras", "tensorflow", "keras", "tensorflow-hub")
 
 
@@ -67,12 +80,16 @@ def read(folder, handle):
     """
     path = Path(folder, FOLDER, _FILE)
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        known = json.loads(path.read_text())
+        reason = "" if set(known) >= _REQUIRED else "fields are missing"
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+    if reason:
         raise UsageError(
-            f"module {handle} was not exported by bt_keras, or not whole: there is no "
-            f"readable {FOLDER}/{_FILE} in it ({' '.join(str(error).split())})."
-        ) from error
+            f"module {handle} was not exported by bt_keras, or is not whole: there is "
+            f"no readable {FOLDER}/{_FILE} in it ({reason})."
+        )
+    return known
 
 
 def read_backbone(handle):

@@ -18,6 +18,7 @@ from bt_keras.hub.writing import written_whole
 
 # TensorFlow 2's SavedModels go by this name there.
 FRAMEWORK = "tensorFlow2"
+_MODEL_FILE = "model-metadata.json"
 _INSTANCE_FILE = "model-instance-metadata.json"
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 # Kaggle's own names for what SPDX calls otherwise.
@@ -56,7 +57,8 @@ def lay_out(module, handle, target):
     Args:
         module: path of an exported module.
         handle: str, `OWNER/MODEL/tensorFlow2/VARIATION`.
-        target: path of a folder that does not exist yet or is empty.
+        target: path of a folder that does not exist yet or is empty, or of what this
+            function made for the same model before, which is replaced.
 
     Returns:
         path of the variation's folder within.
@@ -72,13 +74,25 @@ def lay_out(module, handle, target):
             f"module {module} states no licence, which Kaggle asks for: export it with "
             "--license, such as --license=Apache-2.0."
         )
+    fields = _model(owner, model, module)
+    if _is_of(target, fields):
+        shutil.rmtree(target)
     with written_whole(Path(target)) as temporary:
-        _write(temporary / "model-metadata.json", _model(owner, model, module))
+        _write(temporary / _MODEL_FILE, fields)
         folder = temporary / FRAMEWORK / variation
         shutil.copytree(module, folder)
         instance = _instance(owner, model, variation, known)
         _write(folder / _INSTANCE_FILE, instance)
     return Path(target) / FRAMEWORK / variation
+
+
+def _is_of(target, fields):
+    """Whether a folder was laid out for this model of this owner."""
+    try:
+        known = json.loads(Path(target, _MODEL_FILE).read_text())
+        return all(known[key] == fields[key] for key in ("ownerSlug", "slug"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def listing(folder):

@@ -33,6 +33,19 @@ def portable(backbone):
     return keras.Model(inputs, outputs, name=backbone.name)
 
 
+def in_float32(backbone):
+    """Returns the backbone, or a copy of it, that computes in float32 throughout."""
+    if all(layer.compute_dtype == "float32" for layer in backbone.layers):
+        return backbone
+
+    def copied(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    clone = keras.models.clone_model(backbone, clone_function=copied)
+    clone.set_weights(backbone.get_weights())
+    return clone
+
+
 def _portable_layer(layer):
     config = layer.get_config()
     if isinstance(layer, BatchNormalization):

@@ -158,11 +158,21 @@ def interface(backbone, projector, image_size):
         "embedding_dim": projector.output_shape[-1] if projector else None,
         "variables": len(backbone.variables),
         "trainable_variables": len(backbone.trainable_variables),
+        "statistics": _count_statistics(backbone),
         "regularization_losses": len(_regularized(backbone)),
         "stored_arrays": len(backbone.variables)
         + len(getattr(projector, "variables", ())),
         "signatures": signatures,
     }
+
+
+def _count_statistics(network):
+    """How many variables of batch norms training moves past the optimizer."""
+    layers = getattr(network, "layers", None)
+    if layers:
+        return sum(map(_count_statistics, layers))
+    is_norm = "BatchNormalization" in type(network).__name__ and network.trainable
+    return len(network.non_trainable_variables) if is_norm else 0
 
 
 def _takes_files(shape, image_size):

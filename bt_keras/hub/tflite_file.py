@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.hub import preprocessing
+from bt_keras.errors import UsageError
+from bt_keras.hub import keras_file, preprocessing
 from bt_keras.hub.saved_model import FEATURES
 
 
@@ -22,7 +23,11 @@ def convert(backbone, image_size):
     Returns:
         bytes of a `.tflite` file: float32 images (N, image_size, image_size, 3) in
         [0, 1] to float32 features (N, F).
+
+    Raises:
+        UsageError: if TensorFlow Lite has no operation for one of the backbone's.
     """
+    backbone = keras_file.in_float32(backbone)  # It knows no mixed precision.
     spec = tf.TensorSpec((None, image_size, image_size, 3), name="inputs")
 
     @tf.function(input_signature=[spec])
@@ -35,7 +40,14 @@ def convert(backbone, image_size):
         # Of the function itself the converter would leave the variables unset.
         module = tf.train.Checkpoint(variables=variables)
         tf.saved_model.save(module, folder, {"serving_default": features})
-        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        try:
+            return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        # The converter's own class, and what it raises before it gets that far.
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise UsageError(
+                f"the backbone cannot be written for TensorFlow Lite: {lines[0]}"
+            ) from error
 
 
 def run(contents, images):

@@ -81,10 +81,14 @@ def export_backbone(
     backbone = model.backbone if whole else model
     head = model.projector if projector else None
     image_size = image_size or _own_size(backbone) or _IMAGE_SIZE
-    files = [] if images is None else images
-    if images is None:
+    _check(backbone, image_size, images)
+    takes_files = (
+        "encoded" in saved_model.interface(backbone, head, image_size)["signatures"]
+    )
+    if images is None or not takes_files:
         images = sample.noise(backbone, image_size)
-    else:
+    files = images if takes_files else []
+    if takes_files:
         images = sample.cropped(images, image_size, resize_ratio)
     with written_whole(Path(folder)) as temporary:
         saved_model.save(backbone, head, str(temporary), image_size, resize_ratio)
@@ -96,6 +100,24 @@ def export_backbone(
         sums = checksums.of(temporary)
         (temporary / "README.md").write_text(card.text(known, sums))
         checksums.write(temporary)
+
+
+def _check(backbone, image_size, images):
+    channels = (getattr(backbone, "input_shape", None) or (3,))[-1]
+    if channels != 3:
+        raise UsageError(
+            f"the backbone {backbone.name!r} takes images of {channels} channels; a "
+            "module for TensorFlow Hub takes RGB."
+        )
+    if not isinstance(image_size, int) or image_size < 1:
+        raise UsageError(f"image_size={image_size!r} must be an int above 0.")
+    for image in [] if images is None else images:
+        shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
+        if dtype != "uint8" or shape is None or len(shape) != 3 or shape[2] != 3:
+            raise UsageError(
+                f"images must be uint8 arrays (H, W, 3); there is one of {dtype} and "
+                f"shape {shape}."
+            )
 
 
 def _own_size(backbone):
@@ -118,6 +140,7 @@ def written_whole(target):
             f"{target} is there already and not empty: remove it, or export to "
             "another folder."
         )
+    target = target.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
@@ -129,5 +152,9 @@ def written_whole(target):
         yield Path(temporary)
         os.chmod(temporary, 0o755)
         os.replace(temporary, target)
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written: {error.strerror or error}."
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -53,7 +53,7 @@ def test_the_module_the_archive_and_the_report(run, module, capsys):
 
 def test_the_card_has_recipe_and_results_and_no_paths(run, module):
     card = (module / "README.md").read_text()
-    for part in ("license: MIT", "| 8, 8 |", "linear_cached", "width 0.05", "MIT."):
+    for part in ('license: "MIT"', "| 8, 8 |", "linear_cached", "width 0.05", "MIT."):
         assert part in card, part
     for file in module.rglob("*"):
         if file.suffix in (".md", ".json"):
@@ -92,7 +92,8 @@ def test_one_file_of_tensorflow_lite(run, tmp_path, capsys):
 
 def test_a_dry_run_of_publishing_shows_what_would_be_sent(module, capsys):
     flags = ["--publish=kaggle", f"--out={module}", HANDLE, "--dry_run"]
-    assert cli.main(["export", *flags]) == 0
+    for _ in range(2):  # As often as one likes.
+        assert cli.main(["export", *flags]) == 0
     shown = capsys.readouterr().out
     assert "saved_model.pb" in shown
     assert "nothing is sent" in shown
@@ -106,6 +107,9 @@ def test_a_dry_run_of_publishing_shows_what_would_be_sent(module, capsys):
         ([], ["--workdir is missing"]),
         (["--verify=nowhere"], ["nowhere", "no such folder"]),
         (["--verify=m", "--workdir=w"], ["--verify", "--workdir"]),
+        (["--verify=m", "--projector"], ["--verify", "--projector"]),
+        (["--verify="], ["empty"]),
+        (["--workdir=RUN", "--out=/"], ["--out=/"]),
         (["--workdir=nowhere"], ["nowhere", "holds no run"]),
         (["--workdir=RUN", "--format=onnx"], ["format", "savedmodel"]),
         (["--workdir=RUN", "--format=keras", "--out=x.h5"], ["x.h5", ".keras"]),

@@ -1,10 +1,15 @@
 """The formats that are one file: `.keras` and `.tflite`."""
 
+import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 
+import bt_keras
 from bt_keras.hub import keras_file, tflite_file
 from tests import processes
 from tests.conftest import relative_error
+from tests.hub.conftest import DEVIATION, MEAN, photographs
 
 # In a process in which bt_keras cannot be imported.
 RELOAD = """
@@ -34,3 +39,26 @@ def test_tensorflow_lite_gives_the_same_for_any_number(exported):
         images = exported.images[:count]
         features = tflite_file.run(contents, images)
         assert relative_error(features, exported.features(images)) < 1e-4
+
+
+def test_mixed_precision_is_no_obstacle():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    backbone = bt_keras.resnet(18, width=1 / 16)
+    images = photographs().astype("float32") / 255
+    contents = tflite_file.convert(backbone, 32)
+    keras.config.set_dtype_policy("float32")
+    whole = bt_keras.resnet(18, width=1 / 16)
+    whole.set_weights(backbone.get_weights())
+    expected = whole(((images - MEAN) / DEVIATION).astype("float32"), training=False)
+    assert relative_error(tflite_file.run(contents, images), expected) < 1e-4
+
+
+def test_what_tensorflow_lite_lacks_is_one_line():
+    images = keras.Input((8, 8, 3))
+    spectrum = keras.layers.Lambda(
+        lambda x: tf.math.real(tf.signal.fft2d(tf.cast(x, tf.complex64)))
+    )(images)
+    features = keras.layers.GlobalAveragePooling2D()(spectrum)
+    with pytest.raises(bt_keras.UsageError, match="TensorFlow Lite") as error:
+        tflite_file.convert(keras.Model(images, features), 8)
+    assert "\n" not in str(error.value)

@@ -50,7 +50,7 @@ def test_the_cache_of_tensorflow_hub(exported, tmp_path, monkeypatch):
 
 def test_what_an_archive_was_unpacked_into_is_gone_with_the_layer(packed, tmp_path):
     layer = bt_keras.load_backbone(packed)
-    scratch = layer._scratch
+    scratch = layer.folder.parent
     assert os.listdir(scratch)
     del layer
     import gc
@@ -106,14 +106,39 @@ def test_truncated_archives_are_named(packed, tmp_path, part):
         bt_keras.load_backbone(path)
 
 
+def test_a_damaged_middle_is_found(packed, tmp_path):
+    contents = bytearray(packed.read_bytes())
+    contents[len(contents) // 2] ^= 0xFF
+    (tmp_path / "bad.tar.gz").write_bytes(contents)
+    with pytest.raises(bt_keras.UsageError, match=r"bad\.tar\.gz.*damaged"):
+        bt_keras.load_backbone(tmp_path / "bad.tar.gz")
+
+
+def test_files_in_an_archive_are_held_against_its_sums(exported, tmp_path):
+    folder = shutil.copytree(exported.folder, tmp_path / "module")
+    (folder / "README.md").write_text("# Another\n")
+    archive.pack(folder, tmp_path / "module.tar.gz")
+    with pytest.raises(bt_keras.UsageError, match=r"README\.md.*SHA256SUMS"):
+        bt_keras.load_backbone(tmp_path / "module.tar.gz")
+
+
+@pytest.mark.parametrize("handle", ["", "file://nowhere", "gs://nowhere/module"])
+def test_handles_that_lead_nowhere_are_one_line(handle, exported, monkeypatch):
+    monkeypatch.chdir(exported.folder)  # Which is not to be taken for it.
+    with pytest.raises(bt_keras.UsageError, match="cannot be loaded") as error:
+        bt_keras.load_backbone(handle)
+    assert "\n" not in str(error.value)
+
+
 def test_what_is_no_module_is_named(tmp_path):
     with pytest.raises(bt_keras.UsageError, match=r"nowhere.*no such"):
         bt_keras.load_backbone(tmp_path / "nowhere")
     with pytest.raises(bt_keras.UsageError, match=r"saved_model\.pb"):
         bt_keras.load_backbone(tmp_path)
     (tmp_path / "text.tar.gz").write_text("not an archive")
-    with pytest.raises(bt_keras.UsageError, match=r"text\.tar\.gz"):
+    with pytest.raises(bt_keras.UsageError, match=r"text\.tar\.gz") as error:
         bt_keras.load_backbone(tmp_path / "text.tar.gz")
+    assert "\n" not in str(error.value)
     (tmp_path / "saved_model.pb").write_text("not a SavedModel")
     with pytest.raises(bt_keras.UsageError, match="cannot be loaded") as error:
         bt_keras.load_backbone(tmp_path)

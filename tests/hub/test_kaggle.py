@@ -35,6 +35,14 @@ def test_the_folder_is_what_kaggle_models_takes(licensed, variation, tmp_path):
     assert (variation / "saved_model.pb").is_file()
 
 
+def test_the_same_is_laid_out_anew_and_other_things_are_left(licensed, tmp_path):
+    target = tmp_path / "publication"
+    kaggle.lay_out(licensed, HANDLE, target)
+    kaggle.lay_out(licensed, HANDLE, target)
+    with pytest.raises(bt_keras.UsageError, match="not empty"):
+        kaggle.lay_out(licensed, HANDLE.replace("somebody", "other"), target)
+
+
 def test_what_is_listed_is_what_the_module_holds(licensed, variation):
     files = {name: size for name, size in kaggle.listing(variation)}
     expected = {

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import bt_keras
-from bt_keras.hub import read_backbone
+from bt_keras.hub import archive, loading, read_backbone
 from tests.conftest import relative_error
 
 
@@ -27,17 +27,92 @@ def test_a_saved_model_holds_the_module(exported, moved, tmp_path):
     model = classifier(bt_keras.load_backbone(moved, trainable=True))
     labels = np.arange(4) % 2
     model.fit(exported.images, labels, epochs=2, verbose=0)
+    shutil.rmtree(moved)  # What was loaded is kept, whatever becomes of it.
     model.save(tmp_path / "model.keras")
-    shutil.rmtree(moved)
-    again = keras.models.load_model(tmp_path / "model.keras")
+    again = reloaded(tmp_path / "model.keras")
     np.testing.assert_allclose(again(exported.images), model(exported.images))
     # With the optimizer, and on with it.
     ours = model.fit(exported.images, labels, epochs=2, verbose=0).history["loss"]
     theirs = again.fit(exported.images, labels, epochs=2, verbose=0).history["loss"]
     np.testing.assert_allclose(theirs, ours, rtol=1e-4)
     again.save(tmp_path / "third.keras")
-    third = keras.models.load_model(tmp_path / "third.keras")
+    third = reloaded(tmp_path / "third.keras")
     np.testing.assert_allclose(third(exported.images), again(exported.images))
+
+
+def reloaded(path):
+    """A model as a new process has it: no layer's files are at hand."""
+    loading._LIVING.clear()
+    return keras.models.load_model(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"return_endpoints": True}], ids=str)
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("toggled", [False, True])
+def test_frozen_or_not_it_comes_back(
+    exported, moved, tmp_path, trainable, toggled, options
+):
+    layer = bt_keras.load_backbone(moved, trainable=trainable, **options)
+    if toggled:
+        layer.trainable = not trainable
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, layer(images))
+    model.save(tmp_path / "model.keras")
+    shutil.rmtree(moved)
+    again = reloaded(tmp_path / "model.keras")
+    outputs = again(exported.images)
+    features = outputs["features"] if options else outputs
+    assert relative_error(features, exported.features()) < 1e-5
+    assert len(again.trainable_variables) == len(model.trainable_variables)
+
+
+def test_what_came_from_an_archive_can_be_saved(exported, tmp_path):
+    archive.pack(exported.folder, tmp_path / "module.tar.gz")
+    model = classifier(bt_keras.load_backbone(tmp_path / "module.tar.gz"))
+    model.save(tmp_path / "model.keras")
+    again = reloaded(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(exported.images), model(exported.images))
+
+
+def test_another_module_at_the_handle_is_not_taken(exported, moved, tmp_path):
+    model = classifier(bt_keras.load_backbone(moved))
+    model.save(tmp_path / "model.keras")
+    shutil.rmtree(moved)
+    bt_keras.export_backbone(bt_keras.resnet(18, width=1 / 8), moved, image_size=32)
+    again = reloaded(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(exported.images), model(exported.images))
+
+
+def test_clones_find_the_module(exported, moved):
+    model = classifier(bt_keras.load_backbone(moved))
+    shutil.rmtree(moved)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_allclose(clone(exported.images), model(exported.images))
+
+
+def test_a_config_without_its_module_says_so(exported, moved):
+    layer = bt_keras.load_backbone(moved)
+    config = layer.get_config()
+    del layer
+    shutil.rmtree(moved)
+    loading._LIVING.clear()
+    orphan = loading.HubBackbone.from_config(config)
+    with pytest.raises(bt_keras.UsageError, match="not at hand"):
+        orphan.call(exported.images)
+
+
+def test_replicas_keep_the_same_statistics(exported, replicas):
+    with replicas(2).scope():
+        model = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
+    before = [v.numpy() for v in model.layers[1].non_trainable_weights]
+    model.fit(exported.images, np.arange(4) % 2, epochs=2, batch_size=4, verbose=0)
+    for old, variable in zip(
+        before, model.layers[1].non_trainable_weights, strict=True
+    ):
+        first, second = variable.value.values
+        np.testing.assert_array_equal(first, second)
+        assert np.any(old != first.numpy())
 
 
 def test_weights_alone_go_from_one_layer_to_another(exported, tmp_path):

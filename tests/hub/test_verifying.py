@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -19,6 +20,30 @@ def test_a_module_passes_all(exported):
     names = {check.name for check in checks}
     assert len(names) == len(checks) == 33
     assert {"bt_keras importable", "arrays stored", "projector: error"} <= names
+
+
+def test_a_relative_path_of_a_module_exported_with_no_more_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    backbone = small_model().backbone
+    # A part that is frozen moves no more.
+    for layer in backbone.layers[:6]:
+        layer.trainable = False
+    bt_keras.export_backbone(backbone, "module", image_size=32)
+    assert failed("module") == set()
+
+
+def test_missing_endpoints_are_found(exported, tmp_path):
+    folder = shutil.copytree(exported.folder, tmp_path / "module")
+    path = folder / "assets.extra" / "bt_keras.json"
+    known = json.loads(path.read_text())
+    known["strides"] = [2, *known["strides"]]
+    path.write_text(json.dumps(known))
+    with np.load(folder / "assets.extra" / "sample.npz") as file:
+        arrays = dict(file)
+    np.savez(
+        folder / "assets.extra" / "sample.npz", stride2=arrays["stride4"], **arrays
+    )
+    assert "endpoint stride2: error" in failed(folder)
 
 
 def test_other_weights_are_found(exported, tmp_path):

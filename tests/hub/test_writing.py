@@ -6,6 +6,8 @@ import tensorflow as tf
 import bt_keras
 import bt_keras.config
 from bt_keras.hub import card, checksums, facts
+from bt_keras.hub.writing import written_whole
+from tests.conftest import relative_error
 from tests.hub.conftest import small_model
 
 
@@ -28,10 +30,34 @@ def test_a_backbone_alone_has_no_projector(tmp_path):
     assert not (tmp_path / "module").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"images": [np.zeros((8, 8), "uint8")]}, "images must be uint8"),
+        ({"images": [np.zeros((8, 8, 3), "float32")]}, "images must be uint8"),
+        ({"image_size": -1}, "image_size=-1"),
+    ],
+)
+def test_bad_arguments_are_named(tmp_path, options, part):
+    with pytest.raises(bt_keras.UsageError, match=part):
+        bt_keras.export_backbone(small_model(), tmp_path / "module", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_backbone_for_grey_images_is_refused(tmp_path):
+    grey = bt_keras.resnet(18, width=1 / 16, input_shape=(None, None, 1))
+    with pytest.raises(bt_keras.UsageError, match="1 channels"):
+        bt_keras.export_backbone(grey, tmp_path / "module")
+
+
 def test_a_failure_leaves_nothing_behind(tmp_path):
-    images = [np.zeros((8, 8), "uint8")]  # Without channels.
-    with pytest.raises(Exception):  # noqa: B017, PT011
-        bt_keras.export_backbone(small_model(), tmp_path / "module", images=images)
+    def write():
+        with written_whole(tmp_path / "module") as folder:
+            (folder / "half").write_text("done")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(bt_keras.UsageError, match="No space left"):
+        write()
     assert not list(tmp_path.iterdir())
 
 
@@ -70,7 +96,7 @@ def test_the_card_says_what_is_known(exported):
     _, front, body = text.split("---\n", 2)
     fields = dict(line.split(": ", 1) for line in front.splitlines())
     assert fields["library_name"] == "tensorflow"
-    assert fields["license"] == "unknown"
+    assert fields["license"] == '"unknown"'
     sums = checksums.of(exported.folder)
     del sums["README.md"]
     for part in (
@@ -83,12 +109,20 @@ def test_the_card_says_what_is_known(exported):
         *sums.values(),
     ):
         assert part in body, part
-    # Its code runs.
-    module = tf.saved_model.load(exported.folder)
-    for block in body.split("```python\n")[1:]:
-        compile(block.split("```")[0], "card", "exec")
-    assert "stride32" in body
-    assert "stride32" in module(exported.images, return_endpoints=True)
+
+
+def test_the_code_of_the_card_runs(exported, monkeypatch):
+    monkeypatch.chdir(exported.folder.parent)
+    png = tf.io.encode_png(exported.levels[0]).numpy()
+    levels = tf.constant(exported.levels)
+    images = tf.constant(exported.images)
+    names = {"images": images, "levels": levels, "contents": png}
+    text = (exported.folder / "README.md").read_text()
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    assert len(blocks) == 4
+    for block in blocks:
+        exec(compile(block, "card", "exec"), names)
+    assert relative_error(names["features"], exported.features()) < 1e-5
 
 
 def test_the_card_of_a_run_has_its_recipe_and_results(exported):
@@ -107,7 +141,7 @@ def test_the_card_of_a_run_has_its_recipe_and_results(exported):
     about = {"config": config, "epochs": "6", "steps": 468, "results": [row]}
     text = card.text({**known, **about, "license": "Apache-2.0"}, {})
     for part in (
-        "license: Apache-2.0",
+        'license: "Apache-2.0"',
         'datasets: ["tfds:imagenet2012"]',
         "metrics: [accuracy]",
         "8192, 8192, 8192",
