@@ -26,7 +26,7 @@ demo: $(VENV)/installed
 	$(BIN)/bt-keras pretrain --config configs/demo.py --workdir $(WORKDIR)
 	$(BIN)/bt-keras evaluate --workdir $(WORKDIR) --untrained
 	$(BIN)/bt-keras evaluate --workdir $(WORKDIR)
-	rm -rf $(WORKDIR)/module
+	rm -rf $(WORKDIR)/module $(WORKDIR)/module.tar.gz
 	$(BIN)/bt-keras export --workdir $(WORKDIR)
 	@echo
 	$(BIN)/bt-keras report --workdir $(WORKDIR)
