@@ -44,7 +44,7 @@ class BarlowTwins(keras.Model):
     Example:
 
     >>> model = bt_keras.BarlowTwins(bt_keras.resnet(50))
-    >>> model.compile(optimizer=bt_keras.LARS(0.2, bias_learning_rate=0.0048))
+    >>> model.compile(optimizer=bt_keras.LARS(0.2, bias_learning_rate=3e-4))
     >>> model.fit(bt_keras.pairs("tfds:imagenet2012", bt_keras.views(), 256))
     >>> features = model(images)
     """

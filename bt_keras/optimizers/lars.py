@@ -27,8 +27,9 @@ class LARS(keras.optimizers.Optimizer):
         learning_rate: float or `LearningRateSchedule` for variables of rank 2 and
             more; the paper's peak is 0.2 · batch / 256.
         bias_learning_rate: float or `LearningRateSchedule` for variables of rank 1
-            and less; None for the same as `learning_rate`. The paper's peak is
-            0.0048 · batch / 256.
+            and less; None for the same as `learning_rate`. The official peak of
+            0.0048 · batch / 256 is for gradients divided by its 16 replicas: 3e-4 for
+            ours.
         momentum: float in [0, 1).
         weight_decay: float >= 0, added to the gradient (not decoupled).
         trust_coefficient: float > 0, the paper's η.
@@ -42,7 +43,7 @@ class LARS(keras.optimizers.Optimizer):
     Example:
 
     >>> schedule = bt_keras.WarmupCosine(0.2, warmup_steps=100, total_steps=1000)
-    >>> model.compile(optimizer=bt_keras.LARS(schedule, bias_learning_rate=0.0048))
+    >>> model.compile(optimizer=bt_keras.LARS(schedule, bias_learning_rate=3e-4))
     """
 
     def __init__(
