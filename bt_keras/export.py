@@ -4,13 +4,12 @@ import itertools
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from bt_keras import data, hub, runs
+from bt_keras import data, hub, runs, whole
 from bt_keras.checkpoint import saving
 from bt_keras.errors import UsageError
 from bt_keras.hub import archive, keras_file, sample, tflite_file, verifying
@@ -45,7 +44,7 @@ def export(workdir, folder, *, projector=False, license=None):
     if not folder.name:
         raise UsageError(f"--out={folder} is no folder for a module.")
     packed = folder.with_name(folder.name + ".tar.gz")
-    archive.check_free(packed)
+    whole.check_free(packed)
     config, progress, model = _newest(workdir)
     workdir.check_writable()
     hub.export_backbone(
@@ -171,27 +170,17 @@ def _free(path, suffix):
     path = Path(path).resolve()
     if path.suffix != suffix:
         raise UsageError(f"--out={path} must end in {suffix}.")
-    archive.check_free(path)
+    whole.check_free(path)
     return path
 
 
 def _written(path, write):
     """Writes a file whole or not at all; returns what `write` says of it."""
-    folder = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.stem}-"))
-        temporary = folder / path.name
+    with whole.file(path) as temporary:
         difference = write(temporary)
         if not difference <= _BOUND:
             raise UsageError(
                 f"{path} is not written: reloaded, its features differ from the "
                 f"model's by {difference:.2g} of the largest, more than {_BOUND:g}."
             )
-        os.replace(temporary, path)
-        return difference
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+    return difference

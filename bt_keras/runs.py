@@ -2,6 +2,7 @@
 
 import keras
 
+from bt_keras import optimizers
 from bt_keras.checkpoint import files, saving
 from bt_keras.errors import UsageError
 from bt_keras.model import BarlowTwins
@@ -30,6 +31,24 @@ def build_model(config):
         )
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def compiled_model(config, steps_per_epoch):
+    """Builds the model of a config and compiles it, as it is before the first step.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        steps_per_epoch: int > 0.
+
+    Returns:
+        `bt_keras.BarlowTwins`.
+    """
+    model = build_model(config)
+    model.compile(
+        optimizer=optimizers.build(config, steps_per_epoch),
+        steps_per_execution=config.steps_per_execution,
+    )
+    return model
 
 
 def load_model(workdir, config, untrained=False):

@@ -72,12 +72,7 @@ class Training:
     def model(self):
         """Builds and compiles the model as it is before the first step."""
         with self.strategy.scope():
-            model = runs.build_model(self.config)
-            model.compile(
-                optimizer=optimizers.build(self.config, self.steps_per_epoch),
-                steps_per_execution=self.config.steps_per_execution,
-            )
-        return model
+            return runs.compiled_model(self.config, self.steps_per_epoch)
 
     def restore(self, model, path):
         """Fills the model with a checkpoint; it stays as it is where path is None."""

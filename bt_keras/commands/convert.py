@@ -117,7 +117,7 @@ def _to_keras(values):
     files.check_new(output)
     start.tensorflow()
     model = convert.from_torch(values.input)
-    with files.written(output) as temporary:
+    with files.writing(output) as temporary:
         model.save(temporary)
     return f"{output}: {_described(model)}"
 

@@ -2,10 +2,7 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,8 +10,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from bt_keras import whole
 from bt_keras.convert import pth_reader, pth_writer
-from bt_keras.convert.words import one_line, shown
+from bt_keras.convert.words import DAMAGE, one_line, shown
 from bt_keras.errors import UsageError
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
@@ -80,7 +78,7 @@ def save(path, tree):
     suffix = suffix_of(path)
     if suffix not in _TREES:
         _check_flat(path, tree)
-    with written(path) as temporary:
+    with writing(path) as temporary:
         if suffix == ".safetensors":
             # It takes an array's memory as it lies there.
             arrays = {name: np.asarray(a, order="C") for name, a in tree.items()}
@@ -93,45 +91,11 @@ def save(path, tree):
                 pth_writer.save(file, tree)
 
 
-@contextlib.contextmanager
-def written(path):
-    """Gives a file its name when it is whole.
-
-    Args:
-        path: path of the file.
-
-    Yields:
-        path of a file of the same name, in a folder of its own beside it, to write.
-
-    Raises:
-        UsageError: if the file is there already, or the file system refuses.
-    """
+def writing(path):
+    """`whole.file`, with the errors of the libraries that write weights."""
+    # HDF5 and safetensors have their own for what the file system refuses.
     check_new(path)
-    folder = None
-    try:
-        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix="."))
-        temporary = folder / path.name
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        _publish(temporary, path)
-    # HDF5 and safetensors have errors of their own for what the file system refuses.
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise UsageError(
-            f"{path} cannot be written ({reason}): take another folder, or free space."
-        ) from error
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(temporary, path):
-    try:
-        os.link(temporary, path)  # Unlike a renamed file, it replaces none.
-    except OSError:
-        check_new(path)
-        os.replace(temporary, path)  # Not all file systems have links.
+    return whole.file(path, (RuntimeError, safetensors.SafetensorError))
 
 
 @contextlib.contextmanager
@@ -145,8 +109,7 @@ def named(path):
 
 def check_new(path):
     """Raises `UsageError` if a file cannot be made, or is there: none is replaced."""
-    if os.path.lexists(path):
-        raise UsageError(f"{path} exists already: remove it, or take another name.")
+    whole.check_free(path)
     if not path.parent.is_dir():
         raise UsageError(
             f"{path} cannot be written: there is no folder {path.parent}; make it."
@@ -168,18 +131,7 @@ def suffix_of(path):
     return suffix
 
 
-_DAMAGE = (
-    safetensors.SafetensorError,
-    zipfile.BadZipFile,
-    zlib.error,
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+_DAMAGE = (safetensors.SafetensorError, *DAMAGE)
 
 
 def _load_npz(path):

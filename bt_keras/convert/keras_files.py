@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from bt_keras import runs
 from bt_keras.checkpoint import files as checkpoints
 
 # Keras knows our classes once their modules are imported.
@@ -27,10 +28,7 @@ def load(path, with_optimizer):
     """
     path, progress = Path(path), None
     if path.is_dir():
-        progress, file = checkpoints.newest(Workdir(path).checkpoints)
-        if file is None:
-            raise UsageError(f"{path} holds no checkpoint: name a workdir or a file.")
-        path = file
+        progress, path = runs.newest(Workdir(path))
     elif not path.is_file():
         raise UsageError(f"{path}: there is no such file.")
     try:

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bt_keras.convert.groups import OFFICIAL_RATIO, groups_of, number, scale_back
+from bt_keras.convert.groups import (
+    OFFICIAL_RATIO,
+    groups_of,
+    number,
+    scale_back,
+    weight_decay,
+)
 from bt_keras.convert.tensors import as_array, listed
 from bt_keras.convert.words import shown
 from bt_keras.errors import UsageError
@@ -33,11 +39,10 @@ def build(state, scale):
     """
     weights, *others = groups_of(state) or [{}]
     bias_rate = number(others[0] if others else weights, "lr")
-    decay = number(weights, "weight_decay")
     options = {
         "learning_rate": number(weights, "lr"),
         "bias_learning_rate": None if bias_rate is None else bias_rate / scale,
-        "weight_decay": None if decay is None else decay * scale,
+        "weight_decay": weight_decay(state, scale),
         "momentum": number(weights, "momentum"),
         "trust_coefficient": number(weights, "eta"),
     }

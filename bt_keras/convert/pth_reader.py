@@ -11,7 +11,6 @@ import math
 import os
 import struct
 import zipfile
-import zlib
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from bt_keras.convert.pth_parts import (
     KindError,
     StoredTensor,
 )
-from bt_keras.convert.words import one_line, shown
+from bt_keras.convert.words import DAMAGE, one_line, shown
 from bt_keras.errors import UsageError
 
 _ZIP = b"PK\x03\x04"
@@ -32,21 +31,7 @@ _STREAM_VERSION = 1001
 # What torchvision's files before 2021 are: a tar archive, which says so at this place.
 _TAR, _TAR_PLACE = b"ustar", 257
 _MOST_SHARED = 10  # So often may a number be in tensors: weights are tied.
-# All that reading a file that is not whole, or not meant to be, can end in.
-_DAMAGE = (
-    DamageError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+_DAMAGE = (DamageError, struct.error, AttributeError, *DAMAGE)
 
 
 def load(path):

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from bt_keras import data, optimizers, runs
+from bt_keras import data, runs
 from bt_keras.augmentation import views as make_views
 from bt_keras.checkpoint import saving
 from bt_keras.checkpoint.progress import Progress
@@ -102,12 +102,7 @@ def _compiled(config):
     views = make_views(config.views.size, config.views.recipe)
     data.check(source, views, config.batch_size, 1)
     steps_per_epoch = source.num_images // config.batch_size
-    model = runs.build_model(config)
-    model.compile(
-        optimizer=optimizers.build(config, steps_per_epoch),
-        steps_per_execution=config.steps_per_execution,
-    )
-    return model, steps_per_epoch
+    return runs.compiled_model(config, steps_per_epoch), steps_per_epoch
 
 
 def _check_free(workdir, but=""):

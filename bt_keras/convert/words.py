@@ -1,5 +1,20 @@
 """What files say, in one short line: they may be anybody's."""
 
+import zipfile
+import zlib
+
+# All that reading a file that is not whole, or not meant to be, can end in.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _LONGEST = 200
 _LONGEST_NAME = 80
 

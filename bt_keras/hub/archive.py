@@ -1,12 +1,10 @@
 """`.tar.gz` files of modules, as hosts of TensorFlow Hub serve them."""
 
 import gzip
-import os
 import tarfile
-import tempfile
 from pathlib import Path
 
-from bt_keras.errors import UsageError
+from bt_keras import whole
 
 # 1980-01-02: zip files, such as Keras's, cannot say of an earlier time.
 _TIME = 315_619_200
@@ -22,29 +20,15 @@ def pack(folder, path):
     Raises:
         UsageError: if it is there already or cannot be written.
     """
-    folder, path = Path(folder), Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    temporary = Path(name)
-    try:
-        with (
-            open(handle, "wb") as file,
-            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed,
-            tarfile.open(fileobj=compressed, mode="w") as tar,
-        ):
-            for member in sorted(folder.rglob("*")):
-                tar.add(member, member.relative_to(folder), False, filter=_anonymous)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_free(path):
-    """Raises `UsageError` if something is at the path already."""
-    if Path(path).exists():
-        raise UsageError(f"{path} is there already: remove it, or take another name.")
+    folder = Path(folder)
+    with (
+        whole.file(path) as temporary,
+        temporary.open("wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as tar,
+    ):
+        for member in sorted(folder.rglob("*")):
+            tar.add(member, member.relative_to(folder), False, filter=_anonymous)
 
 
 def _anonymous(member):

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
-from bt_keras.hub import handles, saved_model
+from bt_keras.hub import handles
 
 FOLDER = "assets.extra"  # Which SavedModel keeps for users' files.
 _FILE = "bt_keras.json"
@@ -33,14 +33,12 @@ _REQUIRED = {
 _PACKAGES = ("bt-keras", "tensorflow", "keras", "tensorflow-hub")
 
 
-def collect(backbone, projector, image_size, resize_ratio, about):
+def collect(backbone, interface, about):
     """Gathers what can be said of a module.
 
     Args:
         backbone: `keras.Model`.
-        projector: `keras.Model` or None.
-        image_size: int, pixels.
-        resize_ratio: float.
+        interface: dict, what `saved_model.interface` returned.
         about: dict of what the networks do not tell, each optional: `"config"`, dict
             of the run's config; `"epochs"`, str, and `"steps"`, int, how long it was
             trained; `"results"`, list of the rows of results.csv; `"license"`, str.
@@ -48,15 +46,10 @@ def collect(backbone, projector, image_size, resize_ratio, about):
     Returns:
         dict of JSON values.
     """
-    interface = saved_model.interface(backbone, projector, image_size)
     return {
         "name": backbone.name,
         "architecture": _architecture(backbone),
-        "parameters": sum(
-            int(v.value.shape.num_elements()) for v in backbone.variables
-        ),
-        "image_size": image_size,
-        "resize_ratio": resize_ratio,
+        "parameters": backbone.count_params(),
         **interface,
         "versions": {package: metadata.version(package) for package in _PACKAGES},
         **about,

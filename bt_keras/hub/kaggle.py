@@ -8,13 +8,14 @@ publication/
 """
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 
+from bt_keras import whole
 from bt_keras.errors import UsageError
 from bt_keras.hub import facts
-from bt_keras.hub.writing import written_whole
 
 # TensorFlow 2's SavedModels go by this name there.
 FRAMEWORK = "tensorFlow2"
@@ -58,7 +59,7 @@ def lay_out(module, handle, target):
         module: path of an exported module.
         handle: str, `OWNER/MODEL/tensorFlow2/VARIATION`.
         target: path of a folder that does not exist yet or is empty, or of what this
-            function made for the same model before, which is replaced.
+            function made for the same handle before, which is replaced.
 
     Returns:
         path of the variation's folder within.
@@ -75,9 +76,9 @@ def lay_out(module, handle, target):
             "--license, such as --license=Apache-2.0."
         )
     fields = _model(owner, model, module)
-    if _is_of(target, fields):
+    if _is_of(target, fields, variation):
         shutil.rmtree(target)
-    with written_whole(Path(target)) as temporary:
+    with whole.folder(target) as temporary:
         _write(temporary / _MODEL_FILE, fields)
         folder = temporary / FRAMEWORK / variation
         shutil.copytree(module, folder)
@@ -86,9 +87,11 @@ def lay_out(module, handle, target):
     return Path(target) / FRAMEWORK / variation
 
 
-def _is_of(target, fields):
-    """Whether a folder was laid out for this model of this owner."""
+def _is_of(target, fields, variation):
+    """Whether a folder was laid out for this model of this owner, and holds no more."""
     try:
+        if os.listdir(Path(target, FRAMEWORK)) != [variation]:
+            return False
         known = json.loads(Path(target, _MODEL_FILE).read_text())
         return all(known[key] == fields[key] for key in ("ownerSlug", "slug"))
     except (OSError, ValueError, KeyError, TypeError):

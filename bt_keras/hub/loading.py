@@ -71,7 +71,7 @@ class HubBackbone(keras.layers.Layer):
         handle: str, as `load_backbone` takes it.
         return_endpoints: bool, as for `load_backbone`.
         check_range: bool, as for `load_backbone`.
-        signature: used by `from_config` alone.
+        signature: optional dict, what `get_config` wrote; used by `from_config` alone.
         **kwargs: of `keras.layers.Layer` (`name`, `trainable`, `dtype`).
 
     Input: float Tensor (N, H, W, 3) in [0, 1], taken as float32 under every dtype

@@ -6,15 +6,13 @@ graph, and runs wherever that is loaded.
 
 import tensorflow as tf
 
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
+from bt_keras.augmentation import ops
 from bt_keras.data.decode import JPEG
 
 
 def normalize(images):
     """Normalises images (N, H, W, 3) in [0, 1] with ImageNet's statistics, float32."""
-    mean = tf.constant(IMAGENET_MEAN, tf.float32)
-    deviation = tf.constant(IMAGENET_STD, tf.float32)
-    return (tf.cast(images, tf.float32) - mean) / deviation
+    return ops.normalize_unit(tf.cast(images, tf.float32))
 
 
 def from_uint8(images):
@@ -38,25 +36,20 @@ def decode(contents, size, resize_ratio):
         float32 Tensor (N, size, size, 3) in [0, 1].
     """
 
+    resize = round(size * resize_ratio)
+
     def decode_one(content):
         image = _decode_image(content)
-        shape = tf.shape(image)[:2]
-        short = round(size * resize_ratio)
-        shape = short * shape // tf.reduce_min(shape)
-        image = tf.image.resize(
-            image, shape, tf.image.ResizeMethod.BILINEAR, False, True
-        )
-        top, left = tf.unstack(_margins(shape - size))
+        height, width = tf.unstack(tf.shape(image)[:2])
+        short = tf.minimum(height, width)
+        top, _, height = ops.central(height, short, resize, size)
+        left, _, width = ops.central(width, short, resize, size)
+        method = tf.image.ResizeMethod.BILINEAR
+        image = tf.image.resize(image, (height, width), method, antialias=True)
         return tf.round(image[top : top + size, left : left + size])
 
     spec = tf.TensorSpec((size, size, 3), tf.float32)
     return tf.map_fn(decode_one, contents, fn_output_signature=spec) / 255.0
-
-
-def _margins(excess):
-    # Python, and so torchvision, rounds half a pixel to the even neighbour.
-    half = excess // 2
-    return half + (excess % 2) * (half % 2)
 
 
 def _decode_image(content):

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.augmentation import ops
-from bt_keras.hub import preprocessing
 from bt_keras.hub.saved_model import EMBEDDING, FEATURES, endpoint_name
 from bt_keras.networks import feature_maps
 
@@ -18,22 +17,6 @@ FILE = "sample.npz"
 # PNG files, of which resizing and cropping makes the `images` of the arrays.
 FILES = "sample-*.png"
 _COUNT = 4
-
-
-def noise(backbone, image_size):
-    """Makes images for a backbone that nothing is known of but its input.
-
-    Args:
-        backbone: `keras.Model`.
-        image_size: int, the side in pixels where the backbone takes any.
-
-    Returns:
-        uint8 array (4, H, W, C).
-    """
-    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
-    height, width, channels = shape[1:]
-    shape = (_COUNT, height or image_size, width or image_size, channels)
-    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 def cropped(images, image_size, resize_ratio):
@@ -55,27 +38,38 @@ def cropped(images, image_size, resize_ratio):
     return np.concatenate(crops)
 
 
-def write(folder, backbone, projector, images, files=()):
-    """Writes the images and what the model makes of them.
+def write(folder, backbone, projector, known, images=None):
+    """Writes images and what the model makes of them.
 
     Args:
         folder: path of an existing folder.
         backbone: `keras.Model`, normalised images to features.
         projector: `keras.Model`, features to embeddings, or None.
-        images: uint8 array (N, H, W, C), as the backbone takes them.
-        files: sequence of uint8 arrays (H, W, 3), what `cropped` made `images` of.
+        known: dict, what `saved_model.interface` returned for them.
+        images: optional sequence of uint8 arrays (H, W, 3) of any sizes; noise by
+            default, and for a backbone of another size than files are brought to.
     """
-    for number, image in enumerate(files):
-        name = FILES.replace("*", f"{number:02d}")
-        Path(folder, name).write_bytes(tf.io.encode_png(image).numpy())
-    inputs = preprocessing.normalize(preprocessing.from_uint8(images))
+    takes_files = "encoded" in known["signatures"]
+    if images is None or not takes_files:
+        images = _noise(known)
+    if takes_files:
+        for number, image in enumerate(images):
+            name = FILES.replace("*", f"{number:02d}")
+            Path(folder, name).write_bytes(tf.io.encode_png(image).numpy())
+        images = cropped(images, known["image_size"], known["resize_ratio"])
+    inputs = ops.normalize(images)
     outputs = backbone(inputs, training=False)
     arrays = {FEATURES: outputs, **_maps(backbone, inputs)}
     if projector:
         arrays[EMBEDDING] = projector(outputs, training=False)
     arrays = {name: tf.cast(a, tf.float32).numpy() for name, a in arrays.items()}
-    arrays["images"] = images
-    np.savez_compressed(Path(folder, FILE), **arrays)
+    np.savez_compressed(Path(folder, FILE), images=images, **arrays)
+
+
+def _noise(known):
+    """Images for a backbone that nothing is known of but its input."""
+    sides = [side or known["image_size"] for side in known["input_shape"][1:3]]
+    return np.random.default_rng(0).integers(0, 256, (_COUNT, *sides, 3), np.uint8)
 
 
 def _maps(backbone, inputs):
@@ -88,9 +82,9 @@ def _maps(backbone, inputs):
 
 
 def features(backbone, images):
-    """Returns the features, float32 array (N, F), of levels, uint8 (N, H, W, C)."""
-    inputs = preprocessing.normalize(preprocessing.from_uint8(images))
-    return tf.cast(backbone(inputs, training=False), tf.float32).numpy()
+    """Returns the features, float32 array (N, F), of levels, uint8 (N, H, W, 3)."""
+    outputs = backbone(ops.normalize(images), training=False)
+    return tf.cast(outputs, tf.float32).numpy()
 
 
 def read(folder):

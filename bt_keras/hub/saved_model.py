@@ -22,32 +22,22 @@ def endpoint_name(stride):
     return f"stride{stride}"
 
 
-def save(backbone, projector, folder, image_size, resize_ratio):
+def save(backbone, projector, folder, known):
     """Writes a SavedModel.
 
     Args:
         backbone: `keras.Model`, normalised images (N, H, W, 3) to features (N, F).
         projector: `keras.Model`, features (N, F) to embeddings (N, D), or None.
         folder: path of an existing, empty folder.
-        image_size: int > 0, the side in pixels that encoded images are brought to.
-        resize_ratio: float >= 1, their shorter side before the central crop, in parts
-            of `image_size`.
+        known: dict, what `interface` returned for them.
     """
-    known = interface(backbone, projector, image_size)
     module = _Module(backbone, projector)
-    spec = tf.TensorSpec(_image_shape(backbone), tf.float32, name="inputs")
+    spec = tf.TensorSpec(known["input_shape"], tf.float32, name="inputs")
     # TensorFlow keeps no Python: each way to call the module is traced on its own.
     for training in (True, False):
         for return_endpoints in (True, False):
             module.__call__.get_concrete_function(spec, training, return_endpoints)
-    signatures = _signatures(module, spec, known, image_size, resize_ratio)
-    tf.saved_model.save(module, folder, signatures)
-
-
-def _image_shape(backbone):
-    # A subclass of keras.Model has no `input_shape`.
-    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
-    return (None, *shape[1:])
+    tf.saved_model.save(module, folder, _signatures(module, spec, known))
 
 
 class _Part(tf.train.Checkpoint):
@@ -131,27 +121,34 @@ def _regularization_losses(network):
     return [loss_of(variable) for variable in _regularized(network)]
 
 
-def interface(backbone, projector, image_size):
+def interface(backbone, projector, image_size, resize_ratio):
     """Says what a module has, without making one.
 
     Args:
         backbone: `keras.Model`.
         projector: `keras.Model` or None.
-        image_size: int, pixels.
+        image_size: int > 0, the side in pixels that encoded images are brought to.
+        resize_ratio: float >= 1, their shorter side before the central crop, in parts
+            of `image_size`.
 
     Returns:
-        dict of JSON values: shapes, numbers of variables, strides, signatures.
+        dict of JSON values: sizes, shapes, numbers of variables, strides, signatures.
     """
-    shape = _image_shape(backbone)
+    # A subclass of keras.Model has no `input_shape`.
+    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
+    shape = (None, *shape[1:])
     strides = list(feature_maps(backbone))
     signatures = ["serving_default", "uint8"]
-    if _takes_files(shape, image_size):
+    # What encoded images are made into must be what the backbone takes.
+    if all(side in (None, image_size) for side in shape[1:3]):
         signatures.append("encoded")
     if strides:
         signatures.append("feature_maps")
     if projector:
         signatures.append("embedding")
     return {
+        "image_size": image_size,
+        "resize_ratio": resize_ratio,
         "input_shape": list(shape),
         "feature_dim": feature_dim(backbone),
         "strides": strides,
@@ -175,17 +172,19 @@ def _count_statistics(network):
     return len(network.non_trainable_variables) if is_norm else 0
 
 
-def _takes_files(shape, image_size):
-    """Whether the backbone takes what encoded images are made into."""
-    return shape[3] == 3 and all(side in (None, image_size) for side in shape[1:3])
-
-
-def _signatures(module, spec, known, image_size, resize_ratio):
+def _signatures(module, spec, known):
     def features(images):
         return {FEATURES: module(images, training=False)}
 
-    def decoded(contents):
-        return features(preprocessing.decode(contents, image_size, resize_ratio))
+    def of_levels(levels):
+        return features(preprocessing.from_uint8(levels))
+
+    def of_files(contents):
+        size, ratio = known["image_size"], known["resize_ratio"]
+        return features(preprocessing.decode(contents, size, ratio))
+
+    def maps(images):
+        return module(images, training=False, return_endpoints=True)
 
     def embedding(images):
         return {EMBEDDING: module.projector(module(images), training=False)}
@@ -194,13 +193,13 @@ def _signatures(module, spec, known, image_size, resize_ratio):
     contents = tf.TensorSpec((None,), tf.string, name="inputs")
     functions = {
         "serving_default": (features, spec),
-        "uint8": (lambda x: features(preprocessing.from_uint8(x)), levels),
-        "encoded": (decoded, contents),
-        "feature_maps": (lambda x: module(x, return_endpoints=True), spec),
+        "uint8": (of_levels, levels),
+        "encoded": (of_files, contents),
+        "feature_maps": (maps, spec),
         "embedding": (embedding, spec),
     }
-    return {
-        name: tf.function(lambda inputs, f=functions[name][0]: f(inputs), [spec_of])
-        for name in known["signatures"]
-        for spec_of in functions[name][1:]
-    }
+
+    def signature(function, inputs_spec):
+        return tf.function(lambda inputs: function(inputs), [inputs_spec])
+
+    return {name: signature(*functions[name]) for name in known["signatures"]}

@@ -5,15 +5,10 @@ module/
     README.md                                    the model card
     SHA256SUMS                                   of every other file
     assets.extra/bt_keras.json                   what `facts.py` describes
-    assets.extra/sample.npz                      what `sample.py` describes
+    assets.extra/sample.npz, sample-*.png        what `sample.py` describes
 """
 
-import os
-import shutil
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
-
+from bt_keras import whole
 from bt_keras.errors import UsageError
 from bt_keras.hub import card, checksums, facts, sample, saved_model
 from bt_keras.model import BarlowTwins
@@ -64,45 +59,43 @@ def export_backbone(
     another device.
 
     Raises:
-        UsageError: if the folder is not empty or cannot be written, or there is no
-            projector to write.
+        UsageError: if the folder is not empty or cannot be written, there is no
+            projector to write, the backbone takes other images than RGB or gives
+            something else than (N, F), or an argument is out of its range.
 
     Example:
 
     >>> bt_keras.export_backbone(model, "runs/cifar10/module")
     >>> layer = bt_keras.load_backbone("runs/cifar10/module", trainable=True)
     """
-    whole = isinstance(model, BarlowTwins)
-    if projector and not whole:
+    backbone, head = _parts(model, projector)
+    image_size = image_size or _own_size(backbone) or _IMAGE_SIZE
+    _check(backbone, image_size, resize_ratio, images)
+    known = saved_model.interface(backbone, head, image_size, resize_ratio)
+    with whole.folder(folder) as temporary:
+        saved_model.save(backbone, head, str(temporary), known)
+        extra = temporary / facts.FOLDER
+        extra.mkdir()
+        sample.write(extra, backbone, head, known, images)
+        known = facts.collect(backbone, known, about or {})
+        facts.write(extra, known)
+        (temporary / "README.md").write_text(card.text(known, checksums.of(temporary)))
+        checksums.write(temporary)
+
+
+def _parts(model, projector):
+    """`(backbone, projector or None)`, what is to be written."""
+    if isinstance(model, BarlowTwins):
+        return model.backbone, model.projector if projector else None
+    if projector:
         raise UsageError(
             f"{model.name!r} is a backbone alone: give export_backbone the "
             "bt_keras.BarlowTwins whose projector is to be written, or projector=False."
         )
-    backbone = model.backbone if whole else model
-    head = model.projector if projector else None
-    image_size = image_size or _own_size(backbone) or _IMAGE_SIZE
-    _check(backbone, image_size, images)
-    takes_files = (
-        "encoded" in saved_model.interface(backbone, head, image_size)["signatures"]
-    )
-    if images is None or not takes_files:
-        images = sample.noise(backbone, image_size)
-    files = images if takes_files else []
-    if takes_files:
-        images = sample.cropped(images, image_size, resize_ratio)
-    with written_whole(Path(folder)) as temporary:
-        saved_model.save(backbone, head, str(temporary), image_size, resize_ratio)
-        extra = temporary / "assets.extra"
-        extra.mkdir()
-        sample.write(extra, backbone, head, images, files)
-        known = facts.collect(backbone, head, image_size, resize_ratio, about or {})
-        facts.write(extra, known)
-        sums = checksums.of(temporary)
-        (temporary / "README.md").write_text(card.text(known, sums))
-        checksums.write(temporary)
+    return model, None
 
 
-def _check(backbone, image_size, images):
+def _check(backbone, image_size, resize_ratio, images):
     channels = (getattr(backbone, "input_shape", None) or (3,))[-1]
     if channels != 3:
         raise UsageError(
@@ -111,6 +104,8 @@ def _check(backbone, image_size, images):
         )
     if not isinstance(image_size, int) or image_size < 1:
         raise UsageError(f"image_size={image_size!r} must be an int above 0.")
+    if not resize_ratio >= 1:
+        raise UsageError(f"resize_ratio={resize_ratio!r} must be 1 or more.")
     for image in [] if images is None else images:
         shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
         if dtype != "uint8" or shape is None or len(shape) != 3 or shape[2] != 3:
@@ -123,38 +118,3 @@ def _check(backbone, image_size, images):
 def _own_size(backbone):
     """The side of the images of a backbone that takes no others, or None."""
     return (getattr(backbone, "input_shape", None) or (None, None))[1]
-
-
-@contextmanager
-def written_whole(target):
-    """Yields a temporary folder that becomes `target` if nothing goes wrong.
-
-    Args:
-        target: path that does not exist yet, or of an empty folder.
-
-    Raises:
-        UsageError: if it is taken or cannot be written.
-    """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(
-            f"{target} is there already and not empty: remove it, or export to "
-            "another folder."
-        )
-    target = target.resolve()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written: {error.strerror} ({error.filename})."
-        ) from error
-    try:
-        yield Path(temporary)
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written: {error.strerror or error}."
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

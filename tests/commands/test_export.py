@@ -79,7 +79,7 @@ def test_one_file_of_keras(run, tmp_path, capsys):
     assert "differ by at most" in capsys.readouterr().out
     features = keras.models.load_model(out)(np.zeros((1, 8, 8, 3)))
     assert features.shape == (1, 24)
-    one_error_line(capsys, ["export", *flags], "is there already")
+    one_error_line(capsys, ["export", *flags], "exists already")
 
 
 def test_one_file_of_tensorflow_lite(run, tmp_path, capsys):

@@ -113,7 +113,7 @@ def test_other_names_and_formats(tmp_path, capsys):
         (["--input={keras}", "--output=x.pth", "--epoch=3"], "--epoch is of"),
         (["--input={keras}", "--output=x.pth", "--workdir=x"], "--workdir has no"),
         (["--input={keras}", "--output=x.pth"], "bad.keras cannot be read"),
-        (["--input={folder}", "--output=x.pth"], "holds no checkpoint"),
+        (["--input={folder}", "--output=x.pth"], "has no checkpoint"),
     ],
 )
 def test_flags_that_do_not_fit_are_named(flags, message, tmp_path, capsys, monkeypatch):

@@ -74,7 +74,7 @@ def test_no_name_is_foreseen_and_none_replaced(tmp_path):
     path, victim = tmp_path / "out.npz", tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / ".out.unfinished.npz").symlink_to(victim)
-    first, second = files.written(path), files.written(path)
+    first, second = files.writing(path), files.writing(path)
     names = first.__enter__(), second.__enter__()
     assert names[0] != names[1]
     for name in names:

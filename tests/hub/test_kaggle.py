@@ -41,6 +41,9 @@ def test_the_same_is_laid_out_anew_and_other_things_are_left(licensed, tmp_path)
     kaggle.lay_out(licensed, HANDLE, target)
     with pytest.raises(bt_keras.UsageError, match="not empty"):
         kaggle.lay_out(licensed, HANDLE.replace("somebody", "other"), target)
+    with pytest.raises(bt_keras.UsageError, match="not empty"):
+        kaggle.lay_out(licensed, HANDLE.replace("small", "large"), target)
+    assert (target / "tensorFlow2" / "small" / "saved_model.pb").is_file()
 
 
 def test_what_is_listed_is_what_the_module_holds(licensed, variation):

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 import bt_keras
 import bt_keras.config
+from bt_keras import whole
 from bt_keras.hub import card, checksums, facts
-from bt_keras.hub.writing import written_whole
 from tests.conftest import relative_error
 from tests.hub.conftest import small_model
 
@@ -36,6 +36,7 @@ def test_a_backbone_alone_has_no_projector(tmp_path):
         ({"images": [np.zeros((8, 8), "uint8")]}, "images must be uint8"),
         ({"images": [np.zeros((8, 8, 3), "float32")]}, "images must be uint8"),
         ({"image_size": -1}, "image_size=-1"),
+        ({"resize_ratio": 0.5}, "resize_ratio=0.5"),
     ],
 )
 def test_bad_arguments_are_named(tmp_path, options, part):
@@ -52,7 +53,7 @@ def test_a_backbone_for_grey_images_is_refused(tmp_path):
 
 def test_a_failure_leaves_nothing_behind(tmp_path):
     def write():
-        with written_whole(tmp_path / "module") as folder:
+        with whole.folder(tmp_path / "module") as folder:
             (folder / "half").write_text("done")
             raise OSError(28, "No space left on device")
 

@@ -8,8 +8,14 @@ the same operations for the words of one image, see `ops.words`.
 
 from bt_keras.augmentation.ops import blur, colour, hsv
 from bt_keras.augmentation.ops.batched import batched, over_words
-from bt_keras.augmentation.ops.colour import IMAGENET_MEAN, IMAGENET_STD, normalize
+from bt_keras.augmentation.ops.colour import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    normalize,
+    normalize_unit,
+)
 from bt_keras.augmentation.ops.geometry import (
+    central,
     crop_and_resize,
     flip,
     resize_and_center_crop,
@@ -31,12 +37,14 @@ __all__ = [
     "adjust_contrast",
     "adjust_hue",
     "adjust_saturation",
+    "central",
     "color_jitter",
     "crop_and_resize",
     "flip",
     "gaussian_blur",
     "grayscale",
     "normalize",
+    "normalize_unit",
     "over_words",
     "resize_and_center_crop",
     "solarize",

@@ -103,5 +103,9 @@ def solarize(words, mask, *, threshold=128):
 
 def normalize(images):
     """Levels 0..255 (..., 3) to zero mean and unit variance over ImageNet."""
-    images = tf.cast(images, tf.float32)
-    return (images / 255.0 - tf.constant(IMAGENET_MEAN)) / tf.constant(IMAGENET_STD)
+    return normalize_unit(tf.cast(images, tf.float32) / 255.0)
+
+
+def normalize_unit(images):
+    """As `normalize`, of float32 images in [0, 1]."""
+    return (images - tf.constant(IMAGENET_MEAN)) / tf.constant(IMAGENET_STD)

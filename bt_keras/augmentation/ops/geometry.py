@@ -169,8 +169,18 @@ def crop_and_resize(images, boxes, size, method="bicubic"):
     return _resize(images, boxes, (0, height, height), (0, width, width), method)
 
 
-def _central(length, short, resize, size):
-    """`(offset, count, total)` of a side that is resized and cut to its middle."""
+def central(length, short, resize, size):
+    """Where the middle of a resized side lies.
+
+    Args:
+        length: int or int Tensor, the side before, in pixels.
+        short: int or int Tensor, the shorter of both sides before.
+        resize: int, what the shorter side is brought to.
+        size: int <= resize, how much of the side is kept.
+
+    Returns:
+        `(offset, size, total)`, the last the side's length after resizing.
+    """
     total = resize * length // short
     margin = total - size
     # Python, and so torchvision, rounds half a pixel to the even neighbour.
@@ -200,8 +210,8 @@ def resize_and_center_crop(images, resize, size):
     images = tf.convert_to_tensor(images)
     height, width = _sides(images)
     short = _smaller(height, width)
-    vertical = _central(height, short, resize, size)
-    horizontal = _central(width, short, resize, size)
+    vertical = central(height, short, resize, size)
+    horizontal = central(width, short, resize, size)
     boxes = tf.tile([[0, 0, height, width]], (tf.shape(images)[0], 1))
     return _resize(images, boxes, vertical, horizontal, "bilinear")
 
