@@ -12,13 +12,13 @@ __version__ = "0.1.0"
 # takes seconds, which a mistyped flag of `bt-keras` should not cost.
 _HOMES = {
     "LARS": "bt_keras.optimizers",
-    "BarlowTwins": "bt_keras.model",
+    "BarlowTwins": "bt_keras.model.barlow_twins",
     "StoppedError": "bt_keras.errors",
     "UsageError": "bt_keras.errors",
     "WarmupCosine": "bt_keras.optimizers",
     "barlow_twins_loss": "bt_keras.losses",
     "cross_correlation": "bt_keras.losses",
-    "export_backbone": "bt_keras.hub",
+    "export_backbone": "bt_keras.export",
     "load_backbone": "bt_keras.hub",
     "pairs": "bt_keras.data",
     "resnet": "bt_keras.networks",

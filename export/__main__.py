@@ -1,12 +1,12 @@
-"""`python -m export --workdir runs/x --out module/`: a run's backbone for others.
+"""`python -m export --workdir runs/x --out module/`: exports a run's backbone.
 
-The code is the package's (`bt_keras.hub` writes, loads and compares, `bt_keras.export`
-ties it to a workdir), so that `bt-keras export` does the same after `pip install`.
+The code is in `bt_keras.export`, so that `bt-keras export` does the same after
+`pip install`.
 """
 
 import sys
 
-from bt_keras import cli
+from bt_keras.cli import main
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["export", *sys.argv[1:]]))
+    sys.exit(main(["export", *sys.argv[1:]]))

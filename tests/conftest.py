@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+# Fixtures that several rooms share.
+pytest_plugins = ["tests.exported"]
+
 REFERENCE = Path(__file__).parent / "reference"
 
 # Four logical CPUs, for replicas; they must be made before TensorFlow starts.

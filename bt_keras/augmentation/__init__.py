@@ -4,6 +4,6 @@ The layers are in `bt_keras.augmentation.layers`, apart, since importing keras-c
 slow.
 """
 
-from bt_keras.augmentation.recipes import RECIPES, ViewRecipe, Views, views
+from bt_keras.augmentation.views import RECIPES, ViewRecipe, Views, views
 
 __all__ = ["RECIPES", "ViewRecipe", "Views", "views"]

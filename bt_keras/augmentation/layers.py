@@ -11,7 +11,7 @@ import keras
 import keras_cv
 import tensorflow as tf
 
-from bt_keras.augmentation import draws, ops
+from bt_keras.augmentation import ops, sampling
 from bt_keras.errors import UsageError
 
 register = keras.saving.register_keras_serializable("bt_keras")
@@ -73,7 +73,7 @@ class RandomResizedCrop(_RandomView):
 
     def get_random_transformation_batch(self, batch_size, images=None, **kwargs):
         _, height, width, _ = tf.unstack(tf.shape(images))
-        return draws.crop_boxes(
+        return sampling.crop_boxes(
             self.next_seed(), batch_size, height, width, self.scale, self.ratio
         )
 
@@ -128,7 +128,7 @@ class ColorJitter(_RandomView):
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()
-        return draws.color_jitter(seed, batch_size, self.strengths, self.probability)
+        return sampling.color_jitter(seed, batch_size, self.strengths, self.probability)
 
     def augment_images(self, images, transformations, **kwargs):
         jittered = ops.color_jitter(images, **transformations)
@@ -148,7 +148,7 @@ class _RandomSwitch(_RandomView):
         self.probability = _checked("probability", probability, 0, 1)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
-        return draws.bernoulli(self.next_seed(), batch_size, self.probability)
+        return sampling.bernoulli(self.next_seed(), batch_size, self.probability)
 
     def augment_images(self, images, transformations, **kwargs):
         return tf.cast(self.switch(images, transformations), self.compute_dtype)
@@ -228,7 +228,7 @@ class RandomGaussianBlur(_RandomView):
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()
-        return draws.blur_sigma(seed, batch_size, self.sigma, self.probability)
+        return sampling.blur_sigma(seed, batch_size, self.sigma, self.probability)
 
     def augment_images(self, images, transformations, **kwargs):
         blurred = ops.gaussian_blur(images, transformations, max_sigma=self.sigma[1])

@@ -10,12 +10,12 @@ import importlib
 
 # Where each public name lives. Files are read and written without TensorFlow.
 _HOMES = {
-    "from_torch": "models",
-    "load": "files",
-    "save": "files",
-    "to_checkpoint": "models",
-    "to_detectron2": "models",
-    "to_torch": "models",
+    "from_torch": "state_dict",
+    "load": "weight_files",
+    "save": "weight_files",
+    "to_checkpoint": "state_dict",
+    "to_detectron2": "state_dict",
+    "to_torch": "state_dict",
 }
 __all__ = list(_HOMES)
 

@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from bt_keras.convert.words import shown
-from bt_keras.errors import UsageError
-from bt_keras.model import BarlowTwins
+from bt_keras.errors import UsageError, shown
+from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.networks import resnet
 from bt_keras.networks.resnet import DEPTHS
 

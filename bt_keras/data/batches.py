@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from bt_keras.data.source import epoch_order, fold_in
+from bt_keras.data.shuffle import epoch_order, fold_in
 
 # Images that are no larger than this when decoded are kept in memory.
 _IN_MEMORY_BYTES = 2**30

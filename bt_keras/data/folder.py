@@ -7,7 +7,8 @@ import tensorflow as tf
 from absl import logging
 
 from bt_keras.data.decode import check_image, decode_image
-from bt_keras.data.source import NO_LABEL, Source, common_shape, epoch_order
+from bt_keras.data.shuffle import epoch_order
+from bt_keras.data.source import NO_LABEL, Source, common_shape
 from bt_keras.errors import UsageError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")

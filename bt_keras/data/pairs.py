@@ -13,9 +13,9 @@ import itertools
 import tensorflow as tf
 from absl import logging
 
-from bt_keras.data import pipelines
+from bt_keras.data import sharding
 from bt_keras.data.batches import ENDLESS, batches
-from bt_keras.data.sources import load
+from bt_keras.data.load import load
 from bt_keras.errors import UsageError
 
 
@@ -48,7 +48,7 @@ def pairs(
         views: what `bt_keras.views` returns, or a function of (images uint8
             (N, H, W, 3), seed=(s, step)) that returns two batches. A plain function
             needs images of one size; for the argument `part`, which it may have, see
-            `bt_keras.augmentation.recipes.Views`.
+            `bt_keras.augmentation.views.Views`.
         batch_size: int, at least 2. Over all replicas, which get equal parts of it.
         seed: int. Seeds the order and the views.
         split: str. The part of the source.
@@ -89,9 +89,9 @@ def pairs(
         return batches(source, views, batch_size, seed, starts, length, part)
 
     length = tf.data.INFINITE_CARDINALITY if endless else steps_per_epoch
-    if pipelines.num_input_pipelines(strategy) > 1 and _takes_part(views):
-        return pipelines.distributed(make_part, length, batch_size, strategy)
-    return pipelines.plain(make_part, length)
+    if sharding.num_input_pipelines(strategy) > 1 and _takes_part(views):
+        return sharding.distributed(make_part, length, batch_size, strategy)
+    return sharding.plain(make_part, length)
 
 
 def _first_steps(first_step, steps_per_epoch):

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.data.decode import decode_image
-from bt_keras.data.source import NO_LABEL, Source, shuffle_blocks
+from bt_keras.data.shuffle import shuffle_blocks
+from bt_keras.data.source import NO_LABEL, Source
 from bt_keras.data.tfrecords import read_examples
 from bt_keras.errors import UsageError
 

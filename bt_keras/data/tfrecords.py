@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from bt_keras.data.source import epoch_order, fold_in
+from bt_keras.data.shuffle import epoch_order, fold_in
 
 # How many shuffled files are read at a time, and how many records of one at a time.
 _GROUP_FILES = 16

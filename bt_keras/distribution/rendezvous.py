@@ -11,8 +11,8 @@ import json
 import socket
 import time
 
+from bt_keras.distribution.chief_server import GRACE, RECEIVED, Guests, gone
 from bt_keras.distribution.cluster import host_and_port
-from bt_keras.distribution.guests import GRACE, RECEIVED, Guests, gone
 from bt_keras.distribution.sockets import Wait, close_at_once, listen
 from bt_keras.errors import UsageError
 

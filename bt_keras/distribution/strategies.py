@@ -8,8 +8,8 @@ import tensorflow as tf
 from absl import logging
 
 from bt_keras.distribution import cluster as clusters
+from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import UsageError
-from bt_keras.interruption import StopRequest
 
 NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 # What TensorFlow raises in a step when another worker is gone.

@@ -15,11 +15,11 @@ products D².
 
 import tensorflow as tf
 
-from bt_keras import collectives
+from bt_keras.distribution import collectives
 from bt_keras.errors import UsageError
 from bt_keras.losses.correlation import correlation_terms
 from bt_keras.losses.gram import gram_terms
-from bt_keras.losses.standardise import moments_by_reduction
+from bt_keras.losses.standardize import moments_by_reduction
 
 IMPLEMENTATIONS = ("auto", "gram", "correlation")
 

@@ -8,9 +8,9 @@ a time, so that D x D is never held.
 
 import tensorflow as tf
 
-from bt_keras import collectives
-from bt_keras.losses.blocks import column_blocks, columns
-from bt_keras.losses.standardise import column_dots, moments_by_reduction
+from bt_keras.distribution import collectives
+from bt_keras.losses.column_blocks import column_blocks, columns
+from bt_keras.losses.standardize import column_dots, moments_by_reduction
 
 # Of C at a time; wide enough for the products to run at full speed.
 BLOCK_BYTES = 2**25

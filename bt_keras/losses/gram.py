@@ -14,9 +14,9 @@ import itertools
 
 import tensorflow as tf
 
-from bt_keras import collectives
-from bt_keras.losses.blocks import column_blocks, columns
-from bt_keras.losses.standardise import column_dots, moments_of_rows
+from bt_keras.distribution import collectives
+from bt_keras.losses.column_blocks import column_blocks, columns
+from bt_keras.losses.standardize import column_dots, moments_of_rows
 
 # Of a view's rows at a time; a few such blocks stay in a processor's cache.
 BLOCK_BYTES = 2**21

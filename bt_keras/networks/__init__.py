@@ -1,6 +1,5 @@
 from bt_keras.networks.batch_norm import BatchNormalization
-from bt_keras.networks.feature_dim import feature_dim
-from bt_keras.networks.feature_maps import feature_maps
+from bt_keras.networks.feature_maps import feature_dim, feature_maps
 from bt_keras.networks.projector import projector
 from bt_keras.networks.resnet import resnet
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from bt_keras import collectives
+from bt_keras.distribution import collectives
 
 
 @keras.saving.register_keras_serializable("bt_keras")

@@ -1,4 +1,4 @@
-from bt_keras.optimizers.build import build, schedule
+from bt_keras.optimizers.from_config import build, schedule
 from bt_keras.optimizers.lars import LARS
 from bt_keras.optimizers.schedules import WarmupCosine
 

@@ -8,7 +8,8 @@ import sys
 
 from absl import flags
 
-from bt_keras import UsageError, start
+from bt_keras import UsageError
+from bt_keras.cli import start
 
 # What the flags are by default. `None` images are all of a split.
 _SHIPPED = {

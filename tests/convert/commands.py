@@ -1,16 +1,16 @@
 """How the tests run `bt-keras convert`."""
 
-from bt_keras import cli
+from bt_keras.cli import main
 
 
 def run(*arguments):
-    return cli.main(["convert", *map(str, arguments)])
+    return main(["convert", *map(str, arguments)])
 
 
 def refused(capsys, *arguments):
     """The one line that a refused command prints."""
     capsys.readouterr()
-    assert run(*arguments) == cli.BAD_INPUT
+    assert run(*arguments) == main.BAD_INPUT
     out, error = capsys.readouterr()
     assert not out
     assert error.startswith("bt-keras: error: ")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bt_keras.augmentation.recipes import views
+from bt_keras.augmentation.views import views
 from bt_keras.data import from_dataset, load, pairs
-from bt_keras.data.source import epoch_order
+from bt_keras.data.shuffle import epoch_order
 from bt_keras.errors import UsageError
 from tests.data import files
 from tests.data.plain import Plain, in_memory

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bt_keras import UsageError
-from bt_keras.distribution import guests, rendezvous, sockets
+from bt_keras.distribution import chief_server, rendezvous, sockets
 from bt_keras.distribution.cluster import Cluster
 from bt_keras.distribution.rendezvous import meet
 
@@ -222,7 +222,7 @@ def test_an_unknown_host_is_named(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(guests, "GRACE", 0.2)
+    monkeypatch.setattr(chief_server, "GRACE", 0.2)
     monkeypatch.setattr(rendezvous, "GRACE", 0.2)
 
 

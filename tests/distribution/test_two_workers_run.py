@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bt_keras import LARS, BarlowTwins, WarmupCosine
-from bt_keras.checkpoint import files
+from bt_keras.checkpoint import store
 from tests import processes, tiny
 
 REGISTERED = (BarlowTwins, LARS, WarmupCosine)  # For `load_model` to know them.
@@ -52,7 +52,7 @@ def assert_same_run(workdir, alone):
     """Weights, statistics, optimizer and logs are those of one device."""
     states = []
     for run in (workdir, alone):
-        progress, path = files.newest(run / "checkpoints")
+        progress, path = store.newest(run / "checkpoints")
         assert progress.step == progress.batch == EPOCHS * STEPS_PER_EPOCH
         model = keras.models.load_model(path)
         states.append(
@@ -92,7 +92,7 @@ def assert_a_signal_to_one_stops_both(pair, workdir):
     chief, other = (log.read_text().splitlines()[-1] for log in logs_of(workdir))
     assert "stopped by a signal to another worker" in chief
     assert "stopped by SIGTERM" in other
-    progress, _ = files.newest(workdir / "checkpoints")
+    progress, _ = store.newest(workdir / "checkpoints")
     for line in (chief, other):
         assert f"after step {progress.step} " in line
     # Only the chief shows its progress.
@@ -108,7 +108,7 @@ def test_whoever_stops_or_dies_it_is_the_run_of_one_device(recipe, alone, tmp_pa
     assert_one_dies_and_the_other_says_so(pair, workdir, victim=0)
     pair = start_pair(recipe, workdir)
     assert_a_signal_to_one_stops_both(pair, workdir)
-    step = files.newest(workdir / "checkpoints")[0].step
+    step = store.newest(workdir / "checkpoints")[0].step
     assert step < EPOCHS * STEPS_PER_EPOCH
     # One device goes on with it as well.
     log = workdir.with_suffix(".log")

@@ -6,9 +6,8 @@ levels and return such, as float32 (`flip` and `normalize` take any). The module
 the same operations for the words of one image, see `ops.words`.
 """
 
-from bt_keras.augmentation.ops import blur, colour, hsv
-from bt_keras.augmentation.ops.batched import batched, over_words
-from bt_keras.augmentation.ops.colour import (
+from bt_keras.augmentation.ops import blur, color, hsv
+from bt_keras.augmentation.ops.color import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     normalize,
@@ -20,15 +19,16 @@ from bt_keras.augmentation.ops.geometry import (
     flip,
     resize_and_center_crop,
 )
+from bt_keras.augmentation.ops.map_images import batched, over_words
 
-adjust_brightness = batched(colour.adjust_brightness)
-adjust_contrast = batched(colour.adjust_contrast)
+adjust_brightness = batched(color.adjust_brightness)
+adjust_contrast = batched(color.adjust_contrast)
 adjust_hue = batched(hsv.adjust_hue)
-adjust_saturation = batched(colour.adjust_saturation)
-color_jitter = batched(colour.color_jitter)
+adjust_saturation = batched(color.adjust_saturation)
+color_jitter = batched(color.color_jitter)
 gaussian_blur = batched(blur.gaussian_blur)
-grayscale = batched(colour.grayscale)
-solarize = batched(colour.solarize)
+grayscale = batched(color.grayscale)
+solarize = batched(color.solarize)
 
 __all__ = [
     "IMAGENET_MEAN",

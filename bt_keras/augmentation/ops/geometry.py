@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from bt_keras.augmentation.ops import resample
-from bt_keras.augmentation.ops.words import from_image, to_image
+from bt_keras.augmentation.ops.packed_rgb import from_image, to_image
 from bt_keras.errors import UsageError
 
 # Images of many sizes are laid on canvases of a few, each of which is compiled for.

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bt_keras.augmentation.ops.words import channels, from_channels
+from bt_keras.augmentation.ops.packed_rgb import channels, from_channels
 
 
 def _scale_to_255(x):

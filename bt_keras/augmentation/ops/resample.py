@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bt_keras.augmentation.ops.words import channels, from_channels
+from bt_keras.augmentation.ops.packed_rgb import channels, from_channels
 
 # Pillow keeps weights as multiples of 2^-22; their sums with levels fit an int32.
 PRECISION = 22

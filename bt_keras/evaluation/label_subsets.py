@@ -1,0 +1,112 @@
+"""A part of a source's labels, as if there were no others."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from bt_keras.data.shuffle import epoch_order, shuffle_blocks
+
+# Undecoded records of a part that are no larger than this are kept in memory.
+_IN_MEMORY_BYTES = 2**30
+_SAMPLED_RECORDS = 100
+
+
+def read_labels(source):
+    """Reads the labels of all images, and decodes none.
+
+    Args:
+        source: `bt_keras.data.Source` with labels.
+
+    Returns:
+        int64 array (N,), in file order.
+    """
+    labels = source.records().map(lambda record: tf.cast(record["label"], tf.int64))
+    return np.concatenate(list(labels.batch(4096).as_numpy_iterator()))
+
+
+def balanced_part(labels, share, seed):
+    """Draws the same share of every class, and at least one image of each.
+
+    Args:
+        labels: int array (N,).
+        share: float in (0, 1].
+        seed: int. The draw depends on nothing else.
+
+    Returns:
+        int64 array, positions in `labels`, ascending.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for label in np.unique(labels):
+        positions = np.flatnonzero(labels == label)
+        count = max(1, round(share * len(positions)))
+        drawn.append(generator.permutation(positions)[:count])
+    return np.sort(np.concatenate(drawn))
+
+
+def part_of(source, positions):
+    """Makes a source of some of a source's images.
+
+    Their records, undecoded, are kept in memory if they fit into 1 GiB. Otherwise
+    every epoch reads the whole source and passes over the others.
+
+    Args:
+        source: `bt_keras.data.Source`.
+        positions: int array, ascending positions in file order.
+
+    Returns:
+        `bt_keras.data.Source` of `len(positions)` images in the same order.
+    """
+    count = len(positions)
+    if count == source.num_images:
+        return source
+    chosen = np.zeros(source.num_images, bool)
+    chosen[positions] = True
+    chosen = tf.constant(chosen)
+
+    def in_order(first=0):
+        records = source.records().enumerate()
+        records = records.filter(lambda position, _: chosen[position])
+        return records.map(lambda _, record: record).skip(first)
+
+    bytes_each = _bytes_each(in_order())
+    if count * bytes_each <= _IN_MEMORY_BYTES:
+        records = _kept(in_order().batch(count).get_single_element(), count)
+    else:
+        records = _streamed(in_order, count, bytes_each)
+    return dataclasses.replace(source, num_images=count, records=records)
+
+
+def _bytes_each(records):
+    sampled = [
+        sum(_num_bytes(value) for value in tf.nest.flatten(record))
+        for record in records.take(_SAMPLED_RECORDS)
+    ]
+    return max(1, round(np.mean(sampled)))
+
+
+def _num_bytes(value):
+    if value.dtype == tf.string:
+        return int(tf.reduce_sum(tf.strings.length(value)))
+    return value.dtype.size * int(tf.size(value))
+
+
+def _kept(table, count):
+    def records(shuffle_seed=None, first=0):
+        order = tf.range(tf.constant(count, tf.int64))
+        if shuffle_seed is not None:
+            order = epoch_order(count, shuffle_seed)
+        rows = tf.nest.map_structure(lambda column: tf.gather(column, order), table)
+        return tf.data.Dataset.from_tensor_slices(rows).skip(first)
+
+    return records
+
+
+def _streamed(in_order, count, bytes_each):
+    def records(shuffle_seed=None, first=0):
+        if shuffle_seed is None:
+            return in_order(first)
+        return shuffle_blocks(in_order, count, bytes_each, shuffle_seed, first)
+
+    return records

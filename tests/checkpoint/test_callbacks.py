@@ -1,0 +1,123 @@
+import itertools
+
+import keras
+import pytest
+import tensorflow as tf
+
+from bt_keras import UsageError
+from bt_keras.checkpoint import callbacks, store
+from bt_keras.checkpoint.progress import Progress
+from bt_keras.distribution.stop_request import StopRequest
+from bt_keras.errors import StoppedError
+from tests.model.test_barlow_twins import pairs, tiny
+
+STEPS = 4
+
+
+class Asked(StopRequest):
+    """A request to stop that comes after so many questions."""
+
+    def __init__(self, after):
+        super().__init__(tf.distribute.get_strategy())
+        self._left = after
+
+    def reason(self, error=None):
+        self._left -= 1
+        return super().reason(error) or ("SIGTERM" if self._left < 0 else None)
+
+
+def fit(folder, epochs=2, stop_after=99, progress=None, **settings):
+    """Trains for epochs of four steps; returns the tracker."""
+    tracker = callbacks.ProgressTracker(progress or Progress(STEPS))
+    saver = callbacks.Checkpoints(
+        folder, tracker, Asked(stop_after), keep=99, **settings
+    )
+    model = tiny()
+    model.compile(optimizer="sgd")
+    model.fit(
+        pairs(STEPS),
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[tracker, saver],
+    )
+    return tracker
+
+
+def steps(folder):
+    return sorted(store.read(path).step for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("every_steps", "expected"), [(0, [4, 8]), (1, [*range(1, 9)]), (3, [3, 4, 7, 8])]
+)
+def test_every_so_many_steps_since_the_last_one(tmp_path, every_steps, expected):
+    assert fit(tmp_path, every_steps=every_steps).progress.step == 8
+    assert steps(tmp_path) == expected
+
+
+def test_every_so_many_minutes(tmp_path, monkeypatch):
+    """On a clock that goes on by 20 seconds whenever it is looked at."""
+    seconds = itertools.count(step=20)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: next(seconds))
+    fit(tmp_path, epochs=1, every_minutes=1.0)
+    assert steps(tmp_path) == [3, 4]
+
+
+def test_others_than_the_chief_write_nothing(tmp_path):
+    fit(tmp_path, writes=False, every_steps=1)
+    assert steps(tmp_path) == []
+
+
+@pytest.mark.parametrize(("asked", "step"), [(0, 1), (2, 3), (3, 4), (5, 6)])
+def test_stops_after_the_step_when_asked(tmp_path, asked, step):
+    with pytest.raises(StoppedError, match=rf"SIGTERM after step {step} .*epoch-000"):
+        fit(tmp_path, stop_after=asked)
+    assert max(steps(tmp_path)) == step
+
+
+def test_a_finished_run_is_finished_also_when_asked_to_stop(tmp_path):
+    assert fit(tmp_path, epochs=1, stop_after=STEPS - 1).progress.step == STEPS
+
+
+def test_a_rest_of_an_epoch_is_a_fit_of_its_own(tmp_path):
+    begun = Progress(STEPS, step=5, batch=7, rollbacks=1)
+    dataset_of_the_rest = pairs(STEPS - 1)
+    tracker = callbacks.ProgressTracker(begun)
+    model = tiny()
+    model.compile(optimizer="sgd")
+    history = model.fit(
+        dataset_of_the_rest,
+        initial_epoch=1,
+        epochs=9,
+        steps_per_epoch=STEPS - 1,
+        shuffle=False,
+        verbose=0,
+        callbacks=[tracker],
+    )
+    assert history.epoch == [1]
+    assert tracker.progress == Progress(STEPS, step=8, batch=10, rollbacks=1)
+
+
+def test_the_means_of_a_begun_epoch_go_on(tmp_path):
+    """Three steps of a loss of 10 before, and one of fit's."""
+    means = {"loss": (30.0, 3.0), "invariance": (6.0, 3.0)}
+    logs = []
+    for gathered in ({}, means):
+        tracker = callbacks.ProgressTracker(Progress(STEPS, step=3, means=gathered))
+        keras.utils.set_random_seed(0)
+        model = tiny()
+        model.compile(optimizer="sgd")
+        logs.append(
+            model.fit(pairs(1), shuffle=False, verbose=0, callbacks=[tracker]).history
+        )
+    alone, together = logs
+    assert together["loss"][0] == pytest.approx((30.0 + alone["loss"][0]) / 4)
+    assert together["redundancy"] == alone["redundancy"]
+
+
+def test_what_cannot_be_written_ends_fit(tmp_path):
+    (tmp_path / store.UNFINISHED).parent.mkdir()
+    (tmp_path / store.UNFINISHED).symlink_to("/dev/full")
+    with pytest.raises(UsageError, match="No space left on device"):
+        fit(tmp_path, every_steps=2)

@@ -1,0 +1,99 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras import UsageError
+from bt_keras.checkpoint import save_restore, store
+from bt_keras.checkpoint.progress import Progress
+from tests.model.test_barlow_twins import pairs, tiny
+
+
+def trained(policy="float32", strategy=None, **kwargs):
+    """A model with momenta, a step count and, in float16, a loss scale to keep."""
+    keras.config.set_dtype_policy(policy)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        model = tiny(**kwargs)
+        schedule = bt_keras.WarmupCosine(0.2, 1, 10)
+        model.compile(optimizer=bt_keras.LARS(schedule))
+    model.fit(pairs(), shuffle=False, verbose=0)
+    return model
+
+
+def state(model):
+    return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_a_restored_model_goes_on_as_the_other(tmp_path, policy):
+    model = trained(policy)
+    if policy == "mixed_float16":
+        model.optimizer.dynamic_scale.assign(4096.0)
+        model.optimizer.step_counter.assign(7)
+    path = save_restore.write(model, tmp_path, Progress(2, step=2))
+    again = trained(policy)  # One with another state.
+    again.fit(pairs(), shuffle=False, verbose=0)
+    save_restore.restore(path, again)
+    for ours, theirs in zip(state(again), state(model), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for one in (model, again):
+        one.fit(pairs(), shuffle=False, verbose=0)
+    for ours, theirs in zip(state(again), state(model), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_is_a_keras_file_that_loads_anywhere(tmp_path):
+    model = trained()
+    path = save_restore.write(model, tmp_path, Progress(2, step=2))
+    again = keras.models.load_model(path)
+    for ours, theirs in zip(state(again), state(model), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_replicas_and_one_device_share_checkpoints(tmp_path, replicas):
+    model = trained(strategy=replicas(2))
+    path = save_restore.write(model, tmp_path, Progress(2, step=2))
+    again = trained()
+    save_restore.restore(path, again)
+    for ours, theirs in zip(state(again), state(model), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    other = trained(strategy=replicas(2))
+    with other.distribute_strategy.scope():
+        save_restore.restore(path, other)
+    for variable, theirs in zip(other.variables, model.variables, strict=True):
+        for copy in other.distribute_strategy.experimental_local_results(
+            variable.value
+        ):
+            np.testing.assert_array_equal(copy, theirs)
+
+
+def test_another_architecture_is_refused(tmp_path):
+    path = save_restore.write(trained(), tmp_path, Progress(2, step=2))
+    wider = trained(projector=(16, 17))
+    with pytest.raises(UsageError, match="another architecture"):
+        save_restore.restore(path, wider)
+
+
+def test_foreign_files_are_named(tmp_path):
+    inputs = keras.Input((3,))
+    keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "other.keras")
+    with pytest.raises(UsageError, match="another architecture"):
+        save_restore.load(tmp_path / "other.keras")
+    (tmp_path / "text.keras").write_text("not a zip archive")
+    with pytest.raises(UsageError, match=r"text\.keras cannot be read"):
+        save_restore.load(tmp_path / "text.keras")
+
+
+def test_a_full_disk_leaves_the_checkpoints_before_it_whole(tmp_path):
+    """What is written goes through a link to a device that is always full."""
+    model = trained()
+    first = save_restore.write(model, tmp_path, Progress(2, step=2))
+    content = first.read_bytes()
+    (tmp_path / store.UNFINISHED).parent.mkdir()
+    (tmp_path / store.UNFINISHED).symlink_to("/dev/full")
+    with pytest.raises(UsageError, match="No space left on device"):
+        save_restore.write(model, tmp_path, Progress(2, step=4))
+    assert [path.name for path in tmp_path.iterdir()] == [first.name]
+    assert first.read_bytes() == content
+    assert store.newest(tmp_path) == (Progress(2, step=2), first)

@@ -1,0 +1,178 @@
+import errno
+import zipfile
+
+import pytest
+
+from bt_keras import UsageError
+from bt_keras.checkpoint import store
+from bt_keras.checkpoint.progress import Progress
+
+
+def sealed(folder, step, steps_per_epoch=4):
+    """A checkpoint in all but its model."""
+    progress = Progress(steps_per_epoch, step=step, batch=step + 3)
+    path = folder / store.UNFINISHED
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", bytes(range(256)) * 40)
+        archive.writestr("config.json", "{}")
+    store.seal(path, progress, [["kernel", [3, 3]]])
+    published = store.publish(path, folder, progress)
+    path.parent.rmdir()
+    return published
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_comes_back_with_its_progress(tmp_path):
+    assert store.newest(tmp_path) == (None, None)
+    path = sealed(tmp_path, step=6)
+    assert path.name == "epoch-0001-step-000002.keras"
+    progress, found = store.newest(tmp_path)
+    assert found == path
+    assert (progress.step, progress.batch, progress.steps_per_epoch) == (6, 9, 4)
+    assert store.variables(path) == [["kernel", [3, 3]]]
+
+
+def test_the_newest_is_the_one_furthest_in_the_run(tmp_path):
+    for step in (10, 4, 8, 9, 3):
+        sealed(tmp_path, step)
+    assert store.newest(tmp_path)[0].step == 10
+    assert names(tmp_path) == [
+        "epoch-0000-step-000003.keras",
+        "epoch-0001.keras",
+        "epoch-0002-step-000001.keras",
+        "epoch-0002-step-000002.keras",
+        "epoch-0002.keras",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "keep_every", "left"),
+    [(1, 0, [24]), (2, 0, [22, 24]), (2, 2, [8, 16, 22, 24]), (9, 0, None)],
+)
+def test_keeps_the_last_and_every_so_many_epochs(tmp_path, keep, keep_every, left):
+    steps = [4, 6, 8, 10, 16, 18, 22, 24]
+    for step in steps:
+        sealed(tmp_path, step)
+    store.prune(tmp_path, keep, keep_every)
+    kept = [store.read(path).step for path in sorted(tmp_path.iterdir())]
+    assert sorted(kept) == (left or steps)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
+def test_a_truncated_one_is_set_aside_and_the_one_before_used(tmp_path, caplog, share):
+    before = sealed(tmp_path, step=4)
+    path = sealed(tmp_path, step=8)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert store.newest(tmp_path)[1] == before
+    assert path.name in caplog.text
+    assert path.exists()  # Only who trains may rename it.
+    assert store.newest(tmp_path, set_aside=True)[1] == before
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras.damaged"]
+    assert store.newest(tmp_path, set_aside=True)[1] == before
+
+
+def test_any_changed_bit_of_the_contents_is_seen(tmp_path):
+    path = sealed(tmp_path, step=4)
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        places = [
+            member.header_offset + 30 + len(member.filename) + member.file_size // 2
+            for member in archive.infolist()
+            if member.file_size > 2
+        ]
+    assert len(places) == 2
+    for place in places:
+        content[place] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(store.DamagedError):
+            store.read(path)
+        content[place] ^= 1
+
+
+def test_weights_with_a_checksum_of_zip_that_fits_are_seen_too(tmp_path):
+    """As when a member is replaced by another program."""
+    path = sealed(tmp_path, step=4)
+    with zipfile.ZipFile(path) as archive:
+        run = archive.read("run.json")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"other weights")
+        archive.writestr("config.json", "{}")
+        archive.writestr("run.json", run)
+    with pytest.raises(store.DamagedError, match="SHA-256"):
+        store.read(path)
+
+
+def test_what_was_left_half_written_is_removed_by_who_trains(tmp_path):
+    sealed(tmp_path, step=4)
+    (tmp_path / store.UNFINISHED).parent.mkdir()
+    (tmp_path / store.UNFINISHED).write_bytes(b"half")
+    assert store.newest(tmp_path)[0].step == 4
+    assert (tmp_path / store.UNFINISHED).exists()
+    assert store.newest(tmp_path, set_aside=True)[0].step == 4
+    assert names(tmp_path) == ["epoch-0001.keras"]
+
+
+def test_a_run_does_not_begin_anew_where_no_checkpoint_is_whole(tmp_path):
+    for step in (4, 8):
+        sealed(tmp_path, step).write_bytes(b"PK")
+    with pytest.raises(UsageError, match=r"none of the 2 .* epoch-0002\.keras"):
+        store.newest(tmp_path, set_aside=True)
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
+
+
+def test_what_cannot_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    sealed(tmp_path, step=4)
+    sealed(tmp_path, step=8)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(store.zipfile, "ZipFile", fail)
+    with pytest.raises(UsageError, match="Input/output error"):
+        store.newest(tmp_path, set_aside=True)
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
+
+
+def test_other_versions_are_named(tmp_path, monkeypatch):
+    path = sealed(tmp_path, step=4)
+    assert store.other_versions(path) == ""
+    now = {**store.versions(), "keras": "9.9"}
+    then = store.versions()["keras"]
+    monkeypatch.setattr(store, "versions", lambda: now)
+    assert store.other_versions(path) == f"keras {then}, now 9.9"
+
+
+def test_a_second_checkpoint_of_one_place_replaces_the_first(tmp_path):
+    sealed(tmp_path, step=4)
+    progress = Progress(4, step=4, batch=99)
+    path = tmp_path / store.UNFINISHED
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"later")
+    store.seal(path, progress, [])
+    store.publish(path, tmp_path, progress)
+    assert store.newest(tmp_path)[0].batch == 99
+
+
+def test_foreign_files_are_not_touched(tmp_path):
+    for name in ("epoch-1.txt", "best.keras", "epoch-last.keras"):
+        (tmp_path / name).write_text("mine")
+    sealed(tmp_path, step=4)
+    sealed(tmp_path, step=8)
+    store.prune(tmp_path, keep=1, keep_every=0)
+    assert store.newest(tmp_path, set_aside=True)[0].step == 8
+    assert {"best.keras", "epoch-1.txt", "epoch-last.keras"} < set(names(tmp_path))
+
+
+def test_progress_counts_epochs_and_steps():
+    progress = Progress(8, step=18, batch=20, rollbacks=1)
+    assert (progress.epoch, progress.step_in_epoch, progress.epochs) == (2, 2, "2.25")
+    later = progress.after(6, {"loss": (1.0, 2.0)})
+    assert (later.step, later.batch, later.rollbacks) == (24, 26, 1)
+    assert later.epochs == "3"
+    assert Progress.from_json(later.to_json()) == later

@@ -1,0 +1,206 @@
+"""`bt-keras evaluate` as its user runs it, in one process."""
+
+import csv
+import dataclasses
+import shutil
+import sys
+
+import keras
+import pytest
+import tensorflow as tf
+
+from bt_keras import export_backbone
+from bt_keras.cli import main
+from bt_keras.cli.evaluate import shares
+from bt_keras.evaluation.evaluate import evaluate, of_workdir
+from bt_keras.evaluation.report import results_table
+from bt_keras.workdir import Workdir
+from tests import tiny
+
+FINE_TUNE = ["--protocol=finetune", "--labels=100%", "--seeds=2"]
+SHORT = """
+    config.evaluation.finetune.epochs = 1
+    config.evaluation.finetune.batch_size = 6
+"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return tiny.write_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def run(images, tmp_path_factory):
+    """The workdir of a finished run, whose fine-tuning takes three steps at most."""
+    recipe = tiny.write_config(images / "tiny.py", images)
+    text = recipe.read_text().replace(
+        "\n    return config", SHORT + "    return config"
+    )
+    recipe.write_text(text)
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = [f"--config={recipe}", f"--workdir={workdir}", "--config.epochs=1"]
+    flag = "--config.optimizer.warmup_epochs=0.0"
+    assert main(["pretrain", *arguments, flag]) == 0
+    return workdir
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "copied")
+
+
+@pytest.fixture(scope="module")
+def module(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules") / "module"
+    assert main(["export", f"--workdir={run}", f"--out={folder}"]) == 0
+    return folder
+
+
+def results(workdir):
+    with (workdir / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def one_error_line(capsys, arguments, *parts):
+    capsys.readouterr()
+    assert main(["evaluate", *map(str, arguments)]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("bt-keras: error: ")
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
+    plot = tmp_path / "labels.png"
+    arguments = [f"--workdir={copied}", f"--plot={plot}", *FINE_TUNE]
+    assert main(["evaluate", *arguments]) == 0
+    rows = results(copied)
+    assert [(r["backbone"], r["epoch"], r["settings"], r["metric"]) for r in rows] == [
+        (backbone, epoch, f"labels=100%, images=18, seed={seed}, 3 steps", metric)
+        for seed in (0, 1)
+        for backbone, epoch in (("pretrained", "1"), ("scratch", "0"))
+        for metric in ("top1", "top5")
+    ]
+    assert {(r["evaluator"], r["test_images"]) for r in rows} == {("finetune", "18")}
+    out = capsys.readouterr().out
+    progress = [line for line in out.splitlines() if line.startswith("labels=")]
+    assert len(progress) == 4
+    assert progress[1].startswith("labels=100%, images=18, seed=0, 3 steps, scratch: ")
+
+    # One line a backbone, not one a seed; the report has the same.
+    assert main(["report", f"--workdir={copied}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in lines if line.startswith("100%")]
+    assert [line.split()[:4] for line in lines] == [
+        ["100%", "18", "pretrained", "1"],
+        ["100%", "18", "scratch", "0"],
+    ]
+    assert all("±" in line and line in out for line in lines)
+    picture = tf.io.decode_png(plot.read_bytes(), 3)
+    assert min(picture.shape[:2]) > 300
+    assert len(set(map(tuple, picture.numpy().reshape(-1, 3)))) > 10
+
+
+def test_what_is_finished_is_kept_when_the_rest_is_interrupted(copied):
+    subject = of_workdir(Workdir(copied))
+
+    def interrupt(line):
+        raise KeyboardInterrupt
+
+    settings = {"shares": (0.2,), "seeds": 1}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(subject, protocol="finetune", finetune=settings, progress=interrupt)
+    assert {row["backbone"] for row in results(copied)} == {"pretrained"}
+
+
+def test_a_module_is_judged_as_its_run(run, module, images, capsys):
+    """The same features give the same votes; nothing is written anywhere."""
+    one_error_line(capsys, [f"--module={module}"], "give --source")
+    before = sorted(p.name for p in (*run.iterdir(), *module.iterdir()))
+    capsys.readouterr()
+    flags = [f"--source={images}", "--k=3", "--temperature=0.5"]
+    assert main(["evaluate", f"--module={module}", *flags]) == 0
+    after = sorted(p.name for p in (*run.iterdir(), *module.iterdir()))
+    assert before == after
+    subject = dataclasses.replace(of_workdir(Workdir(run)), workdir=None)
+    rows = evaluate(subject, knn={"k": 3, "temperature": 0.5})
+    assert capsys.readouterr().out == results_table(rows) + "\n"
+
+
+def test_fine_tuning_of_a_module(module, images, capsys):
+    arguments = [f"--module={module}", f"--source={images}", "--protocol=finetune"]
+    assert main(["evaluate", *arguments, "--labels=20%", "--seeds=1"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    table = [line for line in lines if line and line[0] == "20%"]
+    assert [line[2] for line in table] == ["pretrained", "scratch"]
+    assert not any("±" in line for line in table)
+
+
+def test_a_module_without_a_config_needs_a_source(images, tmp_path, capsys):
+    inputs = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
+    folder = tmp_path / "module"
+    export_backbone(keras.Model(inputs, pooled), folder)
+    one_error_line(capsys, [f"--module={folder}"], "give --source")
+    one_error_line(
+        capsys, [f"--module={folder}", f"--source={images}"], "no split 'validation'"
+    )
+    arguments = [f"--module={folder}", f"--source={images}", "--test_split=test"]
+    assert main(["evaluate", *arguments]) == 0
+    assert "linear_cached" in capsys.readouterr().out
+
+
+def test_a_module_that_does_not_exist_is_named(tmp_path, capsys):
+    one_error_line(capsys, [f"--module={tmp_path / 'none'}"], str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        ([], ["--workdir", "--module"]),
+        (["--workdir=x", "--module=y"], ["--workdir", "--module", "not both"]),
+        (["--module=y", "--untrained"], ["--untrained", "--workdir"]),
+        (["--workdir=x", "--protocol=half"], ["half", "finetune"]),
+        (["--workdir=x", "--labels=1%"], ["--labels", "finetune"]),
+        (["--workdir=x", "--seeds=1"], ["--seeds", "finetune"]),
+        (["--workdir=x", "--plot=a.png"], ["--plot", "finetune"]),
+        (["--workdir=x", *FINE_TUNE, "--untrained"], ["--untrained", "from scratch"]),
+        (["--workdir=x", *FINE_TUNE, "--k=3"], ["--k", "cached or full"]),
+        (["--workdir=x", *FINE_TUNE, "--seeds=0"], ["seeds", "0"]),
+        (["--workdir=x", *FINE_TUNE, "--seeds=many"], ["seeds", "many"]),
+        (["--workdir=x", *FINE_TUNE, "--labels=ten"], ["'ten'", "percentage"]),
+        (["--workdir=x", *FINE_TUNE, "--plot=a.jpeg"], ["a.jpeg", ".png"]),
+        (["--workdir=x", *FINE_TUNE, "--plot=/none/a.png"], ["/none/a.png"]),
+    ],
+    ids=lambda value: " ".join(value[-2:]),
+)
+def test_bad_flags_are_named(capsys, flags, parts):
+    one_error_line(capsys, flags, *parts)
+
+
+def test_a_plot_without_matplotlib_is_refused_before_the_run(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    flags = ["--workdir=x", *FINE_TUNE, f"--plot={tmp_path / 'a.png'}"]
+    one_error_line(capsys, flags, "pip install 'bt-keras[plot]'")
+
+
+def test_percentages():
+    assert shares("1%,10%,100%") == (0.01, 0.1, 1.0)
+    assert shares("0.5%, 12.5%") == (0.005, 0.125)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0%", "0.0%", "110%", "100.1%", "ten", "10", "-1%", "1%,", "1e1%", "%"]
+)
+def test_what_is_no_percentage_is_named(text):
+    with pytest.raises(ValueError, match="percentage") as raised:
+        shares(text)
+    assert f"--labels={text}" in str(raised.value)
+
+
+def test_a_percentage_twice_is_named():
+    with pytest.raises(ValueError, match="twice"):
+        shares("1%,10%,1.0%")

@@ -1,0 +1,131 @@
+"""`bt-keras export` as its user runs it."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bt_keras.cli import main
+from tests import tiny
+
+HANDLE = "--handle=somebody/barlow-twins/tensorFlow2/tiny"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The workdir of a finished run, evaluated."""
+    images = tiny.write_images(tmp_path_factory.mktemp("images"))
+    recipe = tiny.write_config(images / "tiny.py", images)
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["pretrain", f"--config={recipe}", f"--workdir={workdir}"]) == 0
+    assert main(["evaluate", f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def module(run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported") / "module"
+    flags = [f"--workdir={run}", f"--out={out}", "--projector", "--license=MIT"]
+    assert main(["export", *flags]) == 0
+    return out
+
+
+def one_error_line(capsys, arguments, *parts):
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    for part in parts:
+        assert part in line, line
+
+
+def test_the_module_the_archive_and_the_report(run, module, capsys):
+    assert tf.saved_model.contains_saved_model(module)
+    assert module.with_name("module.tar.gz").is_file()
+    known = json.loads((run / "export.json").read_text())
+    assert known["module"] == str(module)
+    assert known["passed"] == known["checks"] > 30
+    assert main(["report", f"--workdir={run}"]) == 0
+    assert f"{known['checks']} of {known['checks']} passed" in capsys.readouterr().out
+
+
+def test_the_card_has_recipe_and_results_and_no_paths(run, module):
+    card = (module / "README.md").read_text()
+    for part in ('license: "MIT"', "| 8, 8 |", "linear_cached", "width 0.05", "MIT."):
+        assert part in card, part
+    for file in module.rglob("*"):
+        if file.suffix in (".md", ".json"):
+            assert str(run.parent.parent) not in file.read_text()
+
+
+def test_verify_prints_a_table_and_its_status(module, tmp_path, capsys):
+    assert main(["export", f"--verify={module}.tar.gz"]) == 0
+    table = capsys.readouterr().out
+    assert "hub.KerasLayer: error" in table
+    assert "DIFFERS" not in table
+    changed = shutil.copytree(module, tmp_path / "module")
+    (changed / "README.md").write_text("# Another card\n")
+    assert main(["export", f"--verify={changed}"]) == 1
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if "DIFFERS" in x]
+    assert "README.md" in line
+
+
+def test_one_file_of_keras(run, tmp_path, capsys):
+    out = tmp_path / "new" / "backbone.keras"
+    flags = [f"--workdir={run}", f"--out={out}", "--format=keras"]
+    assert main(["export", *flags]) == 0
+    assert "differ by at most" in capsys.readouterr().out
+    features = keras.models.load_model(out)(np.zeros((1, 8, 8, 3)))
+    assert features.shape == (1, 24)
+    one_error_line(capsys, ["export", *flags], "exists already")
+
+
+def test_one_file_of_tensorflow_lite(run, tmp_path, capsys):
+    out = tmp_path / "backbone.tflite"
+    flags = [f"--workdir={run}", f"--out={out}", "--format=tflite"]
+    assert main(["export", *flags]) == 0
+    assert out.read_bytes()[4:8] == b"TFL3"
+    assert [path.name for path in tmp_path.iterdir()] == ["backbone.tflite"]
+
+
+def test_a_dry_run_of_publishing_shows_what_would_be_sent(module, capsys):
+    flags = ["--publish=kaggle", f"--out={module}", HANDLE, "--dry_run"]
+    for _ in range(2):  # As often as one likes.
+        assert main(["export", *flags]) == 0
+    shown = capsys.readouterr().out
+    assert "saved_model.pb" in shown
+    assert "nothing is sent" in shown
+    folder = module.with_name("module-kaggle")
+    assert (folder / "tensorFlow2" / "tiny" / "README.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        ([], ["--workdir is missing"]),
+        (["--verify=nowhere"], ["nowhere", "no such folder"]),
+        (["--verify=m", "--workdir=w"], ["--verify", "--workdir"]),
+        (["--verify=m", "--projector"], ["--verify", "--projector"]),
+        (["--verify="], ["empty"]),
+        (["--workdir=RUN", "--out=/"], ["--out=/"]),
+        (["--workdir=nowhere"], ["nowhere", "holds no run"]),
+        (["--workdir=RUN", "--format=onnx"], ["format", "savedmodel"]),
+        (["--workdir=RUN", "--format=keras", "--out=x.h5"], ["x.h5", ".keras"]),
+        (["--workdir=RUN", "--format=tflite", "--projector"], ["--projector"]),
+        (["--workdir=RUN", "--publish=hub"], ["publish", "kaggle"]),
+        (["--workdir=RUN", "--publish=kaggle"], ["OWNER/MODEL"]),
+        (["--workdir=RUN", "--publish=kaggle", "--handle=a/b"], ["a/b"]),
+        (["--workdir=RUN", "--dry_run"], ["--publish=kaggle"]),
+        (["--out=nowhere", "--publish=kaggle", HANDLE], ["nowhere"]),
+        (["--workdir=RUN", "--out=RUN"], ["not empty"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_bad_flags_are_one_line(run, capsys, monkeypatch, tmp_path, flags, parts):
+    monkeypatch.chdir(tmp_path)
+    flags = [flag.replace("RUN", str(run)) for flag in flags]
+    one_error_line(capsys, ["export", *flags], *parts)
+    assert not list(tmp_path.iterdir())
+    assert not (run / "module").exists()

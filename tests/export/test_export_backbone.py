@@ -1,0 +1,153 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+import bt_keras.config
+from bt_keras import atomic
+from bt_keras.export import model_card
+from bt_keras.hub import checksums, metadata
+from tests.conftest import relative_error
+from tests.exported import small_model
+
+
+def test_a_taken_folder_is_left_alone(tmp_path):
+    backbone = small_model().backbone
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(bt_keras.UsageError, match="not empty"):
+        bt_keras.export_backbone(backbone, tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(bt_keras.UsageError, match="cannot be written"):
+        bt_keras.export_backbone(backbone, tmp_path / "file" / "module")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "notes.txt"]
+
+
+def test_a_backbone_alone_has_no_projector(tmp_path):
+    with pytest.raises(bt_keras.UsageError, match="a backbone alone"):
+        bt_keras.export_backbone(
+            small_model().backbone, tmp_path / "module", projector=True
+        )
+    assert not (tmp_path / "module").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"images": [np.zeros((8, 8), "uint8")]}, "images must be uint8"),
+        ({"images": [np.zeros((8, 8, 3), "float32")]}, "images must be uint8"),
+        ({"image_size": -1}, "image_size=-1"),
+        ({"resize_ratio": 0.5}, "resize_ratio=0.5"),
+    ],
+)
+def test_bad_arguments_are_named(tmp_path, options, part):
+    with pytest.raises(bt_keras.UsageError, match=part):
+        bt_keras.export_backbone(small_model(), tmp_path / "module", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_backbone_for_grey_images_is_refused(tmp_path):
+    grey = bt_keras.resnet(18, width=1 / 16, input_shape=(None, None, 1))
+    with pytest.raises(bt_keras.UsageError, match="1 channels"):
+        bt_keras.export_backbone(grey, tmp_path / "module")
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    def write():
+        with atomic.folder(tmp_path / "module") as folder:
+            (folder / "half").write_text("done")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(bt_keras.UsageError, match="No space left"):
+        write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_is_a_class_of_its_own(tmp_path):
+    class Custom(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = keras.layers.Conv2D(4, 3)
+
+        def call(self, images):
+            return keras.ops.mean(self.conv(images), axis=(1, 2))
+
+    backbone = Custom()
+    backbone(np.zeros((1, 16, 16, 3), "float32"))
+    bt_keras.export_backbone(backbone, tmp_path / "module", image_size=16)
+    layer = bt_keras.load_backbone(tmp_path / "module")
+    assert layer(np.zeros((2, 20, 20, 3), "float32")).shape == (2, 4)
+    with pytest.raises(bt_keras.UsageError, match="architecture"):
+        bt_keras.hub.read_backbone(tmp_path / "module")
+
+
+def test_sha256sums_finds_what_has_changed(exported, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(exported.folder, tmp_path / "module")
+    assert checksums.differing(folder) == []
+    (folder / "saved_model.pb").write_bytes(b"other")
+    (folder / "new.txt").write_text("more")
+    (folder / "assets.extra" / "sample-00.png").unlink()
+    names = ["assets.extra/sample-00.png", "new.txt", "saved_model.pb"]
+    assert checksums.differing(folder) == names
+
+
+def test_the_card_says_what_is_known(exported):
+    text = (exported.folder / "README.md").read_text()
+    _, front, body = text.split("---\n", 2)
+    fields = dict(line.split(": ", 1) for line in front.splitlines())
+    assert fields["library_name"] == "tensorflow"
+    assert fields["license"] == '"unknown"'
+    sums = checksums.of(exported.folder)
+    del sums["README.md"]
+    for part in (
+        'hub.load("module")',
+        "hub.KerasLayer",
+        "bt_keras.load_backbone",
+        "tf.saved_model.load",
+        '"encoded"',
+        "module.projector",
+        *sums.values(),
+    ):
+        assert part in body, part
+
+
+def test_the_code_of_the_card_runs(exported, monkeypatch):
+    monkeypatch.chdir(exported.folder.parent)
+    png = tf.io.encode_png(exported.levels[0]).numpy()
+    levels = tf.constant(exported.levels)
+    images = tf.constant(exported.images)
+    names = {"images": images, "levels": levels, "contents": png}
+    text = (exported.folder / "README.md").read_text()
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    assert len(blocks) == 4
+    for block in blocks:
+        exec(compile(block, "card", "exec"), names)
+    assert relative_error(names["features"], exported.features()) < 1e-5
+
+
+def test_the_card_of_a_run_has_its_recipe_and_results(exported):
+    known = metadata.read(exported.folder, "module")
+    row = {
+        "backbone": "pretrained",
+        "epoch": "6",
+        "evaluator": "knn",
+        "source": "shipped",
+        "settings": "k=200",
+        "metric": "top1",
+        "value": 0.7145,
+        "test_images": "2000",
+    }
+    config = bt_keras.config.default().to_dict()
+    about = {"config": config, "epochs": "6", "steps": 468, "results": [row]}
+    text = model_card.text({**known, **about, "license": "Apache-2.0"}, {})
+    for part in (
+        'license: "Apache-2.0"',
+        'datasets: ["tfds:imagenet2012"]',
+        "metrics: [accuracy]",
+        "8192, 8192, 8192",
+        "| 6, 468 |",
+        "71.45",
+    ):
+        assert part in text, part

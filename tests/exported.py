@@ -1,0 +1,71 @@
+"""One small model, exported once, for all tests of exporting and loading."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import bt_keras
+from tests.reference import weights
+
+MEAN, DEVIATION = weights.IMAGENET_MEAN, weights.IMAGENET_STD
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """An exported module, and the model that it was made from.
+
+    Args:
+        folder: path of the module.
+        model: `bt_keras.BarlowTwins`.
+        levels: uint8 array (4, 32, 32, 3).
+    """
+
+    folder: Path
+    model: bt_keras.BarlowTwins
+    levels: np.ndarray
+
+    @property
+    def images(self):
+        """float32 array (4, 32, 32, 3) in [0, 1]."""
+        return self.levels.astype("float32") / 255
+
+    def features(self, images=None):
+        """What the training model makes of images in [0, 1]."""
+        images = self.images if images is None else images
+        normalised = ((images - MEAN) / DEVIATION).astype("float32")
+        return self.model(normalised, training=False).numpy()
+
+
+def small_model(seed=0):
+    """A ResNet-18 of 4 channels, statistics and scales not the initial ones."""
+    keras.utils.set_random_seed(seed)
+    model = bt_keras.BarlowTwins(bt_keras.resnet(18, width=1 / 16), (8, 6))
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if len(variable.shape) == 1:
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+def photographs(count=4, side=32):
+    """uint8 array (count, side, side, 3), natural-like."""
+    images = weights.images(count, side, side, seed=1) * DEVIATION + MEAN
+    return np.round(255 * images).astype("uint8")
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hub") / "module"
+    model, levels = small_model(), photographs()
+    bt_keras.export_backbone(
+        model,
+        folder,
+        projector=True,
+        image_size=32,
+        resize_ratio=1.0,
+        images=list(levels),
+    )
+    return Exported(folder, model, levels)

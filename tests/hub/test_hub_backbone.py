@@ -1,0 +1,167 @@
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import bt_keras
+from bt_keras.export import archive
+from bt_keras.hub import hub_backbone, read_backbone
+from tests.conftest import relative_error
+
+
+@pytest.fixture
+def moved(exported, tmp_path):
+    """A copy of the module, to be taken away."""
+    return shutil.copytree(exported.folder, tmp_path / "module")
+
+
+def classifier(layer):
+    images = keras.Input((32, 32, 3))
+    model = keras.Model(images, keras.layers.Dense(2)(layer(images)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss)
+    return model
+
+
+def test_a_saved_model_holds_the_module(exported, moved, tmp_path):
+    model = classifier(bt_keras.load_backbone(moved, trainable=True))
+    labels = np.arange(4) % 2
+    model.fit(exported.images, labels, epochs=2, verbose=0)
+    shutil.rmtree(moved)  # What was loaded is kept, whatever becomes of it.
+    model.save(tmp_path / "model.keras")
+    again = reloaded(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(exported.images), model(exported.images))
+    # With the optimizer, and on with it.
+    ours = model.fit(exported.images, labels, epochs=2, verbose=0).history["loss"]
+    theirs = again.fit(exported.images, labels, epochs=2, verbose=0).history["loss"]
+    np.testing.assert_allclose(theirs, ours, rtol=1e-4)
+    again.save(tmp_path / "third.keras")
+    third = reloaded(tmp_path / "third.keras")
+    np.testing.assert_allclose(third(exported.images), again(exported.images))
+
+
+def reloaded(path):
+    """A model as a new process has it: no layer's files are at hand."""
+    hub_backbone._LIVING.clear()
+    return keras.models.load_model(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"return_endpoints": True}], ids=str)
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("toggled", [False, True])
+def test_frozen_or_not_it_comes_back(
+    exported, moved, tmp_path, trainable, toggled, options
+):
+    layer = bt_keras.load_backbone(moved, trainable=trainable, **options)
+    if toggled:
+        layer.trainable = not trainable
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, layer(images))
+    model.save(tmp_path / "model.keras")
+    shutil.rmtree(moved)
+    again = reloaded(tmp_path / "model.keras")
+    outputs = again(exported.images)
+    features = outputs["features"] if options else outputs
+    assert relative_error(features, exported.features()) < 1e-5
+    assert len(again.trainable_variables) == len(model.trainable_variables)
+
+
+def test_what_came_from_an_archive_can_be_saved(exported, tmp_path):
+    archive.pack(exported.folder, tmp_path / "module.tar.gz")
+    model = classifier(bt_keras.load_backbone(tmp_path / "module.tar.gz"))
+    model.save(tmp_path / "model.keras")
+    again = reloaded(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(exported.images), model(exported.images))
+
+
+def test_another_module_at_the_handle_is_not_taken(exported, moved, tmp_path):
+    model = classifier(bt_keras.load_backbone(moved))
+    model.save(tmp_path / "model.keras")
+    shutil.rmtree(moved)
+    bt_keras.export_backbone(bt_keras.resnet(18, width=1 / 8), moved, image_size=32)
+    again = reloaded(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(exported.images), model(exported.images))
+
+
+def test_clones_find_the_module(exported, moved):
+    model = classifier(bt_keras.load_backbone(moved))
+    shutil.rmtree(moved)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_allclose(clone(exported.images), model(exported.images))
+
+
+def test_a_config_without_its_module_says_so(exported, moved):
+    layer = bt_keras.load_backbone(moved)
+    config = layer.get_config()
+    del layer
+    shutil.rmtree(moved)
+    hub_backbone._LIVING.clear()
+    orphan = hub_backbone.HubBackbone.from_config(config)
+    with pytest.raises(bt_keras.UsageError, match="not at hand"):
+        orphan.call(exported.images)
+
+
+def test_replicas_keep_the_same_statistics(exported, replicas):
+    with replicas(2).scope():
+        model = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
+    before = [v.numpy() for v in model.layers[1].non_trainable_weights]
+    model.fit(exported.images, np.arange(4) % 2, epochs=2, batch_size=4, verbose=0)
+    for old, variable in zip(
+        before, model.layers[1].non_trainable_weights, strict=True
+    ):
+        first, second = variable.value.values
+        np.testing.assert_array_equal(first, second)
+        assert np.any(old != first.numpy())
+
+
+def test_weights_alone_go_from_one_layer_to_another(exported, tmp_path):
+    model = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
+    model.fit(exported.images, np.arange(4) % 2, verbose=0)
+    model.save_weights(tmp_path / "model.weights.h5")
+    again = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
+    again.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_allclose(again(exported.images), model(exported.images))
+
+
+def test_endpoints_by_name(exported):
+    layer = bt_keras.load_backbone(exported.folder, return_endpoints=True)
+    images = keras.Input((None, None, 3))
+    shapes = {name: tensor.shape for name, tensor in layer(images).items()}
+    assert shapes["features"] == (None, 32)
+    assert shapes["stride8"] == (None, None, None, 8)
+    endpoints = layer(exported.images)
+    assert relative_error(endpoints["features"], exported.features()) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "values"), [(255.0, 0.0, "255"), (2.0, -1.0, "-1 to 1")]
+)
+def test_images_outside_of_0_to_1_are_refused(exported, scale, shift, values):
+    images = exported.images.copy()
+    images[0, 0, 0], images[0, 0, 1] = 0.0, 1.0
+    layer = bt_keras.load_backbone(exported.folder)
+    with pytest.raises(bt_keras.UsageError, match=rf"in \[0, 1\].*{values}"):
+        layer(scale * images + shift)
+    with pytest.raises(bt_keras.UsageError, match=r"in \[0, 1\]"):
+        layer(np.full_like(images, np.nan))
+    trusting = bt_keras.load_backbone(exported.folder, check_range=False)
+    assert trusting(scale * images + shift).shape == (4, 32)
+
+
+def test_mixed_precision_takes_images_as_they_are(exported):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    layer = bt_keras.load_backbone(exported.folder)
+    assert relative_error(layer(exported.images), exported.features()) < 1e-5
+
+
+def test_the_keras_model_is_built_again(exported):
+    backbone, known = read_backbone(exported.folder)
+    for ours, theirs in zip(
+        backbone.variables, exported.model.backbone.variables, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert known["image_size"] == 32
+    assert known["strides"] == [4, 8, 16, 32]
+    assert known["versions"]["keras"] == keras.__version__

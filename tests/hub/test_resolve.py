@@ -1,0 +1,177 @@
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras.export import archive
+from tests.conftest import relative_error
+
+
+@pytest.fixture(scope="module")
+def packed(exported, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / "module.tar.gz"
+    archive.pack(exported.folder, path)
+    return path
+
+
+def features(handle, images):
+    return bt_keras.load_backbone(handle)(images)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_folders_and_archives(exported, packed, scheme, kind):
+    path = {"folder": exported.folder, "archive": packed}[kind]
+    ours = features(scheme + str(path), exported.images)
+    assert relative_error(ours, exported.features()) < 1e-5
+
+
+def test_an_archive_with_a_folder_of_its_own(exported, tmp_path):
+    with tarfile.open(tmp_path / "module.tgz", "w:gz") as tar:
+        tar.add(exported.folder, arcname="module")
+    ours = features(tmp_path / "module.tgz", exported.images)
+    assert relative_error(ours, exported.features()) < 1e-5
+
+
+def test_the_cache_of_tensorflow_hub(exported, tmp_path, monkeypatch):
+    handle = "https://tfhub.dev/somebody/barlow/1"
+    cached = tmp_path / hashlib.sha1(handle.encode()).hexdigest()
+    shutil.copytree(exported.folder, cached)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    ours = features(handle, exported.images)
+    assert relative_error(ours, exported.features()) < 1e-5
+
+
+def test_what_an_archive_was_unpacked_into_is_gone_with_the_layer(packed, tmp_path):
+    layer = bt_keras.load_backbone(packed)
+    scratch = layer.folder.parent
+    assert os.listdir(scratch)
+    del layer
+    import gc
+
+    gc.collect()
+    assert not os.path.exists(scratch)
+
+
+def test_the_same_files_make_the_same_archive(exported, packed, tmp_path):
+    archive.pack(exported.folder, tmp_path / "again.tar.gz")
+    assert (tmp_path / "again.tar.gz").read_bytes() == packed.read_bytes()
+    with tarfile.open(packed) as tar:
+        assert "saved_model.pb" in tar.getnames()
+        assert {member.uid for member in tar} == {0}
+
+
+def unsafe(path, name, link=None):
+    with tarfile.open(path, "w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        if link:
+            member.type, member.linkname = tarfile.SYMTYPE, link
+            tar.addfile(member)
+        else:
+            member.size = 4
+            tar.addfile(member, io.BytesIO(b"evil"))
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [("../evil.txt", None), ("inside/../../evil.txt", None), ("link", "../../etc")],
+)
+def test_archives_that_leave_their_folder_are_refused(tmp_path, name, link):
+    unsafe(tmp_path / "evil.tar.gz", name, link)
+    with pytest.raises(bt_keras.UsageError, match=r"evil\.tar\.gz.*not safe"):
+        bt_keras.load_backbone(tmp_path / "evil.tar.gz")
+    assert os.listdir(tmp_path) == ["evil.tar.gz"]
+
+
+def test_an_absolute_path_in_an_archive_stays_inside(tmp_path):
+    outside = tmp_path / "evil.txt"
+    unsafe(tmp_path / "evil.tar.gz", str(outside))
+    with pytest.raises(bt_keras.UsageError, match=r"saved_model\.pb"):
+        bt_keras.load_backbone(tmp_path / "evil.tar.gz")
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
+def test_truncated_archives_are_named(packed, tmp_path, part):
+    contents = packed.read_bytes()
+    path = tmp_path / "half.tar.gz"
+    path.write_bytes(contents[: int(part * len(contents))])
+    with pytest.raises(bt_keras.UsageError, match=r"half\.tar\.gz.*damaged"):
+        bt_keras.load_backbone(path)
+
+
+def test_a_damaged_middle_is_found(packed, tmp_path):
+    contents = bytearray(packed.read_bytes())
+    contents[len(contents) // 2] ^= 0xFF
+    (tmp_path / "bad.tar.gz").write_bytes(contents)
+    with pytest.raises(bt_keras.UsageError, match=r"bad\.tar\.gz.*damaged"):
+        bt_keras.load_backbone(tmp_path / "bad.tar.gz")
+
+
+def test_files_in_an_archive_are_held_against_its_sums(exported, tmp_path):
+    folder = shutil.copytree(exported.folder, tmp_path / "module")
+    (folder / "README.md").write_text("# Another\n")
+    archive.pack(folder, tmp_path / "module.tar.gz")
+    with pytest.raises(bt_keras.UsageError, match=r"README\.md.*SHA256SUMS"):
+        bt_keras.load_backbone(tmp_path / "module.tar.gz")
+
+
+@pytest.mark.parametrize("handle", ["", "file://nowhere", "gs://nowhere/module"])
+def test_handles_that_lead_nowhere_are_one_line(handle, exported, monkeypatch):
+    monkeypatch.chdir(exported.folder)  # Which is not to be taken for it.
+    with pytest.raises(bt_keras.UsageError, match="cannot be loaded") as error:
+        bt_keras.load_backbone(handle)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_module_is_named(tmp_path):
+    with pytest.raises(bt_keras.UsageError, match=r"nowhere.*no such"):
+        bt_keras.load_backbone(tmp_path / "nowhere")
+    with pytest.raises(bt_keras.UsageError, match=r"saved_model\.pb"):
+        bt_keras.load_backbone(tmp_path)
+    (tmp_path / "text.tar.gz").write_text("not an archive")
+    with pytest.raises(bt_keras.UsageError, match=r"text\.tar\.gz") as error:
+        bt_keras.load_backbone(tmp_path / "text.tar.gz")
+    assert "\n" not in str(error.value)
+    (tmp_path / "saved_model.pb").write_text("not a SavedModel")
+    with pytest.raises(bt_keras.UsageError, match="cannot be loaded") as error:
+        bt_keras.load_backbone(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_foreign_module_lacks_is_named(tmp_path):
+    foreign = tf.Module()
+    foreign.v = tf.Variable(1.0)
+    tf.saved_model.save(foreign, tmp_path / "foreign")
+    names = "__call__, variables, trainable_variables, regularization_losses"
+    with pytest.raises(bt_keras.UsageError, match=names):
+        bt_keras.load_backbone(tmp_path / "foreign")
+    with pytest.raises(bt_keras.UsageError, match="not exported by bt_keras"):
+        bt_keras.hub.read_backbone(tmp_path / "foreign")
+
+
+def test_a_reusable_module_of_others_loads(tmp_path):
+    class Others(tf.train.Checkpoint):
+        @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3))])
+        def __call__(self, images):
+            return tf.reduce_mean(images, axis=(1, 2)) * self.scale
+
+    scale = tf.Variable(2.0)
+    others = Others(
+        scale=scale,
+        variables=[scale],
+        trainable_variables=[scale],
+        regularization_losses=[],
+    )
+    tf.saved_model.save(others, tmp_path / "others")
+    layer = bt_keras.load_backbone(tmp_path / "others", trainable=True)
+    images = np.ones((2, 8, 8, 3), "float32")
+    np.testing.assert_allclose(layer(images, training=True), 2.0)
+    with pytest.raises(bt_keras.UsageError, match="no endpoints"):
+        bt_keras.load_backbone(tmp_path / "others", return_endpoints=True)

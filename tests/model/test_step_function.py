@@ -1,0 +1,159 @@
+"""What `fit` runs: on one device, on replicas, compiled by XLA; and what crosses."""
+
+import collections
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras.networks import BatchNormalization
+from tests.model.test_barlow_twins import pairs, tiny
+
+BATCH = 8
+
+
+def five_steps(strategy, implementation="auto", **compiled):
+    """Logs, weights and slots after five steps on different data for every replica."""
+    with strategy.scope():
+        keras.utils.set_random_seed(3)
+        model = tiny(implementation=implementation)
+        rate, bias_rate = (bt_keras.WarmupCosine(p, 2, 20) for p in (0.5, 1e-2))
+        model.compile(optimizer=bt_keras.LARS(rate, bias_rate), **compiled)
+    history = model.fit(
+        pairs(5), shuffle=False, verbose=0, validation_data=pairs(2)
+    ).history
+    return history, [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+
+
+def assert_same(ours, theirs, rtol):
+    for name in theirs[0]:
+        np.testing.assert_allclose(ours[0][name], theirs[0][name], rtol=1e-5)
+    assert len(ours[1]) == len(theirs[1])
+    for a, b in zip(ours[1], theirs[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-6)
+
+
+@pytest.mark.parametrize("implementation", ["gram", "correlation"])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_replicas_train_and_validate_as_one_device(replicas, implementation, count):
+    alone = five_steps(tf.distribute.get_strategy(), implementation)
+    together = five_steps(replicas(count), implementation)
+    assert_same(together, alone, rtol=1e-4)
+
+
+def test_replicas_that_talk_by_collectives_do_as_well(two_replicas):
+    alone = five_steps(tf.distribute.get_strategy())
+    assert_same(five_steps(two_replicas), alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 7])
+def test_steps_in_one_execution_are_the_same_steps(steps):
+    """Also where they do not divide the epoch."""
+    alone = five_steps(tf.distribute.get_strategy())
+    assert_same(
+        five_steps(tf.distribute.get_strategy(), steps_per_execution=steps),
+        alone,
+        rtol=1e-6,
+    )
+
+
+def test_steps_in_one_execution_on_replicas(two_replicas):
+    alone = five_steps(tf.distribute.get_strategy())
+    assert_same(five_steps(two_replicas, steps_per_execution=2), alone, rtol=1e-4)
+
+
+def test_eager_steps_are_the_same_steps():
+    alone = five_steps(tf.distribute.get_strategy())
+    eager = five_steps(tf.distribute.get_strategy(), run_eagerly=True)
+    assert_same(eager, alone, rtol=1e-5)
+
+
+def test_an_epoch_of_a_strategy_begins_with_the_first_batch(replicas):
+    """Keras would take a batch of its own, to build the model."""
+    seen = []
+
+    def noted():
+        for number in range(4):
+            seen.append(number)
+            yield tuple(np.random.default_rng(number).normal(size=(2, 8, 8, 8, 3)))
+
+    spec = tf.TensorSpec((8, 8, 8, 3))
+    dataset = tf.data.Dataset.from_generator(noted, output_signature=(spec, spec))
+    with replicas(2).scope():
+        model = tiny()
+        model.compile(optimizer="sgd")
+    model.fit(dataset, epochs=2, shuffle=False, verbose=0)
+    assert seen == [0, 1, 2, 3] * 2
+
+
+def counted(strategy, implementation):
+    """The collectives of one replica in the traced step: `(kind, elements)`."""
+    with strategy.scope():
+        model = tiny(implementation=implementation)
+        model.compile(optimizer=bt_keras.LARS(0.1))
+    views = strategy.experimental_distribute_dataset(pairs(1))
+    step = tf.function(lambda data: strategy.run(model.train_step, (data,)))
+    graph = step.get_concrete_function(next(iter(views))).graph
+    sizes = collections.Counter()
+    for node in graph.get_operations():
+        if node.type.startswith("Collective") and node.device.endswith("CPU:1"):
+            sent = node.inputs[0]
+            if sent.dtype == tf.int32:  # The shape, sent before a gather.
+                assert sent.shape.num_elements() <= 2
+                continue
+            if sent.op.type == "Pad":  # To the longest of all replicas' rows.
+                sent = sent.op.inputs[0]
+            kind = node.type.removeprefix("Collective").removesuffix("V2")
+            sizes[kind, sent.shape.num_elements()] += 1
+    return model, sizes
+
+
+@pytest.mark.parametrize("implementation", ["gram", "correlation"])
+@pytest.mark.parametrize("count", [2, 4])
+def test_what_crosses_replicas_is_what_the_docstring_says(implementation, count):
+    # Only traced: it may be a second strategy.
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+    model, sizes = counted(strategy, implementation)
+    n, width = BATCH // count, model.projector.output_shape[-1]
+    norms = [
+        layer
+        for part in (model.backbone, model.projector)
+        for layer in part.layers
+        if isinstance(layer, BatchNormalization)
+    ]
+    assert len(norms) == 2
+    expected = collections.Counter()
+    if implementation == "gram":
+        expected["Gather", 2 * n * width] += 1
+        expected["Reduce", 1] += 1
+    else:
+        expected["Gather", 4 * width + 1] += 1
+        expected["Reduce", width * width + width] += 1
+    expected["Reduce", 2 * width] += 1
+    for norm in norms:
+        channels = norm.gamma.shape[0]
+        expected["Reduce", 2 * channels + 1] += 2
+        expected["Reduce", 2 * channels] += 2
+    expected["Reduce", 1] += 1
+    trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    expected["Reduce", trainable] += 1
+    assert sizes == +expected
+
+
+@pytest.mark.parametrize("implementation", ["gram", "correlation"])
+def test_the_step_of_a_resnet_compiles_whole_with_xla(implementation):
+    """What a TPU asks for: static shapes, nothing outside the compiled function."""
+    backbone = bt_keras.resnet(18, width=0.1, stem="cifar", input_shape=(16, 16, 3))
+    model = bt_keras.BarlowTwins(backbone, (32, 32), implementation=implementation)
+    model.compile(optimizer=bt_keras.LARS(0.1, 1e-3), jit_compile=True)
+    views = [tf.zeros((BATCH, 16, 16, 3))] * 2
+    step = tf.function(lambda *data: model.train_step(data), jit_compile=True)
+    code = step.experimental_get_compiler_ir(*views)(stage="hlo")
+    assert "<=" not in code  # That is how dynamic sizes are noted.
+    assert f"f32[{BATCH},16,16,3]" in code
+    data = pairs(2, size=16)
+    for epochs in (1, 2):
+        history = model.fit(data, epochs=epochs, shuffle=False, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]

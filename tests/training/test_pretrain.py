@@ -1,0 +1,195 @@
+"""What the loop around `fit` does: a loss that is not finite, and several replicas."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras import config as config_lib
+from bt_keras.checkpoint import store
+from bt_keras.training import pretrain as pretrain_lib
+from bt_keras.training.nonfinite import largest_activation
+from tests import tiny
+from tests.model.test_barlow_twins import Subclass
+from tests.model.test_barlow_twins import tiny as tiny_model
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return tiny.write_images(tmp_path_factory.mktemp("images"), per_class=16)
+
+
+@pytest.fixture
+def config(images):
+    """Four steps an epoch, two epochs."""
+    return config_lib.load(tiny.write_config(images / "tiny.py", images))
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """`poison(steps)`: the views of these batches of the data are not finite."""
+
+    def install(steps):
+        make = pretrain_lib.make_views
+
+        def poisoned(*args):
+            views = make(*args)
+
+            class Poisoned(type(views)):
+                def __call__(self, images, seed, part=(0, 1)):
+                    step = tf.cast(tf.convert_to_tensor(seed)[1], tf.int64)
+                    bad = tf.reduce_any(step == tf.constant(steps, tf.int64))
+                    pair = super().__call__(images, seed, part)
+                    return tuple(tf.where(bad, np.inf, view) for view in pair)
+
+            views.__class__ = Poisoned
+            return views
+
+        monkeypatch.setattr(pretrain_lib, "make_views", poisoned)
+
+    return install
+
+
+def test_a_loss_that_is_not_finite_is_told_at_once(config, poison, tmp_path, capsys):
+    poison([6])
+    with pytest.raises(bt_keras.UsageError) as error:
+        run(config, tmp_path)
+    message = str(error.value)
+    rate = config.optimizer.learning_rate * config.batch_size / 256
+    peak_is_at = config.optimizer.warmup_epochs * 4
+    shown = bt_keras.WarmupCosine(rate, peak_is_at, 8)(6)
+    for part in (
+        "step 7 (epoch 2)",
+        f"learning rate of {float(shown):.4g}",
+        "largest activation is nan, of layer conv1",
+        "What usually helps",
+        "--on_nan=rollback",
+    ):
+        assert part in message, part
+    assert "\n" not in message
+    progress, _ = store.newest(tmp_path / "checkpoints")
+    assert progress.step == 4
+
+
+def run(config, workdir, **kwargs):
+    return pretrain_lib.pretrain(config, workdir, **kwargs)
+
+
+@pytest.mark.parametrize("every_steps", [0, 1])
+def test_a_rollback_goes_on_past_the_batches(
+    config, poison, tmp_path, caplog, every_steps
+):
+    poison([1, 6])
+    config.checkpoint.every_steps = every_steps
+    model = run(config, tmp_path, on_nan="rollback")
+    assert all(np.all(np.isfinite(w)) for w in model.get_weights())
+    progress, _ = store.newest(tmp_path / "checkpoints")
+    # Of the batches after the last checkpoint, those up to the bad one are skipped:
+    # with a checkpoint every step that is the bad one alone.
+    skipped = {0: 2 + 1, 1: 1 + 1}[every_steps]
+    assert progress == dataclasses.replace(
+        progress, step=8, batch=8 + skipped, rollbacks=2
+    )
+    assert caplog.text.count("Going back to step") == 2
+    log = (tmp_path / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["epoch", "0", "1"]
+    assert "nan" not in "".join(log)
+
+
+def test_rollbacks_come_to_an_end(config, poison, tmp_path):
+    poison(list(range(2, 100)))
+    config.checkpoint.max_rollbacks = 2
+    with pytest.raises(bt_keras.UsageError, match="gone back 2 times already"):
+        run(config, tmp_path, on_nan="rollback")
+
+
+def test_several_steps_an_execution_are_named_together(config, poison, tmp_path):
+    poison([5])
+    config.steps_per_execution = 2
+    with pytest.raises(bt_keras.UsageError, match="one of the steps 5 to 6"):
+        run(config, tmp_path)
+
+
+def test_an_unknown_choice_is_named(config, tmp_path):
+    with pytest.raises(bt_keras.UsageError, match="on_nan=ignore"):
+        run(config, tmp_path, on_nan="ignore")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("execution", [1, 2])
+def test_goes_on_from_the_middle_of_an_epoch(config, tmp_path, execution):
+    config.steps_per_execution = execution
+    config.checkpoint.every_steps = 2
+    config.checkpoint.keep = 99
+    whole = run(config, tmp_path)
+    expected = [v.numpy() for v in whole.variables]
+    log = (tmp_path / "log.csv").read_text()
+    checkpoints = sorted((tmp_path / "checkpoints").iterdir())
+    assert [path.stem for path in checkpoints] == [
+        "epoch-0000-step-000002",
+        "epoch-0001-step-000002",
+        "epoch-0001",
+        "epoch-0002",
+    ]
+    for path in checkpoints[1:]:
+        path.unlink()
+    again = run(config, tmp_path)
+    for ours, theirs in zip(again.variables, expected, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs)
+    assert (tmp_path / "log.csv").read_text() == log
+
+
+def test_replicas_share_a_run_with_one_device(config, replicas, tmp_path):
+    """Begun on two replicas and ended on one, it is the run of one device."""
+    alone = run(config, tmp_path / "alone")
+    together = tmp_path / "together"
+    run(config, together, strategy=replicas(2))
+    (together / "checkpoints" / "epoch-0002.keras").unlink()
+    resumed = run(config, together)
+    for ours, theirs in zip(resumed.weights, alone.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+    log = (together / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["epoch", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "part"),
+    [("batch_size", 10, "4 replicas"), ("microbatches", 4, "each of 4 replicas")],
+)
+def test_what_replicas_cannot_share_is_named(
+    config, replicas, tmp_path, field, value, part
+):
+    config[field] = value
+    with pytest.raises(bt_keras.UsageError, match=part):
+        run(config, tmp_path / "run", strategy=replicas(4))
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_data_in_the_same_workdir_are_refused(config, tmp_path, images):
+    workdir = tmp_path / "run"
+    run(config, workdir)
+    config.data.train_split = "test"
+    extra = tiny.write_images(tmp_path / "fewer", per_class=8)
+    config.data.source = str(extra)
+    (workdir / "config.json").write_text(config_lib.to_json(config))
+    with pytest.raises(bt_keras.UsageError, match="4 steps an epoch, the data now"):
+        run(config, workdir)
+
+
+def test_the_largest_activation_is_found_in_its_layer():
+    model = tiny_model()
+    conv = model.backbone.layers[1]
+    conv.kernel.assign(1e4 * np.ones(conv.kernel.shape))
+    images = np.ones((4, 8, 8, 3), np.float32)
+    assert largest_activation(model, [(images, 2 * images)]) == (conv.name, 54e4)
+    images[2, 3, 3] = np.nan
+    layer, value = largest_activation(model, [(images, images)])
+    assert (layer, np.isnan(value)) == (conv.name, True)
+    backbone = Subclass()
+    backbone(np.zeros((2, 8, 8, 3)))
+    model = bt_keras.BarlowTwins(backbone, (8,))
+    layer, value = largest_activation(model, [(images[:2], images[:2])])
+    assert layer in (backbone.name, "linear1")
+    assert 0 < value < 100
