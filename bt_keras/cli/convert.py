@@ -1,4 +1,15 @@
-"""`bt-keras convert`."""
+"""Convert weights between PyTorch and Keras.
+
+The file name extensions give the direction: PyTorch weights become a .keras file, a
+.keras file or a run becomes a PyTorch file. With --config and --workdir, a checkpoint
+of the official code becomes a run that `bt-keras pretrain` resumes.
+
+Examples:
+
+    bt-keras convert --input resnet50.pth --output resnet50.keras
+    bt-keras convert --input runs/demo --output demo.pth --naming torchvision
+    bt-keras convert --input checkpoint.pth --config default --workdir runs/resumed
+"""
 
 import math
 from pathlib import Path
@@ -14,7 +25,7 @@ _TO_TORCH = ("naming", "classes", "checkpoint", "epoch")
 
 def run(arguments):
     """Converts PyTorch's weights to Keras's, or back."""
-    values = _values()
+    values = define_flags()
     flags.parse(values, arguments, known_only=config_flags.given(arguments))
     source = Path(values.input)
     if not source.exists():
@@ -33,7 +44,8 @@ def run(arguments):
         print(_to_keras(values))
 
 
-def _values():
+def define_flags():
+    """Returns the command's flags."""
     values = flags.new()
 
     def string(name, text):

@@ -1,4 +1,14 @@
-"""`bt-keras evaluate`."""
+"""Evaluate a backbone with kNN, a linear probe or fine-tuning.
+
+Takes the newest checkpoint of a run, or an exported module, and prints a table of
+accuracies. Results of a run are also appended to its results.csv.
+
+Examples:
+
+    bt-keras evaluate --workdir runs/demo
+    bt-keras evaluate --workdir runs/demo --protocol finetune --labels 1%,10%
+    bt-keras evaluate --module runs/demo/module --source tfds:cifar10
+"""
 
 import re
 
@@ -14,7 +24,7 @@ _PERCENTAGE = re.compile(r"(\d+(\.\d+)?)%")
 
 def run(arguments):
     """Judges a backbone and prints what it is worth."""
-    values = _flags()
+    values = define_flags()
     flags.parse(values, arguments)
     _check(values)
     finetune = {"shares": shares(values.labels), "seeds": values.seeds}
@@ -75,7 +85,8 @@ def shares(text):
     return tuple(found)
 
 
-def _flags():
+def define_flags():
+    """Returns the command's flags."""
     values = flags.new()
     text = {
         "workdir": "The folder of the run to evaluate.",

@@ -1,4 +1,15 @@
-"""`bt-keras export`."""
+"""Export the backbone of a run, verify an exported module, or publish it.
+
+Writes the backbone of the newest checkpoint as a TensorFlow Hub module (a SavedModel
+folder, and a .tar.gz of it), as a .keras file or as a .tflite file, and checks in a
+fresh process that the written file gives the same features.
+
+Examples:
+
+    bt-keras export --workdir runs/demo --out runs/demo/module
+    bt-keras export --workdir runs/demo --format keras --out backbone.keras
+    bt-keras export --verify runs/demo/module
+"""
 
 from pathlib import Path
 
@@ -13,7 +24,7 @@ _DIFFERENT = 1
 
 def run(arguments):
     """Writes a run's backbone for others, checks it, or publishes it."""
-    values = _define()
+    values = define_flags()
     flags.parse(values, arguments)
     _check(values)
     start.tensorflow()
@@ -32,7 +43,8 @@ def run(arguments):
     return 0
 
 
-def _define():
+def define_flags():
+    """Returns the command's flags."""
     values = flags.new()
     text, switch = absl_flags.DEFINE_string, absl_flags.DEFINE_bool
     text("workdir", None, "The folder of the run.", flag_values=values)

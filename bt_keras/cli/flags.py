@@ -1,28 +1,63 @@
-"""What the flags of every command have in common."""
+"""What the flags and the manuals of all commands have in common."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
 from bt_keras.errors import UsageError
 
+HELP = ("--help", "-help", "-h")
+_WIDTH = 80
+_INDENT = " " * 8
+_ENUM_PREFIX = re.compile(r"^<[^>]*>: ")  # absl repeats the choices there.
+_KINDS = {"string": "TEXT", "int": "INTEGER", "float": "NUMBER"}
 
-def new(*required):
-    """Returns `absl.flags.FlagValues` with `--help` and these required folders."""
+
+def new(*required: str) -> flags.FlagValues:
+    """Creates the flags of a command.
+
+    Args:
+        required: Names of flags for a run's folder that must be given.
+
+    Returns:
+        `absl.flags.FlagValues` with these flags and `--help`.
+    """
     values = flags.FlagValues()
     for name in required:
-        flags.DEFINE_string(name, None, "The folder of the run.", flag_values=values)
+        flags.DEFINE_string(name, None, "Folder of the run.", flag_values=values)
         flags.mark_flag_as_required(name, flag_values=values)
-    flags.DEFINE_bool("help", False, "Show this.", short_name="h", flag_values=values)
+    flags.DEFINE_bool(
+        "help", False, "Print this manual and exit.", short_name="h", flag_values=values
+    )
     return values
 
 
-def parse(values, arguments, known_only=False):
-    """Parses a command's arguments into its flags; returns what is left of them."""
-    if {"--help", "-h"} & set(arguments):
-        print(values.get_help())
-        raise SystemExit(0)
+def parse(
+    values: flags.FlagValues, arguments: Sequence[str], known_only: bool = False
+) -> list[str]:
+    """Parses a command's arguments.
+
+    Args:
+        values: The command's flags; they take the parsed values.
+        arguments: The command's arguments.
+        known_only: Whether to return unknown arguments instead of rejecting them.
+            Defaults to `False`.
+
+    Returns:
+        The arguments that were not parsed.
+
+    Raises:
+        UsageError: If an argument is not a flag.
+    """
     if "--" in arguments:
         raise UsageError(
-            "'--' is not a flag, and what follows it would be passed over."
+            "'--' is not a flag, and the arguments after it would be ignored: remove "
+            "it."
         )
     rest = values(["bt-keras", *arguments], known_only=known_only)[1:]
     if rest and not known_only:
@@ -30,8 +65,16 @@ def parse(values, arguments, known_only=False):
     return rest
 
 
-def without(arguments, names):
-    """Takes `--name value` and `--name=value` out."""
+def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Removes `--name value` and `--name=value` from the arguments.
+
+    Args:
+        arguments: The command's arguments.
+        names: Names of flags that take a value.
+
+    Returns:
+        The other arguments.
+    """
     rest, skip = [], False
     for argument in arguments:
         name, equals, _ = argument.lstrip("-").partition("=")
@@ -42,3 +85,76 @@ def without(arguments, names):
         else:
             rest.append(argument)
     return rest
+
+
+def summary(doc: str) -> str:
+    """Returns the first line of a command module's docstring."""
+    return doc.strip().splitlines()[0]
+
+
+def manual(command: str, doc: str, values: flags.FlagValues) -> str:
+    """Formats the manual page of a command.
+
+    Args:
+        command: Name of the command.
+        doc: Docstring of the command's module.
+        values: The command's flags, before parsing.
+
+    Returns:
+        The docstring, the usage line, and every flag with its help and its default.
+    """
+    listed = list(_listed(values))
+    required = [_form(flag) for flag in listed if _is_required(values, flag)]
+    usage = " ".join(["bt-keras", command, *required, "[--FLAG=VALUE ...]"])
+    described = "\n\n".join(_described(values, flag) for flag in listed)
+    return f"{inspect.cleandoc(doc)}\n\nUsage:\n\n    {usage}\n\nFlags:\n\n{described}"
+
+
+def _listed(values: flags.FlagValues) -> Iterator[flags.Flag]:
+    """Yields all flags in the order of their definition, `--help` last."""
+    defined = [f for group in values.flags_by_module_dict().values() for f in group]
+    yield from (flag for flag in defined if flag.name != "help")
+    yield values["help"]
+
+
+def _is_required(values: flags.FlagValues, flag: flags.Flag) -> bool:
+    """Returns whether the flag's validators reject its default."""
+    try:
+        for validator in flag.validators:
+            validator.verify(values)
+    except flags.ValidationError:
+        return True
+    return False
+
+
+def _form(flag: flags.Flag) -> str:
+    """Returns the flag as it is typed, such as `--k=INTEGER`."""
+    if flag.name == "help":
+        return "--help, -h"
+    if flag.boolean:
+        return f"--{flag.name}, --no{flag.name}"
+    choices = getattr(flag.parser, "enum_values", None)
+    kind = f"{{{','.join(choices)}}}" if choices else _KINDS[flag.flag_type()]
+    return f"--{flag.name}={kind}"
+
+
+def _described(values: flags.FlagValues, flag: flags.Flag) -> str:
+    """Returns a flag with its help; a line break in the help is kept."""
+    text = _ENUM_PREFIX.sub("", flag.help)
+    separator = "\n" if "\n" in text else " "
+    if _is_required(values, flag):
+        text += f"{separator}Required."
+    elif flag.name != "help" and flag.default is not None:
+        text += f"{separator}Defaults to {_typed(flag.default)}."
+    width = _WIDTH - len(_INDENT)
+    lines = [
+        _INDENT + line
+        for paragraph in text.splitlines()
+        for line in textwrap.wrap(paragraph, width, break_on_hyphens=False)
+    ]
+    return "\n".join([f"    {_form(flag)}", *lines])
+
+
+def _typed(value: object) -> str:
+    """Returns a default as it is typed on the command line."""
+    return str(value).lower() if isinstance(value, bool) else f"{value}"

@@ -1,4 +1,23 @@
-"""`bt-keras pretrain`."""
+"""Pretrain a network with Barlow Twins, or resume a run.
+
+Trains the model that a config file describes and writes its config, logs, checkpoints
+and a picture of sample views into a folder, the workdir. A run that was stopped resumes
+from its newest checkpoint when the same command is repeated. With several workers,
+start the same command on each of them.
+
+The exit status is 0 at the end of training, 2 for invalid input, and 75 if the run was
+stopped by SIGTERM or SIGUSR1 and can be resumed.
+
+Examples:
+
+    bt-keras pretrain --config demo --workdir runs/demo
+    bt-keras pretrain --config demo --workdir runs/long --config.epochs=20
+    bt-keras pretrain --workdir runs/demo
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
@@ -6,43 +25,56 @@ from bt_keras.cli import config_flags, flags, start
 from bt_keras.distribution import stop_request
 
 
-def run(arguments):
-    """Trains, or goes on with a run."""
-    with stop_request.stopping_at_once():
-        _pretrain_unless_stopped(arguments)
-
-
-def _pretrain_unless_stopped(arguments):
+def define_flags() -> absl_flags.FlagValues:
+    """Returns the command's flags."""
     values = flags.new("workdir")
     absl_flags.DEFINE_string(
         "config",
         None,
-        "A config file, or the name of one of this project's recipes; without it, "
-        "the config that the workdir holds. --config.FIELD=VALUE changes a field.",
+        "Config file, or the name of one of this project's configs. Without it, the "
+        "config in the workdir is used. --config.FIELD=VALUE overrides a field, for "
+        "example --config.batch_size=512.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
         "strategy",
         "auto",
-        "auto (all workers of TF_CONFIG or SLURM, otherwise all GPUs, a TPU or the "
-        "CPU), one, mirrored, multi_worker or tpu.",
+        "How training is distributed.\n"
+        "auto: over all workers of TF_CONFIG or SLURM; otherwise over all GPUs, a TPU "
+        "or the CPU.\n"
+        "one: the first GPU, or the CPU.\n"
+        "mirrored: all GPUs of this machine.\n"
+        "multi_worker: all GPUs of all workers of TF_CONFIG or SLURM.\n"
+        "tpu: the TPU that TPU_NAME names, or this machine's.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(
         "on_nan",
         "stop",
-        "When the loss is not finite: stop, or rollback (to the last checkpoint, then "
-        "past those batches).",
+        "What to do when the loss or a gradient is not finite.\n"
+        "stop: end with an error that suggests fixes.\n"
+        "rollback: restore the last checkpoint and skip the batches that led to it.",
         flag_values=values,
     )
     absl_flags.DEFINE_float(
         "join_timeout",
         300.0,
-        "Seconds to wait for other workers.",
+        "Seconds to wait for the other workers at the start.",
         lower_bound=0.0,
         upper_bound=1e6,
         flag_values=values,
     )
+    return values
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs the command."""
+    with stop_request.stopping_at_once():
+        _pretrain_unless_stopped(arguments)
+
+
+def _pretrain_unless_stopped(arguments):
+    values = define_flags()
     flags.parse(values, arguments, known_only=True)
 
     from bt_keras import config as config_lib

@@ -1,6 +1,7 @@
 """The commands as their user runs them, in one process but for two tests."""
 
 import csv
+import importlib
 import json
 import shutil
 import socket
@@ -13,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from bt_keras.cli import main
+from bt_keras.cli.main import COMMANDS
 from tests import processes, tiny
 
 
@@ -337,7 +339,29 @@ def test_workers_that_cannot_be_joined_are_named(
 def test_unknown_commands_and_no_command(capsys):
     one_error_line(capsys, ["pretrian"], "pretrian", "pretrain, evaluate")
     assert main([]) == 0
-    assert "bt-keras pretrain" in capsys.readouterr().out
+    overview = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"    {command} " in overview
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_a_manual_page_with_every_flag(capsys, command):
+    assert main([command, "--help"]) == 0
+    manual = capsys.readouterr().out
+    assert f"    bt-keras {command} --" in manual
+    flags = importlib.import_module(f"bt_keras.cli.{command}").define_flags()
+    for name in flags:
+        assert f"\n    --{name}" in manual or name == "h"
+        assert flags[name].help.endswith("."), name
+    assert all(len(line) <= 88 for line in manual.splitlines())
+
+
+def test_a_closed_pipe_ends_help_without_a_traceback():
+    command = [sys.executable, "-m", "bt_keras.cli", "pretrain", "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()  # Before the command writes its first line.
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
 
 
 def test_a_real_process_exits_with_status_2_and_one_line(tmp_path):
