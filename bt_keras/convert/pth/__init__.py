@@ -1,1 +1,1 @@
-"""PyTorch's `.pth` files, read and written without PyTorch and without running code."""
+"""Reads and writes PyTorch's `.pth` files without PyTorch and without running code."""

@@ -1,11 +1,14 @@
-"""What the pickles inside PyTorch's files are made of, and the little they may name."""
+"""The types in a `.pth` file's pickle, and the only Python names it may refer to."""
+
+from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
 from bt_keras.errors import one_line
 
-# Data types by the name that PyTorch's storages have. bfloat16 is read as its 16 bits.
+# NumPy's data type for each of PyTorch's storage classes. NumPy has no bfloat16: the
+# reader converts it.
 DTYPES = {
     "torch.BFloat16Storage": "bfloat16",
     "torch.BoolStorage": "?",
@@ -18,37 +21,43 @@ DTYPES = {
     "torch.LongStorage": "i8",
     "torch.ShortStorage": "i2",
 }
-# The official code's function for "rank 1", which its optimizer's groups name. It is
-# never looked for: True stands for it, as in checkpoints of the code today.
+# The official code's filter for rank-1 parameters, which its optimizer's parameter
+# groups refer to. It is never imported: True replaces it, as in current checkpoints.
 CONSTANTS = {
     "__main__.exclude_bias_and_norm": True,
     "__mp_main__.exclude_bias_and_norm": True,
 }
-MOST_BITS = 1000  # Of an int; the seeds and states of generators have fewer.
-_MOST_AXES = 64  # As in NumPy and PyTorch.
-_LARGEST_KEY = 2**60  # Larger ints share hashes, and dicts of those take ages.
+MAX_INT_BITS = 1000  # Seeds and states of random generators have fewer.
+_MAX_AXES = 64  # NumPy's and PyTorch's limit.
+_MAX_INT_KEY = 2**60  # Larger ints can have equal hashes, which makes dicts slow.
 
 
-class CodeError(Exception):
-    """A pickle names something that data do not need; the message is its name."""
+class ForbiddenGlobalError(Exception):
+    """A pickle refers to something that is not plain data; the message names it."""
 
 
-class KindError(Exception):
-    """A pickle names a kind of tensor that is not read; the message is its name."""
+class UnsupportedTensorError(Exception):
+    """A pickle refers to an unsupported kind of tensor; the message names it."""
 
 
-class DamageError(Exception):
-    """A file is not what it should be; the message says why."""
+class DamagedFileError(Exception):
+    """A file is truncated, damaged or malformed; the message says how."""
 
 
 class Name(str):
-    """The dotted name of a constructor or data type, unlike a str of the data."""
+    """Dotted name of a constructor or storage class, as opposed to a str value."""
 
     __slots__ = ()
 
 
 class Storage(NamedTuple):
-    """A named row of numbers, to be found outside the pickle."""
+    """A flat array that is stored outside the pickle.
+
+    Args:
+        key: str, name of the storage in the file.
+        dtype: str, a value of `DTYPES`.
+        count: int, number of elements.
+    """
 
     key: str
     dtype: str
@@ -56,7 +65,14 @@ class Storage(NamedTuple):
 
 
 class StoredTensor(NamedTuple):
-    """A tensor as its place in a storage, counted in elements."""
+    """A tensor as a view into a storage.
+
+    Args:
+        storage: `Storage`.
+        offset: int >= 0, index of the first element.
+        shape: tuple of ints >= 0.
+        strides: tuple of ints >= 0, in elements.
+    """
 
     storage: Storage
     offset: int
@@ -64,20 +80,20 @@ class StoredTensor(NamedTuple):
     strides: tuple
 
 
-def a(kind, value):
-    """Returns the value, or raises TypeError if it is not exactly of this type."""
+def expect_type(kind: type, value):
+    """Returns the value; raises `TypeError` unless its type is exactly `kind`."""
     if type(value) is not kind:
-        raise TypeError(f"{type(value).__name__} where {kind.__name__} should be")
+        raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
     return value
 
 
-def key_of_dict(value):
-    """Returns the value, or raises if it is none that is hashed in no time."""
-    # To hash a tuple is to walk through all that it holds.
+def expect_dict_key(value):
+    """Returns the value; raises unless it is a dict key with a fast hash."""
+    # Hashing a tuple visits everything in it, however deeply it is nested.
     if type(value) not in (str, int, float, bool, type(None)):
-        raise TypeError(f"a {type(value).__name__} as the key of a dict")
-    if type(value) is int and abs(value) > _LARGEST_KEY:
-        raise ValueError("too large an int as the key of a dict")
+        raise TypeError(f"a dict key of type {type(value).__name__}")
+    if type(value) is int and abs(value) > _MAX_INT_KEY:
+        raise ValueError("an int dict key that is too large")
     return value
 
 
@@ -85,24 +101,26 @@ def _ordered_dict():
     return {}
 
 
-def _size(numbers):
-    return a(tuple, numbers)
+def _size(shape):
+    return expect_type(tuple, shape)
 
 
 def _parameter(tensor, *_):
-    return a(StoredTensor, tensor)
+    return expect_type(StoredTensor, tensor)
 
 
 def _tensor(storage, offset, shape, strides, *_):
-    axes = len(a(tuple, shape))
-    if axes != len(a(tuple, strides)) or axes > _MOST_AXES:
-        raise ValueError("a tensor with other strides than axes, or too many")
-    if any(a(int, number) < 0 for number in (offset, *shape, *strides)):
-        raise ValueError("a tensor at a place that is no place")
-    return StoredTensor(a(Storage, storage), offset, shape, strides)
+    axes = len(expect_type(tuple, shape))
+    if axes != len(expect_type(tuple, strides)):
+        raise ValueError("a tensor with different numbers of axes and strides")
+    if axes > _MAX_AXES:
+        raise ValueError(f"a tensor with more than {_MAX_AXES} axes")
+    if any(expect_type(int, n) < 0 for n in (offset, *shape, *strides)):
+        raise ValueError("a tensor with a negative offset, shape or stride")
+    return StoredTensor(expect_type(Storage, storage), offset, shape, strides)
 
 
-# Each makes plain data of its arguments.
+# Each returns plain data instead of a PyTorch object.
 CONSTRUCTORS = {
     "collections.OrderedDict": _ordered_dict,
     "torch.Size": _size,
@@ -112,22 +130,23 @@ CONSTRUCTORS = {
 _ANY_STORAGE = re.compile(r"torch(\.storage)?\.\w*Storage")
 
 
-def named(dotted):
-    """Returns what a dotted name stands for, which is never looked up in Python.
+def resolve(dotted: str) -> Name | bool:
+    """Resolves a global name of a pickle without importing it.
 
     Args:
-        dotted: str, such as "collections.OrderedDict".
+        dotted: str, such as `"collections.OrderedDict"`.
 
     Returns:
-        `Name`, or a constant.
+        `Name`, a key of `CONSTRUCTORS` or `DTYPES`, or a value of `CONSTANTS`.
 
     Raises:
-        CodeError, KindError: if no plain tensor needs it.
+        UnsupportedTensorError: If it is a kind of tensor other than a plain one.
+        ForbiddenGlobalError: If it is anything else.
     """
     if dotted in CONSTANTS:
         return CONSTANTS[dotted]
     if dotted in CONSTRUCTORS or dotted in DTYPES:
         return Name(dotted)
     if dotted.startswith("torch._utils.") or _ANY_STORAGE.fullmatch(dotted):
-        raise KindError(one_line(dotted))
-    raise CodeError(one_line(dotted))
+        raise UnsupportedTensorError(one_line(dotted))
+    raise ForbiddenGlobalError(one_line(dotted))

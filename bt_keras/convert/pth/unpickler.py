@@ -1,65 +1,70 @@
-"""The pickles inside PyTorch's files, read without running them.
+"""Reads the pickles in PyTorch's files without executing them.
 
-A pickle is a program for a small stack machine, and Python's own machine calls
-whatever the program names. This one knows the opcodes that data need, and four
-constructors, which it does not call either: it makes plain dicts, lists and tuples,
-and `StoredTensor`s. Everything else that a program names is refused, before anything
-else is done.
+A pickle is a program for a stack machine, and Python's own machine calls whatever the
+program refers to. The machine in this module implements only the opcodes that plain
+data need and four constructors, which return plain dicts, tuples and `StoredTensor`s.
+Any other global name is rejected as soon as it is read.
 
-Nor may a program ask for more than its length allows: parts of a pickle can stand for
-many others (a list of 60 lists, each twice the one before), so nothing here compares,
-hashes, copies or prints a value before its type is known.
+A small pickle must not use much memory or time either. It can describe a huge value by
+sharing (a list of 60 lists, each of which contains the previous one twice), so that
+this module checks a value's type before it compares, hashes, copies or prints it.
 """
 
+from __future__ import annotations
+
 import pickletools
+from typing import BinaryIO
 
 from bt_keras.convert.pth.allowed_globals import (
     CONSTRUCTORS,
     DTYPES,
-    MOST_BITS,
-    CodeError,
-    DamageError,
+    MAX_INT_BITS,
+    DamagedFileError,
+    ForbiddenGlobalError,
     Name,
     Storage,
-    a,
-    key_of_dict,
-    named,
+    expect_dict_key,
+    expect_type,
+    resolve,
 )
 from bt_keras.errors import one_line
 
-_MOST_OPCODES = 5_000_000
-_MOST_ARGUMENTS = 10  # Of a constructor.
+_MAX_OPCODES = 5_000_000
+_MAX_ARGUMENTS = 10  # Of a constructor.
 _MARK = object()
 
 
-def load(file, storages=None):
+def load(file: BinaryIO, storages: dict | None = None):
     """Reads one pickle.
 
     Args:
-        file: binary file, at the pickle's beginning; it is left behind its end.
-        storages: optional dict, to which every `Storage` is added by its key.
+        file: Binary file, positioned at the start of the pickle. Afterwards it is
+            positioned behind the pickle.
+        storages: Optional dict that receives every `Storage` under its key. Defaults
+            to `None`.
 
     Returns:
-        dicts, lists, tuples, str, numbers, None and `StoredTensor`s.
+        Nested dicts, lists and tuples of str, bytes, numbers, `None` and
+        `StoredTensor`s.
 
     Raises:
-        CodeError: if the pickle names anything but the parts of a tensor.
-        KindError: if it names a kind of tensor that is not read.
-        DamageError: if it is no whole pickle.
+        ForbiddenGlobalError: If the pickle refers to anything that is not plain data.
+        UnsupportedTensorError: If it refers to an unsupported kind of tensor.
+        DamagedFileError: If it is truncated or malformed.
     """
     machine = _Machine({} if storages is None else storages)
     try:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            if number >= _MOST_OPCODES:
-                raise ValueError(f"more than {_MOST_OPCODES} steps")
+            if number >= _MAX_OPCODES:
+                raise ValueError(f"more than {_MAX_OPCODES} opcodes")
             machine.run(opcode.name, argument)
         return machine.pop()
     except (ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
-        raise DamageError(f"its pickle is not whole: {one_line(error)}") from error
+        raise DamagedFileError(f"malformed pickle: {one_line(error)}") from error
 
 
 class _Machine:
-    """A stack and a memo."""
+    """A stack machine with a memo, restricted to plain data."""
 
     def __init__(self, storages):
         self._storages = storages
@@ -67,32 +72,32 @@ class _Machine:
         self._memo = {}
 
     def pop(self):
-        """Takes what lies on top."""
+        """Removes and returns the top value of the stack."""
         value = self._stack.pop()
         if value is _MARK:
-            raise ValueError("a mark is no value")
+            raise ValueError("a mark where a value is expected")
         return value
 
     def run(self, opcode, argument):
-        """Does what one opcode says."""
+        """Executes one opcode."""
         if opcode in _CONSTANTS:
             self._stack.append(_CONSTANTS[opcode])
         elif opcode in _VALUES:
-            if isinstance(argument, int) and argument.bit_length() > MOST_BITS:
+            if isinstance(argument, int) and argument.bit_length() > MAX_INT_BITS:
                 raise ValueError(f"an int of {argument.bit_length()} bits")
             self._stack.append(argument)
-        elif opcode in _MAKERS:
-            self._stack.append(_MAKERS[opcode]())
+        elif opcode in _EMPTY_CONTAINERS:
+            self._stack.append(_EMPTY_CONTAINERS[opcode]())
         elif opcode in _TUPLES:
             count = _TUPLES[opcode]
             self._stack.append(tuple([self.pop() for _ in range(count)][::-1]))
         elif opcode in _METHODS:
             _METHODS[opcode](self, argument)
         else:
-            # INST, OBJ, NEWOBJ, EXT1, ...: each makes an object of a class.
-            raise CodeError(f"the opcode {opcode}")
+            # INST, OBJ, NEWOBJ, EXT1, ...: each creates an instance of a class.
+            raise ForbiddenGlobalError(f"the opcode {opcode}")
 
-    def _to_mark(self):
+    def _pop_to_mark(self):
         items = []
         while (item := self._stack.pop()) is not _MARK:
             items.append(item)
@@ -104,65 +109,68 @@ class _Machine:
     def _pass(self, _):
         pass
 
-    def _put(self, place):
-        self._memo[place] = self._stack[-1]
+    def _put(self, index):
+        self._memo[index] = self._stack[-1]
 
     def _memoize(self, _):
         self._memo[len(self._memo)] = self._stack[-1]
 
-    def _get(self, place):
-        self._stack.append(self._memo[place])
+    def _get(self, index):
+        self._stack.append(self._memo[index])
 
     def _tuple(self, _):
-        self._stack.append(tuple(self._to_mark()))
+        self._stack.append(tuple(self._pop_to_mark()))
 
     def _append(self, _):
         item = self.pop()
-        a(list, self._stack[-1]).append(item)
+        expect_type(list, self._stack[-1]).append(item)
 
     def _appends(self, _):
-        items = self._to_mark()
-        a(list, self._stack[-1]).extend(items)
+        items = self._pop_to_mark()
+        expect_type(list, self._stack[-1]).extend(items)
 
     def _set_item(self, _):
         value, key = self.pop(), self.pop()
-        a(dict, self._stack[-1])[key_of_dict(key)] = value
+        expect_type(dict, self._stack[-1])[expect_dict_key(key)] = value
 
     def _set_items(self, _):
-        items = self._to_mark()
-        pairs = zip(map(key_of_dict, items[::2]), items[1::2], strict=True)
-        a(dict, self._stack[-1]).update(pairs)
+        items = self._pop_to_mark()
+        pairs = zip(map(expect_dict_key, items[::2]), items[1::2], strict=True)
+        expect_type(dict, self._stack[-1]).update(pairs)
 
     def _global(self, argument):
-        self._name(*argument.split(" ", 1))
+        self._push_global(*argument.split(" ", 1))
 
     def _stack_global(self, _):
         name, module = self.pop(), self.pop()
-        self._name(a(str, module), a(str, name))
+        self._push_global(expect_type(str, module), expect_type(str, name))
 
-    def _name(self, module, name):
-        self._stack.append(named(f"{module}.{name}"))
+    def _push_global(self, module, name):
+        self._stack.append(resolve(f"{module}.{name}"))
 
     def _reduce(self, _):
-        arguments, name = a(tuple, self.pop()), a(Name, self.pop())
-        if name not in CONSTRUCTORS or len(arguments) > _MOST_ARGUMENTS:
-            raise TypeError(f"{name} is called with {len(arguments)} arguments")
+        arguments, name = self.pop(), self.pop()
+        expect_type(tuple, arguments)
+        expect_type(Name, name)
+        if name not in CONSTRUCTORS or len(arguments) > _MAX_ARGUMENTS:
+            raise TypeError(f"{name} called with {len(arguments)} arguments")
         self._stack.append(CONSTRUCTORS[name](*arguments))
 
     def _build(self, _):
-        # The `_metadata` of a state dict: versions of its modules.
+        # The `_metadata` of a state dict: the versions of its modules.
         self.pop()
 
-    def _persistent(self, _):
-        place = a(tuple, self.pop())
-        kind, dtype, key, _, count, view = (*place[:6], *(None,) * (6 - len(place)))
-        if a(str, kind) != "storage" or view is not None or len(place) > 6:
-            raise ValueError("a part outside it that is not a row of numbers")
-        if a(Name, dtype) not in DTYPES:
-            raise TypeError(f"{dtype} is no row of numbers")
-        storage = Storage(a(str, key), DTYPES[dtype], a(int, count))
+    def _persistent_id(self, _):
+        # ("storage", storage class, key, device, number of elements[, view])
+        fields = expect_type(tuple, self.pop())
+        kind, dtype, key, _, count, view = (*fields[:6], *(None,) * (6 - len(fields)))
+        if expect_type(str, kind) != "storage" or view is not None or len(fields) > 6:
+            raise ValueError("a persistent id that is not a storage")
+        if expect_type(Name, dtype) not in DTYPES:
+            raise TypeError(f"{dtype} is not a storage class")
+        storage = Storage(expect_type(str, key), DTYPES[dtype], expect_type(int, count))
         if self._storages.setdefault(key, storage) != storage:
-            raise ValueError("a storage of two kinds")
+            raise ValueError("two different storages with the same key")
         self._stack.append(storage)
 
 
@@ -173,7 +181,7 @@ _VALUES = {
     *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
 }
-_MAKERS = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+_EMPTY_CONTAINERS = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _METHODS = {
     "MARK": _Machine._mark,
@@ -196,5 +204,5 @@ _METHODS = {
     "STACK_GLOBAL": _Machine._stack_global,
     "REDUCE": _Machine._reduce,
     "BUILD": _Machine._build,
-    "BINPERSID": _Machine._persistent,
+    "BINPERSID": _Machine._persistent_id,
 }

@@ -1,20 +1,23 @@
-"""PyTorch's zip files written with NumPy, for `torch.load(weights_only=True)`.
+"""Writes PyTorch's zip files with NumPy, for `torch.load(weights_only=True)`.
 
-The pickle is put together from a few opcodes of protocol 2.
+The pickle consists of a few opcodes of protocol 2.
 """
+
+from __future__ import annotations
 
 import struct
 import zipfile
+from typing import BinaryIO
 
 import numpy as np
 
-from bt_keras.convert.pth.allowed_globals import MOST_BITS
+from bt_keras.convert.pth.allowed_globals import MAX_INT_BITS
 from bt_keras.errors import UsageError
 
 _ROOT = "archive/"
-_ALIGNMENT = 64  # PyTorch's, so that the file can be mapped into memory.
+_ALIGNMENT = 64  # Bytes, as in PyTorch, so that the file can be memory-mapped.
 _LOCAL_HEADER = 30  # Bytes of a zip member's header before its name.
-# The name of PyTorch's storage for each of NumPy's data types.
+# PyTorch's storage class for each NumPy data type.
 _STORAGES = {
     "bool": "BoolStorage",
     "float16": "HalfStorage",
@@ -28,18 +31,18 @@ _STORAGES = {
 }
 
 
-def save(file, tree):
-    """Writes a tree of tensors.
+def save(file: BinaryIO, tree) -> None:
+    """Writes a tree of arrays as `torch.save` writes a tree of tensors.
 
     Args:
-        file: binary file, empty and open for writing.
-        tree: nested dicts, lists and tuples of NumPy arrays, str, ints, floats, bools
-            and None.
+        file: Binary file, empty and open for writing.
+        tree: Nested dicts, lists and tuples of NumPy arrays, str, ints, floats, bools
+            and `None`.
 
     Raises:
-        UsageError: for anything else in the tree.
+        UsageError: If the tree contains anything else.
     """
-    arrays = []
+    arrays: list[np.ndarray] = []
     program = b"\x80\x02" + b"".join(_pickled(tree, arrays)) + b"."
     with zipfile.ZipFile(file, "w") as archive:
         _add(archive, "data.pkl", program)
@@ -52,8 +55,8 @@ def save(file, tree):
 
 def _add(archive, name, content):
     member = zipfile.ZipInfo(_ROOT + name)
-    # An extra field of zeros moves the content to the next aligned place; what Python
-    # itself adds for members of more than 2 GiB may move it on, which only costs time.
+    # An extra field of zeros aligns the content. For members of more than 2 GiB, Python
+    # adds a field of its own that may shift the content; reading is then only slower.
     start = archive.fp.tell() + _LOCAL_HEADER + len(member.filename) + 4
     padding = -start % _ALIGNMENT
     member.extra = b"FB" + struct.pack("<H", padding) + bytes(padding)
@@ -61,7 +64,7 @@ def _add(archive, name, content):
 
 
 def _pickled(value, arrays):
-    """Yields the opcodes that put a value on the stack; gathers its arrays."""
+    """Yields the opcodes that push a value; appends its arrays to `arrays`."""
     if value is None or isinstance(value, bool):
         yield {None: b"N", True: b"\x88", False: b"\x89"}[value]
     elif isinstance(value, int):
@@ -85,8 +88,8 @@ def _pickled(value, arrays):
         yield b"e" if isinstance(value, list) else b"t"
     else:
         raise UsageError(
-            f"a {type(value).__name__} has no place in a .pth file: give arrays, "
-            "numbers, str, and dicts, lists and tuples of them."
+            f"a .pth file cannot hold a {type(value).__name__}: pass arrays, numbers "
+            "and str, in dicts, lists and tuples."
         )
 
 
@@ -94,22 +97,24 @@ def _tensor(array, arrays):
     dtype = array.dtype.name
     if dtype not in _STORAGES:
         raise UsageError(
-            f"an array of {dtype} has no place in a .pth file: convert it to float32."
+            f"a .pth file cannot hold an array of {dtype}: convert it to float32."
         )
     strides = np.cumprod((1, *array.shape[:0:-1]))[::-1] if array.ndim else ()
-    storage = (_str("storage"), _name("torch", _STORAGES[dtype]))
-    place = (_str(str(len(arrays))), _str("cpu"), _int(array.size))
-    yield _name("torch._utils", "_rebuild_tensor_v2") + b"("
-    yield b"(" + b"".join((*storage, *place)) + b"tQ"
-    yield _int(0)
-    for numbers in (array.shape, strides):
-        yield b"(" + b"".join(_int(int(n)) for n in numbers) + b"t"
-    # No gradient, and no hooks.
-    yield b"\x89" + _name("collections", "OrderedDict") + b")RtR"
+    storage = (
+        *(_str("storage"), _global("torch", _STORAGES[dtype])),
+        *(_str(str(len(arrays))), _str("cpu"), _int(array.size)),
+    )
+    yield _global("torch._utils", "_rebuild_tensor_v2") + b"("
+    yield b"(" + b"".join(storage) + b"tQ"
+    yield _int(0)  # The offset.
+    for sizes in (array.shape, strides):
+        yield b"(" + b"".join(_int(int(n)) for n in sizes) + b"t"
+    # requires_grad=False and no hooks.
+    yield b"\x89" + _global("collections", "OrderedDict") + b")RtR"
     arrays.append(array)
 
 
-def _name(module, name):
+def _global(module, name):
     return f"c{module}\n{name}\n".encode()
 
 
@@ -122,6 +127,6 @@ def _int(number):
     if -(2**31) <= number < 2**31:
         return b"J" + struct.pack("<i", number)
     size = number.bit_length() // 8 + 1
-    if number.bit_length() > MOST_BITS:
-        raise UsageError(f"an int of {size} bytes has no place in a .pth file.")
+    if number.bit_length() > MAX_INT_BITS:
+        raise UsageError(f"a .pth file cannot hold an int of {size} bytes.")
     return b"\x8a" + bytes([size]) + number.to_bytes(size, "little", signed=True)

@@ -1,10 +1,9 @@
-"""Files made to fill the memory, to last for ever, or to end in a traceback.
+"""Malicious files: small files that would need huge memory or time, or crash.
 
-Each is made by hand, and refused at once, in one line that gives the reason.
+Each is built by hand and must be rejected with one line that gives the reason.
 """
 
 import copy
-import time
 import zipfile
 
 import numpy as np
@@ -14,19 +13,17 @@ import bt_keras
 from bt_keras import convert
 from bt_keras.convert.pth import unpickler, writer
 from tests.conftest import REFERENCE
-from tests.convert.archives import archive
+from tests.convert.pth.pickles import START, TENSOR, archive, stream_start, tensor, view
 from tests.reference import weights
 
-START = b"\x80\x02"
 LIST, TUPLE = (b"](", b"e"), (b"(", b"t")
-TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
 STORAGE = writer._str("storage") + b"ctorch\nFloatStorage\n"
 LONG = b"\x8b" + (5000).to_bytes(4, "little") + b"\x7f" * 5000  # 5,000 bytes
-SEVERAL = b"(" + b"N" * 99 + b"t"
+MANY_ARGUMENTS = b"(" + b"N" * 99 + b"t"
 
 
 def doubled(kind=LIST, levels=60):
-    """Puts on the stack: each part holds the one before it twice, 2^60 in all."""
+    """Opcodes that push nested lists, each with the previous one twice: 2^60 items."""
     opening, closing = kind
     parts = [b")q\x00"]
     for level in range(1, levels):
@@ -35,25 +32,10 @@ def doubled(kind=LIST, levels=60):
     return b"".join(parts)
 
 
-def tensor(count, *arguments, key="0"):
-    """Puts a float32 tensor on the stack, of a storage of so many."""
-    numbers = writer._str(key) + writer._str("cpu") + writer._int(count)
-    storage = b"(" + STORAGE + numbers + b"tQ"
-    return TENSOR + b"(" + storage + b"".join(arguments) + b"tR"
-
-
-def place(shape, strides):
-    """The arguments of a tensor after its storage."""
-    ints = [b"".join(map(writer._int, numbers)) for numbers in (shape, strides)]
-    return writer._int(0) + b"(" + ints[0] + b"t(" + ints[1] + b"t\x89N"
-
-
-def refused(path, message, read=convert.load):
-    """At once, and in one line."""
-    start = time.monotonic()
+def assert_rejected(path, message, read=convert.load):
+    """Checks that the file is reported in one short line."""
     with pytest.raises(bt_keras.UsageError, match=message) as error:
         read(path)
-    assert time.monotonic() - start < 5
     text = str(error.value)
     assert text.isprintable()
     assert str(path) in text
@@ -61,37 +43,37 @@ def refused(path, message, read=convert.load):
 
 
 PROGRAMS = {
-    "deep key": (b"})" + b"\x85" * 200_000 + b"Ns", "a tuple as the key of a dict"),
-    "wide key": (doubled(TUPLE) + b"}h\x3bNs", "a tuple as the key of a dict"),
-    "keys": (doubled(TUPLE) + b"}(h\x3bNu", "a tuple as the key of a dict"),
-    "name as key": (b"}ctorch\nFloatStorage\nNs", "a Name as the key of a dict"),
-    "bytes as key": (b"}C\x01aNs", "a bytes as the key of a dict"),
+    "deep key": (b"})" + b"\x85" * 200_000 + b"Ns", "a dict key of type tuple"),
+    "wide key": (doubled(TUPLE) + b"}h\x3bNs", "a dict key of type tuple"),
+    "keys": (doubled(TUPLE) + b"}(h\x3bNu", "a dict key of type tuple"),
+    "name as key": (b"}ctorch\nFloatStorage\nNs", "a dict key of type Name"),
+    "bytes as key": (b"}C\x01aNs", "a dict key of type bytes"),
     "large key": (
         b"}" + writer._int(2**61 - 1) + b"Ns",
-        "too large an int as the key of a dict",
+        "an int dict key that is too large",
     ),
     "dict of": (b"ccollections\nOrderedDict\n]\x85R", "takes 0 positional arguments"),
-    "size of": (b"ctorch\nSize\n]\x85R", "list where tuple should be"),
+    "size of": (b"ctorch\nSize\n]\x85R", "expected tuple, found list"),
     "sizes": (b"ctorch\nSize\n))\x86R", "takes 1 positional argument but 2"),
     "many arguments": (
-        b"ctorch._utils\n_rebuild_parameter\n" + SEVERAL + b"R",
-        "is called with 99 arguments",
+        b"ctorch._utils\n_rebuild_parameter\n" + MANY_ARGUMENTS + b"R",
+        "called with 99 arguments",
     ),
-    "no constructor": (b"ctorch\nFloatStorage\n)R", "Storage is called with 0 arg"),
-    "no storage": (TENSOR + b"(NK\x00))tR", "NoneType where Storage should be"),
-    "no place": (TENSOR + b"(NNNNtR", "NoneType where tuple should be"),
+    "no constructor": (b"ctorch\nFloatStorage\n)R", "Storage called with 0 arg"),
+    "no storage": (TENSOR + b"(NK\x00))tR", "expected Storage, found NoneType"),
+    "no view": (TENSOR + b"(NNNNtR", "expected tuple, found NoneType"),
     "few arguments": (TENSOR + b")R", "missing 4 required positional arguments"),
-    "lists as place": (tensor(1, b"K\x00", b"]]"), "list where tuple should be"),
+    "lists as view": (tensor(1, b"K\x00", b"]]"), "expected tuple, found list"),
     "no tensor": (
         b"ctorch._utils\n_rebuild_parameter\nN\x85R",
-        "NoneType where StoredTensor should be",
+        "expected StoredTensor, found NoneType",
     ),
-    "list as name": (doubled() + b"\x8c\x01ah\x3b\x93", "list where str should be"),
-    "list as module": (doubled() + b"h\x3b\x8c\x01a\x93", "list where str should be"),
-    "kind": (doubled() + b"(h\x3bNNNNtQ", "list where str should be"),
+    "list as name": (doubled() + b"\x8c\x01ah\x3b\x93", "expected str, found list"),
+    "list as module": (doubled() + b"h\x3b\x8c\x01a\x93", "expected str, found list"),
+    "kind": (doubled() + b"(h\x3bNNNNtQ", "expected str, found list"),
     "count": (
         doubled() + b"(" + STORAGE + b"\x8c\x010\x8c\x03cpuh\x3btQ",
-        "list where int should be",
+        "expected int, found list",
     ),
     "long int": (LONG, "an int of 39999 bits"),
     "long count": (
@@ -100,64 +82,64 @@ PROGRAMS = {
     ),
     "nested": (b"](" * 5000 + b"e" * 5000, "nested too deeply"),
     "expanded": (
-        tensor(1, place((16384, 3, 7, 7), (0, 0, 0, 0))),
-        "a tensor of more elements than the 1 of its storage",
+        tensor(1, view((16384, 3, 7, 7), (0, 0, 0, 0))),
+        "a tensor with more elements than its storage of 1",
     ),
-    "many axes": (tensor(1, place((1,) * 99, (1,) * 99)), "or too many"),
+    "many axes": (tensor(1, view((1,) * 99, (1,) * 99)), "more than 64 axes"),
     "shared": (
-        b"](" + tensor(1000, place((1000,), (1,))) * 50 + b"e",
-        "the same few numbers over and over",
+        b"](" + tensor(1000, view((1000,), (1,))) * 50 + b"e",
+        "too many tensors share the same elements",
     ),
 }
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_pickles_that_ask_for_too_much(name, tmp_path):
+def test_malicious_pickles(name, tmp_path):
     program, message = PROGRAMS[name]
     path = archive(tmp_path / "bad.pth", START + program + b".", [bytes(4000)])
-    refused(path, f"damaged .*({message})")
-    # The same in the older format.
-    start = (REFERENCE / "tensors_stream.pth").read_bytes()[:137]
+    assert_rejected(path, f"damaged .*({message})")
+    # The same pickle in the stream format.
+    start = stream_start()
     path.write_bytes(start + START + program + b"." + START + b"].")
-    if name in ("expanded", "shared"):  # Said before any number is read.
-        message = "its list of storages is not that of its tensors"
-    refused(path, f"damaged .*({message})")
+    if name in ("expanded", "shared"):  # Reported before elements are read.
+        message = "the list of storages does not match the tensors"
+    assert_rejected(path, f"damaged .*({message})")
 
 
-def test_endless_pickles(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpickler, "_MOST_OPCODES", 1000)
+def test_pickles_with_too_many_opcodes(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpickler, "_MAX_OPCODES", 1000)
     path = archive(tmp_path / "bad.pth", START + b"}" * 2000 + b".")
-    refused(path, "more than 1000 steps")
+    assert_rejected(path, "more than 1000 opcodes")
 
 
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (doubled(), "a stream of version list"),
-        (b"]" + b"](" * 5000 + b"e" * 5000, "a stream of version list"),
-        (doubled(TUPLE), "a stream of version tuple"),
+        (doubled(), "stream format version list"),
+        (b"]" + b"](" * 5000 + b"e" * 5000, "stream format version list"),
+        (doubled(TUPLE), "stream format version tuple"),
         (LONG, "an int of 39999 bits"),
-        (b"K\x07", "a stream of version 7, not 1001"),
+        (b"K\x07", "stream format version 7 instead of 1001"),
     ],
 )
-def test_versions_of_streams(version, message, tmp_path):
+def test_stream_versions(version, message, tmp_path):
     magic = START + b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
     (tmp_path / "bad.pth").write_bytes(magic + START + version + b".")
-    refused(tmp_path / "bad.pth", message)
+    assert_rejected(tmp_path / "bad.pth", message)
 
 
 @pytest.mark.parametrize(
     "keys",
     [doubled(), b"](" + doubled() + b"e", b"N", b"]K\x01a", b"}", LIST[0] + b"NNe"],
 )
-def test_keys_of_streams(keys, tmp_path):
-    start = (REFERENCE / "tensors_stream.pth").read_bytes()[:137]
+def test_stream_storage_keys(keys, tmp_path):
+    start = stream_start()
     path = tmp_path / "bad.pth"
     path.write_bytes(start + START + b"N." + START + keys + b".")
-    refused(path, "its list of storages is not that of its tensors")
+    assert_rejected(path, "the list of storages does not match the tensors")
 
 
-def test_zip_members_that_overlap(tmp_path):
+def test_overlapping_zip_members(tmp_path):
     path = tmp_path / "bad.pth"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("archive/data.pkl", START + b"}.")
@@ -166,50 +148,52 @@ def test_zip_members_that_overlap(tmp_path):
             member = copy.copy(file.getinfo("archive/data/0"))
             member.filename = f"archive/data/{number}"
             file.filelist.append(member)
-    refused(path, "its members are larger than the file")
+    assert_rejected(path, "the members are larger than the file")
 
 
-def test_a_list_is_no_array(tmp_path):
+def test_nested_list_in_place_of_array(tmp_path):
     name = writer._str("conv1.weight")
     program = START + doubled() + b"}" + name + b"h\x3bs."
     path = archive(tmp_path / "bad.pth", program)
-    refused(path, "'conv1.weight' is of list, not an array", convert.from_torch)
+    assert_rejected(path, "'conv1.weight' is of list, not an array", convert.from_torch)
 
 
-def test_a_small_file_makes_no_large_network(tmp_path):
+def test_small_file_does_not_build_large_network(tmp_path):
     state = weights.resnet_state(18, 1, 1)
     state["conv1.weight"] = np.zeros((9000, 1, 7, 7), np.float32)
     path = tmp_path / "bad.pth"
     convert.save(path, state)
-    refused(path, r"layer4\.1\.conv2\.weight is \(8, 8, 3, 3\)", convert.from_torch)
+    assert_rejected(
+        path, r"layer4\.1\.conv2\.weight is \(8, 8, 3, 3\)", convert.from_torch
+    )
     del state["layer4.1.conv2.weight"]
     path.unlink()
     convert.save(path, state)
-    refused(path, r"missing layer4\.1\.conv2\.weight", convert.from_torch)
-    whole = weights.barlow_twins_state(18, (4, 4), width=1)
-    whole["projector.0.weight"] = np.zeros((10_000, 1), np.float32)
+    assert_rejected(path, r"missing layer4\.1\.conv2\.weight", convert.from_torch)
+    state = weights.barlow_twins_state(18, (4, 4), width=1)
+    state["projector.0.weight"] = np.zeros((10_000, 1), np.float32)
     path.unlink()
-    convert.save(path, whole)
-    refused(path, r"projector\.0\.weight is \(10000, 1\)", convert.from_torch)
+    convert.save(path, state)
+    assert_rejected(path, r"projector\.0\.weight is \(10000, 1\)", convert.from_torch)
 
 
-def test_names_are_printed_safely(tmp_path):
+def test_messages_escape_and_shorten_names(tmp_path):
     state = weights.resnet_state(18, 1, 1)
     path = tmp_path / "bad.pth"
     convert.save(path, {**state, "\x1b[2J\n" + "x" * 1_000_000: np.zeros(2)})
-    refused(path, r"left over '\\x1b\[2J\\nxxx", convert.from_torch)
+    assert_rejected(path, r"left over '\\x1b\[2J\\nxxx", convert.from_torch)
     path.unlink()
     convert.save(path, {"\x1b[2J" + "x" * 1_000_000: np.zeros(2)})
-    refused(path, r"the first names are '\\x1b\[2Jxxx", convert.from_torch)
+    assert_rejected(path, r"the first names are '\\x1b\[2Jxxx", convert.from_torch)
     path.unlink()
     convert.save(path, {"\x1b[2J" + "x" * 1_000_000: "text"})
-    refused(path, r"'\\x1b\[2Jx+' is of <U4", convert.from_torch)
+    assert_rejected(path, r"'\\x1b\[2Jx+' is of <U4", convert.from_torch)
     archive(path, b"\x80\x02c\x1b[2J" + b"x" * 100_000 + b"\ny\n.")
-    refused(path, r"asks for \?\[2Jxxx")
+    assert_rejected(path, r"uses \?\[2Jxxx")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("changes", "message"),
     [
         ({"params": [[0]] * 23}, "missing the momentum of backbone.conv1.weight"),
         ({"params": {}}, "0 parameters in group 0 instead of 23"),
@@ -221,12 +205,12 @@ def test_names_are_printed_safely(tmp_path):
         ({"momentum": 2.0}, "momentum=2.0 must lie in"),
     ],
 )
-def test_groups_of_an_optimizer(spoil, message):
+def test_malformed_parameter_groups(changes, message):
     contents = dict(convert.load(REFERENCE / "checkpoint.pth"))
     first, second = contents["optimizer"]["param_groups"]
     contents["optimizer"] = {
         **contents["optimizer"],
-        "param_groups": [{**first, **spoil}, second],
+        "param_groups": [{**first, **changes}, second],
     }
     with pytest.raises(bt_keras.UsageError, match=message):
         convert.from_torch(contents)

@@ -1,4 +1,4 @@
-"""Pickles that nobody should run."""
+"""Pickles that contain code, or are malformed."""
 
 import os
 import pickle
@@ -9,11 +9,11 @@ import pytest
 import bt_keras
 from bt_keras import convert
 from tests.conftest import REFERENCE
-from tests.convert.archives import archive
+from tests.convert.pth.pickles import archive, stream_start
 
 
 class Evil:
-    """Leaves a file behind where its pickle is run."""
+    """Creates a file when its pickle is executed."""
 
     def __init__(self, path):
         self.path = path
@@ -23,25 +23,24 @@ class Evil:
 
 
 class Opaque:
-    """Pickled as an object of a class of its own."""
+    """An object of a class that is not plain data."""
 
 
 @pytest.mark.parametrize("protocol", [1, 2, 4, 5])
-def test_code_is_refused_named_and_not_run(tmp_path, protocol):
+def test_code_is_rejected_and_not_run(tmp_path, protocol):
     trace = tmp_path / "trace"
     bad = pickle.dumps({"conv1.weight": Evil(trace)}, protocol)
-    with pytest.raises(bt_keras.UsageError, match=r"asks for posix\.system"):
+    with pytest.raises(bt_keras.UsageError, match=r"uses posix\.system"):
         convert.load(archive(tmp_path / "zip.pth", bad))
-    if protocol > 1:  # torch.save takes 2.
+    if protocol > 1:  # torch.save uses protocol 2.
         (tmp_path / "bare.pth").write_bytes(bad)
-        with pytest.raises(bt_keras.UsageError, match=r"asks for posix\.system"):
+        with pytest.raises(bt_keras.UsageError, match=r"uses posix\.system"):
             convert.load(tmp_path / "bare.pth")
-        start = (REFERENCE / "tensors_stream.pth").read_bytes()[:137]
-        (tmp_path / "stream.pth").write_bytes(start + bad)
-        with pytest.raises(bt_keras.UsageError, match=r"asks for posix\.system"):
+        (tmp_path / "stream.pth").write_bytes(stream_start() + bad)
+        with pytest.raises(bt_keras.UsageError, match=r"uses posix\.system"):
             convert.load(tmp_path / "stream.pth")
     assert not trace.exists()
-    pickle.loads(bad)  # It would have been.
+    pickle.loads(bad)  # Python's own unpickler does run it.
     assert trace.exists()
 
 
@@ -55,13 +54,13 @@ def test_code_is_refused_named_and_not_run(tmp_path, protocol):
         (b"\x80\x02cmain\nexclude_bias_and_norm\n.", "main.exclude_bias_and_norm"),
         (b"(ibuiltins\neval\n.", "INST"),
         (b"\x80\x02\x82\x01.", "EXT1"),
-        (pickle.dumps(Opaque(), 2), "copyreg._reconstructor|test_pth_pickle.Opaque"),
-        (pickle.dumps(Opaque(), 4), "test_pth_pickle.Opaque"),
+        (pickle.dumps(Opaque(), 2), "copyreg._reconstructor|test_unpickler.Opaque"),
+        (pickle.dumps(Opaque(), 4), "test_unpickler.Opaque"),
         (pickle.dumps(np.float64(1), 2), "numpy"),
     ],
 )
-def test_whatever_else_a_pickle_asks_for_is_named(bad, name, tmp_path):
-    with pytest.raises(bt_keras.UsageError, match=f"refused.*({name})"):
+def test_forbidden_globals_are_named(bad, name, tmp_path):
+    with pytest.raises(bt_keras.UsageError, match=f"rejected.*({name})"):
         convert.load(archive(tmp_path / "bad.pth", bad))
 
 
@@ -80,21 +79,21 @@ def test_whatever_else_a_pickle_asks_for_is_named(bad, name, tmp_path):
         b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
     ],
 )
-def test_pickles_that_are_none_are_damaged(bad, tmp_path):
+def test_malformed_pickles(bad, tmp_path):
     with pytest.raises(bt_keras.UsageError, match="truncated or damaged"):
         convert.load(archive(tmp_path / "bad.pth", bad))
 
 
-def test_many_references_to_one_part_are_one_part(tmp_path):
+def test_shared_values_are_copied_once(tmp_path):
     bomb = b"\x80\x02]q\x00"
-    for level in range(1, 60):  # Each list holds the one before it twice.
+    for level in range(1, 60):  # Each list contains the previous one twice.
         bomb += b"](" + 2 * (b"h" + bytes([level - 1])) + b"eq" + bytes([level])
     value = convert.load(archive(tmp_path / "deep.pth", bomb + b"."))
     assert value[0] is value[1]
 
 
 @pytest.mark.parametrize("module", ["__main__", "__mp_main__"])
-def test_the_official_codes_function_is_a_constant(module, tmp_path, monkeypatch):
+def test_official_parameter_filter_becomes_true(module, tmp_path, monkeypatch):
     import __main__
 
     def called(_):
@@ -103,15 +102,15 @@ def test_the_official_codes_function_is_a_constant(module, tmp_path, monkeypatch
     monkeypatch.setattr(__main__, "exclude_bias_and_norm", called, raising=False)
     program = f"\x80\x02c{module}\nexclude_bias_and_norm\n.".encode("latin-1")
     assert convert.load(archive(tmp_path / "f.pth", program)) is True
-    called = program[:-1] + b"N\x85R."  # As what a pickle may call.
-    with pytest.raises(bt_keras.UsageError, match="bool where Name should be"):
-        convert.load(archive(tmp_path / "f.pth", called))
+    program = program[:-1] + b"N\x85R."  # In place of a constructor.
+    with pytest.raises(bt_keras.UsageError, match="expected Name, found bool"):
+        convert.load(archive(tmp_path / "f.pth", program))
 
 
-def test_groups_that_name_functions_are_those_of_today():
+def test_parameter_groups_with_functions_equal_current_ones():
     groups = convert.load(REFERENCE / "groups_by_name.pth")
-    today = convert.load(REFERENCE / "checkpoint.pth")["optimizer"]["param_groups"]
-    assert groups == today
+    expected = convert.load(REFERENCE / "checkpoint.pth")["optimizer"]["param_groups"]
+    assert groups == expected
 
 
 @pytest.mark.parametrize(
@@ -123,8 +122,8 @@ def test_groups_that_name_functions_are_those_of_today():
         "torch.storage\nUntypedStorage",
     ],
 )
-def test_other_kinds_of_tensors_are_not_called_code(name, tmp_path):
+def test_unsupported_tensors_are_not_reported_as_code(name, tmp_path):
     path = archive(tmp_path / "kind.pth", f"\x80\x02c{name}\n.".encode("latin-1"))
-    message = "kind of tensor that is not supported .*" + name.replace("\n", ".")
+    message = "unsupported data type or kind of tensor .*" + name.replace("\n", ".")
     with pytest.raises(bt_keras.UsageError, match=message):
         convert.load(path)
