@@ -14,7 +14,8 @@ import tensorflow as tf
 from absl import logging
 
 from bt_keras.data import sharding
-from bt_keras.data.batches import ENDLESS, batches
+from bt_keras.data.batches import batches
+from bt_keras.data.epochs import ENDLESS
 from bt_keras.data.load import load
 from bt_keras.errors import UsageError
 

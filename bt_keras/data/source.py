@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -10,6 +11,8 @@ from bt_keras.errors import UsageError
 
 # The label of an image that has none.
 NO_LABEL = -1
+# What is kept in memory, such as decoded images, is at most this large.
+IN_MEMORY_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,13 @@ class Source:
     def num_classes(self):
         """int, or None where there are no labels."""
         return None if self.class_names is None else len(self.class_names)
+
+    @property
+    def fits_in_memory(self):
+        """bool, whether all decoded images are known to fit into 1 GiB."""
+        if None in self.image_shape:
+            return False
+        return self.num_images * math.prod(self.image_shape) <= IN_MEMORY_BYTES
 
     @functools.cached_property
     def images(self):

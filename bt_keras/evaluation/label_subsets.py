@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.data import source as source_module
 from bt_keras.data.shuffle import epoch_order, shuffle_blocks
 
-# Undecoded records of a part that are no larger than this are kept in memory.
-_IN_MEMORY_BYTES = 2**30
 _SAMPLED_RECORDS = 100
 
 
@@ -71,7 +70,7 @@ def part_of(source, positions):
         return records.map(lambda _, record: record).skip(first)
 
     bytes_each = _bytes_each(in_order())
-    if count * bytes_each <= _IN_MEMORY_BYTES:
+    if count * bytes_each <= source_module.IN_MEMORY_BYTES:
         records = _kept(in_order().batch(count).get_single_element(), count)
     else:
         records = _streamed(in_order, count, bytes_each)

@@ -1,95 +1,75 @@
-"""The random crops that a classifier trains on."""
+"""Random crops for training classifiers, from the input pipeline of `bt_keras.data`."""
 
-import math
+from __future__ import annotations
 
 import tensorflow as tf
 
 from bt_keras.augmentation import ops, sampling
-from bt_keras.data.shuffle import epoch_order
+from bt_keras.data import Source, epochs
 from bt_keras.evaluation.label_subsets import read_labels
 
-# Images that are no larger than this when decoded are kept in memory.
-_IN_MEMORY_BYTES = 2**30
-_MANY_EPOCHS = 2**40
 
+def batches_of_crops(
+    source: Source, size: int, batch_size: int, seed: int
+) -> tf.data.Dataset:
+    """Makes an endless dataset of full batches of random crops.
 
-def batches_of_crops(source, size, batch_size, seed):
-    """Full batches of random crops without an end, over the edges of epochs.
+    Batches continue across the ends of epochs. Images that fit in memory are decoded
+    once and cropped a batch at a time.
 
     Args:
         source: `bt_keras.data.Source` with labels.
-        size: int, side of the crops in pixels.
-        batch_size: int > 0.
-        seed: int, of the order and the crops.
+        size: Integer, side of the crops in pixels.
+        batch_size: Integer > 0.
+        seed: Integer. Seeds the order and the crops.
 
     Returns:
         `tf.data.Dataset` of (images float32 (N, size, size, 3), labels int64 (N,)).
+
+    Example:
+
+    >>> from bt_keras import data
+    >>> batches = batches_of_crops(data.load("shipped", "test"), 8, 16, seed=0)
+    >>> images, labels = next(iter(batches))
+    >>> images.shape, labels.shape
+    (TensorShape([16, 8, 8, 3]), TensorShape([16]))
     """
-    if _fits(source):
-        batches = _of_kept_images(source, size, batch_size, seed)
+    if source.fits_in_memory:
+        batches = _batches_in_memory(source, size, batch_size, seed)
     else:
-        epochs = tf.data.Dataset.range(_MANY_EPOCHS)
-        crops = epochs.flat_map(lambda n: epoch_of_crops(source, n, size, seed))
-        batches = crops.batch(batch_size)
+        images = epochs.records(source, seed)
+        batches = _crops(images, source, size, seed).batch(batch_size)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _fits(source):
-    known = None not in source.image_shape
-    return known and source.num_images * math.prod(source.image_shape) <= (
-        _IN_MEMORY_BYTES
-    )
-
-
-def _of_kept_images(source, size, batch_size, seed):
-    """The images are decoded once, and a batch of them is cropped at a time."""
-    images, labels = source.images, tf.constant(read_labels(source))
-
-    def epoch(number):
-        order = epoch_order(source.num_images, tf.stack([seed, number]))
-        return tf.data.Dataset.from_tensor_slices(order)
-
-    def crop(step, numbers):
-        crops = random_crops(tf.gather(images, numbers), tf.stack([seed, step]), size)
-        return crops, tf.gather(labels, numbers)
-
-    numbers = tf.data.Dataset.range(_MANY_EPOCHS).flat_map(epoch).batch(batch_size)
-    return numbers.enumerate().map(crop, tf.data.AUTOTUNE)
-
-
-def epoch_of_crops(source, number, size, seed):
-    """One epoch of random crops, in an order and with crops of its own.
+def epoch_of_crops(
+    source: Source, epoch: int | tf.Tensor, size: int, seed: int
+) -> tf.data.Dataset:
+    """Makes a dataset of one epoch of random crops; every epoch has its own.
 
     Args:
         source: `bt_keras.data.Source` with labels.
-        number: int or scalar int64 Tensor, of the epoch, from 0 on.
-        size: int, side of the crops in pixels.
-        seed: int, of the order and the crops.
+        epoch: Integer or scalar int64 tensor, counted from 0.
+        size: Integer, side of the crops in pixels.
+        seed: Integer. Seeds the order and the crops.
 
     Returns:
         `tf.data.Dataset` of (image float32 (size, size, 3), label int64 ()).
     """
-
-    def crop(position, record):
-        image, label = source.decode(record)
-        seeds = tf.stack([seed, position])
-        return random_crops(image[tf.newaxis], seeds, size)[0], label
-
-    records = source.records(tf.stack([seed, number]))
-    records = records.enumerate(number * source.num_images)
-    return records.map(crop, tf.data.AUTOTUNE)
+    images = epochs.records(source, seed, epoch * source.num_images)
+    return _crops(images.take(source.num_images), source, size, seed)
 
 
-def random_crops(images, seed, size):
-    """The paper's training crops: scale 0.08 to 1, bilinear, a flip, normalised.
+def random_crops(images: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tensor:
+    """Takes the paper's training crops: scale 0.08 to 1, bilinear, random flip.
 
     Args:
-        images: uint8 Tensor (N, H, W, 3).
-        seed: int Tensor (2,).
-        size: int, side of the crops in pixels.
+        images: uint8 tensor (N, H, W, 3).
+        seed: Integer tensor (2,).
+        size: Integer, side of the crops in pixels.
 
     Returns:
-        float32 Tensor (N, size, size, 3).
+        float32 tensor (N, size, size, 3), normalized.
     """
     crop_seed, flip_seed = sampling.split_seed(seed, 2)
     count, height, width = tf.unstack(tf.shape(images)[:3])
@@ -97,3 +77,26 @@ def random_crops(images, seed, size):
     crops = ops.crop_and_resize(images, boxes, size, method="bilinear")
     crops = ops.flip(crops, sampling.bernoulli(flip_seed, count, 0.5))
     return tf.ensure_shape(ops.normalize(crops), (None, size, size, 3))
+
+
+def _batches_in_memory(source, size, batch_size, seed):
+    images, labels = source.images, tf.constant(read_labels(source))
+
+    def crop(positions, numbers):
+        seeds = tf.stack([seed, positions[0] // batch_size])
+        crops = random_crops(tf.gather(images, numbers), seeds, size)
+        return crops, tf.gather(labels, numbers)
+
+    numbers = epochs.image_numbers(source, seed).batch(batch_size)
+    return numbers.map(crop, tf.data.AUTOTUNE)
+
+
+def _crops(records, source, size, seed):
+    """Decodes and crops one image at a time; its position seeds its crop."""
+
+    def crop(position, record):
+        image, label = source.decode(record)
+        seeds = tf.stack([seed, position])
+        return random_crops(image[tf.newaxis], seeds, size)[0], label
+
+    return records.map(crop, tf.data.AUTOTUNE)

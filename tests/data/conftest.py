@@ -2,7 +2,8 @@
 
 import pytest
 
-from bt_keras.data import batches, load
+from bt_keras.data import load
+from bt_keras.data import source as source_module
 from tests.data import files
 from tests.data.plain import in_memory
 
@@ -13,7 +14,7 @@ def source(request, tmp_path, monkeypatch):
     if request.param == "mixed folder":
         return load(files.write_many(tmp_path / "mixed", 10))
     if request.param != "memory":
-        monkeypatch.setattr(batches, "_IN_MEMORY_BYTES", 0)
+        monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", 0)
     if request.param == "folder":
         return load(files.write_many(tmp_path / "equal", 10, size=(9, 7)))
     return in_memory()

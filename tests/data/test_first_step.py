@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bt_keras.data import batches, load, pairs, source
+from bt_keras.data import load, pairs, shuffle
+from bt_keras.data import source as source_module
 from tests.data import files
 from tests.data.plain import Plain
 
@@ -17,8 +18,8 @@ BLOCK = 16
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(source, "_BLOCK_BYTES", 0)
-    monkeypatch.setattr(source, "_BLOCK_RECORDS", BLOCK)
+    monkeypatch.setattr(shuffle, "_BLOCK_BYTES", 0)
+    monkeypatch.setattr(shuffle, "_BLOCK_RECORDS", BLOCK)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_files_before_the_position_in_file_order_are_not_opened(sharded):
 
 @pytest.mark.parametrize("endless", [False, True])
 def test_a_run_goes_on_without_the_files_before(sharded, monkeypatch, endless):
-    monkeypatch.setattr(batches, "_IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", 0)
     source = load(sharded)
     expected = files.take(pairs(source, Plain(), 10, endless=True), 9)
     seed = tf.constant([0, 0], tf.int64)

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from bt_keras.augmentation.views import views
-from bt_keras.data import batches as batches_module
 from bt_keras.data import load, pairs, sharding
+from bt_keras.data import source as source_module
 from bt_keras.data.batches import batches
 from bt_keras.errors import UsageError
 from tests.data import files
@@ -48,7 +48,7 @@ def test_shares_of_real_views(tmp_path, sizes):
 @pytest.mark.parametrize("parts", [1, 2, 4])
 @pytest.mark.parametrize("sizes", ["one", "many"])
 def test_only_the_images_of_the_share_are_decoded(tmp_path, monkeypatch, parts, sizes):
-    monkeypatch.setattr(batches_module, "_IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", 0)
     size = (9, 7) if sizes == "one" else None
     source = load(files.write_many(tmp_path / sizes, 10, size=size))
     decoded = []

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from bt_keras import data
+from bt_keras.data import source as source_module
 from bt_keras.evaluation import label_subsets, train_crops
 from tests import tiny
 from tests.evaluation.gray import grey_levels
@@ -44,7 +45,7 @@ def test_the_seed_chooses_the_images():
 @pytest.mark.parametrize("name", ["folder", "shipped", "tf.data"])
 def test_a_part_has_the_images_at_its_positions(folder, name, kept, monkeypatch):
     if not kept:
-        monkeypatch.setattr(label_subsets, "_IN_MEMORY_BYTES", 0)
+        monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", 0)
     sources = {"folder": str(folder), "shipped": "shipped"}
     source = grey_levels((9, 9, 9))
     if name in sources:
@@ -82,7 +83,7 @@ def test_labels_are_read_without_decoding_images():
 def test_batches_are_full_and_epochs_whole(kept, monkeypatch):
     """Of 9 images in batches of 6, three batches are two epochs."""
     if not kept:
-        monkeypatch.setattr(train_crops, "_IN_MEMORY_BYTES", 0)
+        monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", 0)
     source = grey_levels((2, 3, 4))
     batches = list(train_crops.batches_of_crops(source, 5, 6, seed=0).take(6))
     for images, labels in batches:
