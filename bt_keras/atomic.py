@@ -1,97 +1,230 @@
-"""Files and folders that are written whole or not at all, and replace nothing."""
+"""Files and folders that are written whole or not at all, and the SHA-256 of a file."""
+
+from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
+
+_CHUNK = 2**22
+_ADVICE = "take another folder, or free space"
+# The messages of HDF5 give the reason after the path.
+_LONGEST_REASON = 400
 
 
-def check_free(path):
-    """Raises `UsageError` if something is at the path already."""
+def check_free(path: str | os.PathLike) -> None:
+    """Raise `UsageError` if a file, folder or link exists at `path`."""
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already: remove it, or take another name.")
 
 
-@contextlib.contextmanager
-def file(path, errors=()):
-    """Gives a file its name when it is whole and on the disk.
+def check_empty(
+    path: str | os.PathLike,
+    advice: str = "remove it, or take another folder",
+    ignore: str | None = None,
+) -> None:
+    """Raise `UsageError` unless `path` is an empty folder or does not exist.
 
     Args:
-        path: path of a file that does not exist yet. Its folder is made.
-        errors: tuple of exception classes, besides OSError, by which what is called
-            to write the file says what the file system refuses.
+        path: Path of a folder.
+        advice: String, what the user can do, for the message.
+        ignore: Optional string, the name of an entry that is not counted.
+    """
+    folder = Path(os.path.realpath(path))
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise UsageError(f"{path} is not a folder: {advice}.")
+    if any(entry.name != ignore for entry in folder.iterdir()):
+        raise UsageError(f"{path} is not empty: {advice}.")
+
+
+@contextlib.contextmanager
+def atomic_file(
+    path: str | os.PathLike,
+    *,
+    replace: bool = False,
+    temporary: str | os.PathLike | None = None,
+    errors: tuple[type[Exception], ...] = (),
+    advice: str = _ADVICE,
+) -> Iterator[Path]:
+    """Write a file under another name and rename it when it is complete and synced.
+
+    The file does not appear at `path` if the body raises or the process is killed.
+
+    Args:
+        path: Path of the file. Missing parent folders are created.
+        replace: Boolean, whether to replace an existing file. Only one process at a
+            time may do so for one path. Defaults to `False`: an existing file is an
+            error.
+        temporary: Optional path of the temporary file, on the same file system. Its
+            folder is created, must hold nothing else, and is removed in the end.
+            Defaults to a file in a hidden folder next to `path`.
+        errors: Tuple of exception classes, in addition to `OSError`, that mean that
+            the file cannot be written. Defaults to `()`.
+        advice: String, what the user can do, for the message of the error.
 
     Yields:
-        path of a file of the same name, in a folder of its own beside it, to write.
+        The temporary path, which the body must write.
 
     Raises:
-        UsageError: if the file is there already, or the file system refuses.
+        UsageError: If the file exists and `replace` is `False`, or it cannot be
+            written.
+
+    Example:
+
+    >>> from bt_keras.atomic import atomic_file
+    >>> with atomic_file("notes.txt") as temporary:
+    ...     _ = temporary.write_text("complete")
+    >>> open("notes.txt").read()
+    'complete'
     """
     path = Path(path)
-    check_free(path)
+    if not replace:
+        check_free(path)
     scratch = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix="."))
-        temporary = scratch / path.name
+        temporary = Path(temporary or _temporary_name(path, replace))
+        scratch = temporary.parent
+        scratch.mkdir(exist_ok=True)
         yield temporary
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        _publish(temporary, path)
+        _sync(temporary)
+        (os.replace if replace else _publish_new)(temporary, path)
+        _sync(path.parent)
     except (OSError, *errors) as error:
-        raise _refused(path, error) from error
+        raise _cannot_write(path, error, advice) from error
     finally:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _publish(temporary, path):
+def _temporary_name(path, replace):
+    """A path inside a hidden folder next to `path`."""
+    # The fixed name lets the next writer remove what a killed process left behind.
+    # Without `replace` several processes may write, so that the name is unique.
+    hidden = (
+        path.with_name(f".{path.name}.unfinished")
+        if replace
+        else Path(tempfile.mkdtemp(dir=path.parent, prefix="."))
+    )
+    return hidden / path.name
+
+
+def _publish_new(temporary, path):
     try:
-        os.link(temporary, path)  # Unlike a renamed file, it replaces none.
-    except OSError:
+        os.link(temporary, path)  # Unlike a rename, it never replaces a file.
+    except OSError:  # Not all file systems have hard links.
         check_free(path)
-        os.replace(temporary, path)  # Not all file systems have links.
+        os.replace(temporary, path)
 
 
 @contextlib.contextmanager
-def folder(path):
-    """Gives a folder its name when all is in it.
+def atomic_directory(
+    path: str | os.PathLike, *, last: str | None = None, advice: str = _ADVICE
+) -> Iterator[Path]:
+    """Fill a folder under another name and rename it when it is complete and synced.
 
     Args:
-        path: path that does not exist yet, or of an empty folder.
+        path: Path that does not exist yet, or of an empty folder. Missing parent
+            folders are created.
+        last: Optional string. If given, an existing empty folder stays (it may be a
+            mount point or the working directory): the entries are moved into it, the
+            entry of this name last, so that its presence means that all are there.
+            Defaults to `None`: the empty folder is replaced in one step.
+        advice: String, what the user can do, for the message of the error.
 
     Yields:
-        path of an empty folder beside it, to fill.
+        Path of an empty folder on the same file system, to fill.
 
     Raises:
-        UsageError: if it is taken, or the file system refuses.
+        UsageError: If the folder is not empty or cannot be written.
+
+    Example:
+
+    >>> from bt_keras.atomic import atomic_directory
+    >>> with atomic_directory("module") as temporary:
+    ...     _ = (temporary / "notes.txt").write_text("complete")
+    >>> open("module/notes.txt").read()
+    'complete'
     """
-    path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(
-            f"{path} is there already and not empty: remove it, or take another folder."
-        )
-    target = path.resolve()
-    temporary = None
+    target = Path(os.path.realpath(path))
+    scratch = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.mkdtemp(dir=target.parent, prefix=".")
-        yield Path(temporary)
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, target)
+        check_empty(path)
+        keep = last is not None and target.is_dir()
+        parent = target if keep else target.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=parent, prefix="."))
+        temporary = scratch / target.name
+        temporary.mkdir()
+        yield temporary
+        for entry in temporary.rglob("*"):
+            _sync(entry)
+        if keep:
+            check_empty(path, ignore=scratch.name)
+            _move_entries(temporary, target, last)
+        else:
+            os.replace(temporary, target)
+        _sync(parent)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise _cannot_write(path, error, advice) from error
     finally:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _refused(path, error):
-    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return UsageError(
-        f"{path} cannot be written ({reason[:200]}): take another folder, or free "
-        "space."
-    )
+def _move_entries(folder, target, last):
+    """Move the entries of a folder, the one of the name `last` at the end."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == last):
+        os.rename(entry, target / entry.name)
+
+
+def _sync(path):
+    """Flush a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # Some file systems cannot sync folders.
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_write(path, error, advice):
+    reason = getattr(error, "strerror", None) or one_line(error, _LONGEST_REASON)
+    return UsageError(f"{path} cannot be written ({reason}): {advice}.")
+
+
+def sha256(file: str | os.PathLike | BinaryIO) -> str:
+    """Compute the SHA-256 of a file, reading a few megabytes at a time.
+
+    Args:
+        file: Path of a file, or a binary file object.
+
+    Returns:
+        String of 64 hexadecimal digits.
+
+    Example:
+
+    >>> import io
+    >>> from bt_keras import atomic
+    >>> atomic.sha256(io.BytesIO(b"abc"))[:8]
+    'ba7816bf'
+    """
+    if isinstance(file, str | os.PathLike):
+        with open(file, "rb") as opened:
+            return sha256(opened)
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 
 # Next to the package in a checkout, inside it in a wheel (see setup.cfg).
 _PACKAGE = Path(__file__).resolve().parent
@@ -87,7 +87,7 @@ def load(name):
         raise
     except Exception as error:  # Whatever a user's own code may raise.
         raise UsageError(
-            f"config {path}: {type(error).__name__}: {_one_line(error)}"
+            f"config {path}: {type(error).__name__}: {one_line(error, None)}"
         ) from error
     _check_fields(config, path)
     return config
@@ -233,7 +233,3 @@ def _module(path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__

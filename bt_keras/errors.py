@@ -1,5 +1,7 @@
 """The library's exceptions, and how other exceptions become one line."""
 
+from __future__ import annotations
+
 import zipfile
 import zlib
 
@@ -19,14 +21,20 @@ _LONGEST = 200
 _LONGEST_NAME = 80
 
 
-def one_line(text):
-    """Returns str, what an error says in one line that any terminal can print.
+def one_line(error: object, longest: int | None = _LONGEST) -> str:
+    """Format an error message as one line that any terminal can print.
 
     Args:
-        text: str or exception.
+        error: Exception or string.
+        longest: Optional integer, the number of characters after which the line is
+            cut. Defaults to `200`; `None` never cuts it.
+
+    Returns:
+        String without line breaks; the name of the class if the message is empty.
     """
-    line = " ".join(str(text).split()) or type(text).__name__
-    line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    line = " ".join(str(error).split()) or type(error).__name__
+    if longest and len(line) > longest:
+        line = f"{line[:longest]}..."
     return "".join(c if c.isprintable() else "?" for c in line)
 
 

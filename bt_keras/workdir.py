@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from bt_keras import atomic
 from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 
@@ -95,7 +96,7 @@ class Workdir:
         self.check_config(config)
         with writable(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.config_file, config_lib.to_json(config))
+            self.replace(self.config_file, config_lib.to_json(config))
 
     @contextlib.contextmanager
     def locked(self, locks=True):
@@ -138,7 +139,13 @@ class Workdir:
                 for line, number in zip(lines, numbers, strict=True)
                 if number.isdecimal() and int(number) < epochs
             ]
-            write_atomically(self.log_file, "".join([header, *kept]))
+            self.replace(self.log_file, "".join([header, *kept]))
+
+    def replace(self, path: Path, text: str) -> None:
+        """Write one of the small files of the run, whole or not at all."""
+        advice = "free space, or take another --workdir"
+        with atomic.atomic_file(path, replace=True, advice=advice) as temporary:
+            temporary.write_text(text)
 
     def append_results(self, rows):
         """Appends rows, dicts of `RESULT_FIELDS`, to results.csv."""
@@ -178,13 +185,3 @@ def writable(path):
             f"workdir {path} cannot be written: {error.strerror} ({error.filename}); "
             "take another --workdir."
         ) from error
-
-
-def write_atomically(path, text):
-    """Writes a file under another name first, so that it is whole or not there."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -1,11 +1,10 @@
 """Writing and reading checkpoints: architecture, weights, statistics, optimizer."""
 
-import shutil
-
 import keras
 
+from bt_keras import atomic
 from bt_keras.checkpoint import store
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.model.barlow_twins import BarlowTwins
 
 
@@ -24,22 +23,18 @@ def write(model, folder, progress):
         UsageError: if it cannot be written, as on a full disk. Checkpoints that were
             there before are as they were.
     """
-    temporary = folder / store.UNFINISHED
-    try:
-        temporary.parent.mkdir(exist_ok=True)
+    path = folder / store.name(progress)
+    with atomic.atomic_file(
+        path,
+        replace=True,
+        temporary=folder / store.UNFINISHED,
+        errors=(RuntimeError,),  # HDF5 raises it for some errors of the file system.
+        advice="free some space, or take another --workdir. Earlier checkpoints are "
+        "intact, and the same command resumes from the newest",
+    ) as temporary:
         model.save(temporary)
         store.seal(temporary, progress, _variables(model))
-        return store.publish(temporary, folder, progress)
-    # HDF5 says RuntimeError of some that the file system refuses.
-    except (OSError, RuntimeError) as error:
-        raise UsageError(
-            f"checkpoint {folder / store.name(progress)} cannot be written "
-            f"({_first_line(error)}): free some space, or take another --workdir. The "
-            "checkpoints before it are whole, and the same command goes on from the "
-            "last."
-        ) from error
-    finally:
-        shutil.rmtree(temporary.parent, ignore_errors=True)
+    return path
 
 
 def restore(path, model):
@@ -79,7 +74,7 @@ def load(path):
     # zipfile, HDF5 and Keras each have errors of their own.
     except Exception as error:
         raise UsageError(
-            f"checkpoint {path} cannot be read ({_first_line(error)})."
+            f"checkpoint {path} cannot be read ({one_line(error)})."
         ) from error
     if not isinstance(model, BarlowTwins):
         raise UsageError(
@@ -91,7 +86,3 @@ def load(path):
 
 def _variables(model):
     return [[v.name, list(v.shape)] for v in model.variables]
-
-
-def _first_line(error):
-    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

@@ -7,7 +7,6 @@ Nothing here needs TensorFlow.
 """
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -20,12 +19,12 @@ from pathlib import Path
 
 from absl import logging
 
+from bt_keras.atomic import sha256
 from bt_keras.checkpoint.progress import Progress
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _RUN = "run.json"
-_CHUNK = 2**22
 # A folder, as Keras may put files of its own beside what it writes.
 UNFINISHED = Path("unfinished", "checkpoint.keras")
 # What zipfile and json raise for bytes that are not what they should be.
@@ -53,7 +52,7 @@ def name(progress):
 
 
 def seal(path, progress, variables):
-    """Adds `run.json` to what `model.save` wrote, and puts all on the disk.
+    """Add `run.json` to the file that `model.save` wrote.
 
     Args:
         path: path of a `.keras` file.
@@ -68,24 +67,6 @@ def seal(path, progress, variables):
             "sha256": _digests(archive),
         }
         archive.writestr(_RUN, json.dumps(run, indent=2))
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
-
-
-def publish(temporary, folder, progress):
-    """Gives a sealed file its name; what had that name before is replaced at once.
-
-    Returns:
-        path of the checkpoint.
-    """
-    path = folder / name(progress)
-    os.replace(temporary, path)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-    return path
 
 
 def read(path):
@@ -109,8 +90,7 @@ def read(path):
             raise
         raise DamagedError("it points out of itself") from error
     except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DamagedError(reason) from error
+        raise DamagedError(one_line(error, None)) from error
 
 
 def variables(path):
@@ -223,9 +203,6 @@ def _digests(archive):
     digests = {}
     for member in archive.namelist():
         if member != _RUN:
-            digest = hashlib.sha256()
             with archive.open(member) as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-            digests[member] = digest.hexdigest()
+                digests[member] = sha256(file)
     return digests

@@ -27,7 +27,7 @@ from absl import flags as absl_flags
 from absl import logging
 
 from bt_keras.cli import flags
-from bt_keras.errors import StoppedError, UsageError
+from bt_keras.errors import StoppedError, UsageError, one_line
 
 # Each name is a module of `bt_keras.cli`: its docstring is the command's manual,
 # `define_flags()` returns its flags, and `run(arguments)` its exit status.
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _run(arguments)
         sys.stdout.flush()
     except (UsageError, absl_flags.Error) as error:
-        print(f"bt-keras: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"bt-keras: error: {one_line(error, None)}", file=sys.stderr)
         return BAD_INPUT
     except StoppedError as error:
         print(f"bt-keras: {error}", file=sys.stderr)

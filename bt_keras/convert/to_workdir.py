@@ -2,11 +2,9 @@
 
 import math
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
-from bt_keras import data
+from bt_keras import atomic, data
 from bt_keras.augmentation import views as make_views
 from bt_keras.checkpoint import save_restore
 from bt_keras.checkpoint.progress import Progress
@@ -21,6 +19,8 @@ from bt_keras.convert import (
 from bt_keras.errors import UsageError
 from bt_keras.model import from_config
 from bt_keras.workdir import Workdir, writable
+
+_ADVICE = "take another --workdir"
 
 
 def to_workdir(path, config, workdir):
@@ -44,7 +44,8 @@ def to_workdir(path, config, workdir):
             config's, or the folder is taken; nothing is written then.
     """
     workdir = Path(os.path.realpath(workdir))  # Also of links in a circle.
-    _check_free(workdir)
+    with writable(workdir):
+        atomic.check_empty(workdir, _ADVICE)
     contents = weight_files.load(path)
     with weight_files.named(path):
         epoch = _epoch(contents, config.epochs)
@@ -113,35 +114,12 @@ def _compiled(config):
     return from_config.compiled_model(config, steps_per_epoch), steps_per_epoch
 
 
-def _check_free(workdir, but=""):
-    with writable(workdir):
-        if os.path.lexists(workdir) and (
-            not workdir.is_dir() or any(str(p) != but for p in workdir.iterdir())
-        ):
-            raise UsageError(
-                f"workdir {workdir} is not empty: take another --workdir, since "
-                "nothing is replaced."
-            )
-
-
 def _write(model, config, workdir, progress):
-    """All in a folder of another name, which then gets its own."""
-    exists = workdir.is_dir()
-    with writable(workdir):
-        parent = workdir if exists else workdir.parent
-        parent.mkdir(parents=True, exist_ok=True)
-        unfinished = tempfile.mkdtemp(dir=parent, prefix=".")
-    try:
-        with writable(workdir):
-            folder = Workdir(Path(unfinished) / workdir.name)
-            folder.claim(config)
-            save_restore.write(model, folder.checkpoints, progress)
-            if exists:  # It may be where the user stands, or a disk of its own.
-                _check_free(workdir, but=unfinished)
-                # The config last: without it, there is no run.
-                for path in (folder.checkpoints, folder.config_file):
-                    os.rename(path, workdir / path.name)
-            else:
-                os.rename(folder.path, workdir)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    """Write a workdir that has either everything or no config, so that it is no run."""
+    config_name = Workdir(workdir).config_file.name
+    with atomic.atomic_directory(
+        workdir, last=config_name, advice=_ADVICE
+    ) as temporary:
+        unfinished = Workdir(temporary)
+        unfinished.claim(config)
+        save_restore.write(model, unfinished.checkpoints, progress)

@@ -91,10 +91,11 @@ def save(path, tree):
 
 
 def writing(path):
-    """`whole.file`, with the errors of the libraries that write weights."""
+    """Return `atomic_file` with the errors of the libraries that write weights."""
     # HDF5 and safetensors have their own for what the file system refuses.
     check_new(path)
-    return atomic.file(path, (RuntimeError, safetensors.SafetensorError))
+    errors = (RuntimeError, safetensors.SafetensorError)
+    return atomic.atomic_file(path, errors=errors)
 
 
 @contextlib.contextmanager

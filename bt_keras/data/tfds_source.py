@@ -15,7 +15,7 @@ from bt_keras.data.decode import decode_image
 from bt_keras.data.shuffle import shuffle_blocks
 from bt_keras.data.source import NO_LABEL, Source
 from bt_keras.data.tfrecords import read_examples
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -60,7 +60,7 @@ def load_directory(path, split="train", name=None):
         builder = tfds.builder_from_directory(path)
     except Exception as error:  # Whatever the parsers of its files raise.
         raise UsageError(
-            f"{path!r} is not a whole TFDS data set: {_one_line(error)}"
+            f"{path!r} is not a whole TFDS data set: {one_line(error, None)}"
         ) from error
     return _source(builder, split, name or path)
 
@@ -86,7 +86,7 @@ def load_named(dataset, split="train"):
     try:
         builder = tfds.builder(dataset)
     except Exception as error:  # TFDS raises AssertionError for a wrong version.
-        reason = _one_line(error)
+        reason = one_line(error, None)
         raise UsageError(f"'tfds:{dataset}' cannot be used: {reason}") from error
     if not builder.is_prepared():
         _download(builder, dataset)
@@ -120,7 +120,8 @@ def _download(builder, dataset):
         builder.download_and_prepare()
     except Exception as error:  # From the network, the disk or a missing package.
         raise UsageError(
-            f"'tfds:{dataset}' cannot be downloaded and prepared: {_one_line(error)}"
+            f"'tfds:{dataset}' cannot be downloaded and prepared: "
+            f"{one_line(error, None)}"
         ) from error
 
 
@@ -129,10 +130,6 @@ def _resolves(host):
         return bool(socket.getaddrinfo(host, None))
     except OSError:
         return False
-
-
-def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _source(builder, split, name):

@@ -9,7 +9,7 @@ from absl import logging
 
 from bt_keras.distribution import cluster as clusters
 from bt_keras.distribution.stop_request import StopRequest
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 
 NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 # What TensorFlow raises in a step when another worker is gone.
@@ -110,7 +110,7 @@ def _multi_worker(cluster):
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise UsageError(
             f"the workers {', '.join(cluster.workers)} cannot be joined: "
-            f"{' '.join(str(error).split())}"
+            f"{one_line(error, None)}"
         ) from error
 
 
@@ -135,7 +135,7 @@ def _tpu():
     # What the resolver raises depends on where it looks.
     except Exception as error:
         raise UsageError(
-            f"--strategy=tpu: the TPU does not answer ({' '.join(str(error).split())})."
+            f"--strategy=tpu: the TPU does not answer ({one_line(error, None)})."
         ) from error
 
 

@@ -22,7 +22,7 @@ def pack(folder, path):
     """
     folder = Path(folder)
     with (
-        atomic.file(path) as temporary,
+        atomic.atomic_file(path) as temporary,
         temporary.open("wb") as file,
         gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as tar,

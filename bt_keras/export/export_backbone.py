@@ -77,7 +77,7 @@ def export_backbone(
     image_size = image_size or _own_size(backbone) or _IMAGE_SIZE
     _check(backbone, image_size, resize_ratio, images)
     known = saved_model.interface(backbone, head, image_size, resize_ratio)
-    with atomic.folder(folder) as temporary:
+    with atomic.atomic_directory(folder) as temporary:
         saved_model.save(backbone, head, str(temporary), known)
         extra = temporary / metadata.FOLDER
         extra.mkdir()

@@ -20,7 +20,6 @@ from bt_keras.export import (
     tflite_format,
     verify,
 )
-from bt_keras.workdir import write_atomically
 
 # How many of the run's images go with a module.
 _SAMPLES = 4
@@ -71,7 +70,7 @@ def export(workdir, folder, *, projector=False, license=None):
     checks = verify.verify(folder)
     passed = sum(check.passed for check in checks)
     known = {"module": str(folder), "checks": len(checks), "passed": passed}
-    write_atomically(workdir.export_report, json.dumps(known, indent=2) + "\n")
+    workdir.replace(workdir.export_report, json.dumps(known, indent=2) + "\n")
     return checks
 
 
@@ -183,7 +182,7 @@ def _free(path, suffix):
 
 def _written(path, write):
     """Writes a file whole or not at all; returns what `write` says of it."""
-    with atomic.file(path) as temporary:
+    with atomic.atomic_file(path) as temporary:
         difference = write(temporary)
         if not difference <= _BOUND:
             raise UsageError(

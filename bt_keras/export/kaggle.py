@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from bt_keras import atomic
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import metadata
 
 # TensorFlow 2's SavedModels go by this name there.
@@ -78,7 +78,7 @@ def lay_out(module, handle, target):
     fields = _model(owner, model, module)
     if _is_of(target, fields, variation):
         shutil.rmtree(target)
-    with atomic.folder(target) as temporary:
+    with atomic.atomic_directory(target) as temporary:
         _write(temporary / _MODEL_FILE, fields)
         folder = temporary / FRAMEWORK / variation
         shutil.copytree(module, folder)
@@ -131,7 +131,7 @@ def publish(folder, handle):
         )
     # kagglehub has errors of its own, and those of requests.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error, None)
         raise UsageError(
             f"{handle} was not published: {reason}. The folder {folder} is kept."
         ) from error

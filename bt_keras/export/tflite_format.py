@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.export import keras_format, preprocessing
 from bt_keras.export.saved_model import FEATURES
 
@@ -44,9 +44,9 @@ def convert(backbone, image_size):
             return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
         # The converter's own class, and what it raises before it gets that far.
         except Exception as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(
-                f"the backbone cannot be written for TensorFlow Lite: {lines[0]}"
+                f"the backbone cannot be converted for TensorFlow Lite: "
+                f"{one_line(error)}"
             ) from error
 
 

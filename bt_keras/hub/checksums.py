@@ -1,10 +1,10 @@
 """SHA256SUMS: what `sha256sum --check` reads."""
 
-import hashlib
 from pathlib import Path
 
+from bt_keras.atomic import sha256
+
 NAME = "SHA256SUMS"
-_CHUNK = 2**22
 
 
 def of(folder):
@@ -12,7 +12,7 @@ def of(folder):
     folder = Path(folder)
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     names = [path.relative_to(folder).as_posix() for path in files]
-    return {name: digest(folder / name) for name in names if name != NAME}
+    return {name: sha256(folder / name) for name in names if name != NAME}
 
 
 def write(folder):
@@ -36,13 +36,3 @@ def differing(folder):
     found = of(folder)
     names = listed.keys() | found.keys()
     return sorted(name for name in names if listed.get(name) != found.get(name))
-
-
-def digest(path):
-    """Returns str, the SHA-256 of a file."""
-    path = Path(path)
-    sha256 = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha256.update(chunk)
-    return sha256.hexdigest()

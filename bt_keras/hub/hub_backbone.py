@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from bt_keras.distribution import collectives
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import resolve, saved_model_files
 
 _INTERFACE = ("variables", "trainable_variables", "regularization_losses")
@@ -145,7 +145,7 @@ class HubBackbone(keras.layers.Layer):
             module = tf.saved_model.load(str(self.folder))
         # TensorFlow raises various errors for files that are not what they should be.
         except Exception as error:
-            reason = " ".join(str(error).split()).replace(str(self.folder), "it")
+            reason = one_line(error, None).replace(str(self.folder), "it")
             raise UsageError(
                 f"module {self.handle} cannot be loaded: {reason}"
             ) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import resolve
 
 FOLDER = "assets.extra"  # Which SavedModel keeps for users' files.
@@ -51,7 +51,7 @@ def read(folder, handle):
         known = json.loads(path.read_text())
         reason = "" if set(known) >= _REQUIRED else "fields are missing"
     except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
     if reason:
         raise UsageError(
             f"module {handle} was not exported by bt_keras, or is not whole: there is "
@@ -89,8 +89,8 @@ def _built(known, handle):
         return keras.models.model_from_json(json.dumps(known["architecture"]))
     # Keras raises various errors for classes that are not there, or not its own.
     except Exception as error:
-        reason = str(error).split(". ")[0].split("\n")[0]
         raise UsageError(
-            f"the architecture of module {handle} cannot be built again ({reason}): "
+            f"the architecture of module {handle} cannot be built again "
+            f"({one_line(error)}): "
             "import the classes it is made of first, or use bt_keras.load_backbone."
         ) from error

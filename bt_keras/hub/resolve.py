@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import checksums
 
 # What the decompressors and tarfile say of an archive that is not whole.
@@ -120,9 +120,9 @@ def _saved_model_below(folder):
 
 
 def _reason(error):
-    text = " ".join(str(error).split())
+    text = one_line(error, None)
     if isinstance(error, tarfile.FilterError):
         return f"the archive is not safe, nothing is loaded from it: {text}."
     if isinstance(error, _DAMAGE):
         return f"it is no tar archive, or a damaged one ({text}); get it anew."
-    return text or type(error).__name__
+    return text

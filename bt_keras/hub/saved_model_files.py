@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from bt_keras.hub import checksums
+from bt_keras import atomic
 
 _GRAPH = "saved_model.pb"
 _NAMES = (_GRAPH, "fingerprint.pb", "variables", "assets")
@@ -33,7 +33,7 @@ def put(folder, target):
 
 def digest(folder):
     """Returns str, the SHA-256 of a SavedModel's graph."""
-    return checksums.digest(Path(folder, _GRAPH))
+    return atomic.sha256(Path(folder, _GRAPH))
 
 
 def _copy(folder, target, copy):

@@ -10,6 +10,7 @@ from absl import flags
 
 from bt_keras import UsageError
 from bt_keras.cli import start
+from bt_keras.errors import one_line
 
 # What the flags are by default. `None` images are all of a split.
 _SHIPPED = {
@@ -58,7 +59,7 @@ def main(argv=None):
     try:
         run(*parse(sys.argv if argv is None else argv))
     except (UsageError, flags.Error) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error, None)
         print(f"examples.detection: error: {reason}", file=sys.stderr)
         return 2
     return 0

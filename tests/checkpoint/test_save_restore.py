@@ -43,6 +43,15 @@ def test_a_restored_model_goes_on_as_the_other(tmp_path, policy):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_second_checkpoint_of_one_step_replaces_the_first(tmp_path):
+    model = trained()
+    first = save_restore.write(model, tmp_path, Progress(2, step=2, batch=2))
+    again = save_restore.write(model, tmp_path, Progress(2, step=2, batch=99))
+    assert first == again
+    assert store.newest(tmp_path)[0].batch == 99
+    assert list(tmp_path.iterdir()) == [first]
+
+
 def test_is_a_keras_file_that_loads_anywhere(tmp_path):
     model = trained()
     path = save_restore.write(model, tmp_path, Progress(2, step=2))

@@ -1,6 +1,6 @@
 """How the tests run `bt-keras convert`."""
 
-from bt_keras.cli import main
+from bt_keras.cli.main import BAD_INPUT, main
 
 
 def run(*arguments):
@@ -10,7 +10,7 @@ def run(*arguments):
 def refused(capsys, *arguments):
     """The one line that a refused command prints."""
     capsys.readouterr()
-    assert run(*arguments) == main.BAD_INPUT
+    assert run(*arguments) == BAD_INPUT
     out, error = capsys.readouterr()
     assert not out
     assert error.startswith("bt-keras: error: ")

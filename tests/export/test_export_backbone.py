@@ -54,7 +54,7 @@ def test_a_backbone_for_grey_images_is_refused(tmp_path):
 
 def test_a_failure_leaves_nothing_behind(tmp_path):
     def write():
-        with atomic.folder(tmp_path / "module") as folder:
+        with atomic.atomic_directory(tmp_path / "module") as folder:
             (folder / "half").write_text("done")
             raise OSError(28, "No space left on device")
 
