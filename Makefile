@@ -12,7 +12,7 @@ BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
-.PHONY: demo test test-all lint format clean bench $(BENCHMARKS)
+.PHONY: demo test test-slow test-all lint format clean bench $(BENCHMARKS)
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info; assert v >= (3, 10), 'bt_keras needs Python 3.10 or newer, this is %d.%d: make PYTHON=python3.11' % v[:2]"
@@ -31,12 +31,15 @@ demo: $(VENV)/installed
 	@echo
 	$(BIN)/bt-keras report --workdir $(WORKDIR)
 
-# Two at a time: most of a test is tracing, or waiting for a process of its own, which
-# one core does.
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two test processes: most of a test is tracing, which takes one core.
+TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: $(VENV)/installed
 	$(TESTS) -m "not slow"
+
+# What takes minutes, or several processes of its own.
+test-slow: $(VENV)/installed
+	$(TESTS) -m slow
 
 test-all: $(VENV)/installed
 	$(TESTS)

@@ -1,12 +1,11 @@
-"""What all tests share: logical devices, seeds, and the recordings of PyTorch."""
+"""What all tests share: logical devices, seeds, memory, recordings of PyTorch."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As the commands have it.
+# As the commands set it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-import tempfile
 from pathlib import Path
 
 import keras
@@ -14,29 +13,52 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-# Fixtures that several rooms share.
+# Fixtures that the tests of several packages share.
 pytest_plugins = ["tests.exported"]
-
-# Tests and the processes that they start never touch the user's cache.
-_CACHE = tempfile.TemporaryDirectory(prefix="bt_keras_cache")
-os.environ["BT_KERAS_CACHE"] = _CACHE.name
 
 REFERENCE = Path(__file__).parent / "reference"
 
-# Four logical CPUs, for replicas; they must be made before TensorFlow starts.
+# Four logical CPUs, for replicas; TensorFlow must not have started yet.
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(
     _CPU, [tf.config.LogicalDeviceConfiguration() for _ in range(4)]
 )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef):
+    """Seeds what several tests share, whichever of them runs first."""
+    if fixturedef.scope != "function":
+        keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def fresh_keras():
-    """Every test starts from one seed and the float32 policy."""
+    """Starts every test from the same seed and the float32 policy."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("float32")
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_memory(request):
+    """Frees what the models and graphs of a test module leave behind.
+
+    With TEST_MEMORY=FILE each module appends a line to FILE: the pytest worker, its
+    resident and its peak memory in MB, and the module.
+    """
+    yield
+    keras.backend.clear_session()
+    if path := os.environ.get("TEST_MEMORY"):
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        status = dict(
+            line.split(":", 1)
+            for line in Path("/proc/self/status").read_text().splitlines()
+        )
+        now, peak = (int(status[key].split()[0]) // 1024 for key in ("VmRSS", "VmHWM"))
+        with open(path, "a") as file:
+            file.write(f"{worker} {now} {peak} {request.node.name}\n")
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +74,7 @@ def recorded():
 
 @pytest.fixture(scope="session")
 def replicas():
-    """`replicas(count)`: a MirroredStrategy over so many logical CPUs."""
+    """`replicas(count)`: a MirroredStrategy over the first logical CPUs."""
 
     def make(count):
         devices = [f"CPU:{i}" for i in range(count)]
@@ -65,16 +87,16 @@ def replicas():
 
 @pytest.fixture(scope="session")
 def two_replicas():
-    """A MirroredStrategy as a user makes one: its replicas talk by collectives.
+    """A MirroredStrategy with TensorFlow's defaults, which use collectives.
 
-    There can be one in a process: TensorFlow numbers the collectives of each strategy
-    anew, and confuses those of two.
+    A process can have only one: TensorFlow numbers the collectives of each strategy
+    from the start, and confuses those of two.
     """
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def relative_error(value, reference):
-    """The largest difference, relative to the largest entry of the reference."""
+    """Returns the largest difference relative to the reference's largest entry."""
     reference = np.asarray(reference, np.float64)
     difference = np.abs(np.asarray(value, np.float64) - reference)
     return difference.max() / np.abs(reference).max()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import bt_keras
+from tests import models  # noqa: F401 (registers the ResNet-10)
 from tests.reference import weights
 
 MEAN, DEVIATION = weights.IMAGENET_MEAN, weights.IMAGENET_STD
@@ -40,9 +41,9 @@ class Exported:
 
 
 def small_model(seed=0):
-    """A ResNet-18 of 4 channels, statistics and scales not the initial ones."""
+    """Builds a ResNet-10 of 4 channels with random statistics and scales."""
     keras.utils.set_random_seed(seed)
-    model = bt_keras.BarlowTwins(bt_keras.resnet(18, width=1 / 16), (8, 6))
+    model = bt_keras.BarlowTwins(bt_keras.resnet(10, width=1 / 16), (8, 6))
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         if len(variable.shape) == 1:

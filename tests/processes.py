@@ -33,21 +33,27 @@ def start(arguments, log, environment=None, cwd=ROOT):
         )
 
 
-def start_workers(arguments, logs):
+def start_workers(arguments, logs, own=None):
     """Starts the same program as several workers on the loopback interface.
 
     Args:
         arguments: as for `start`.
-        logs: list of paths, one a worker.
+        logs: list of paths, one per worker.
+        own: optional dict from a worker's index to a dict of what is different there:
+            further `arguments`, `environment` variables, the `cwd`.
 
     Returns:
         list of `subprocess.Popen`.
     """
     addresses = [f"127.0.0.1:{port}" for port in free_ports(len(logs))]
-    return [
-        start(arguments, log, {"TF_CONFIG": tf_config(addresses, index)})
-        for index, log in enumerate(logs)
-    ]
+    workers = []
+    for index, log in enumerate(logs):
+        options = dict((own or {}).get(index, {}))
+        environment = options.pop("environment", {})
+        environment = {"TF_CONFIG": tf_config(addresses, index), **environment}
+        more = options.pop("arguments", [])
+        workers.append(start([*arguments, *more], log, environment, **options))
+    return workers
 
 
 def tf_config(addresses, index):

@@ -51,14 +51,14 @@ def check_image(contents):
         (None, str) with what is wrong.
     """
     if not contents:
-        return None, "is empty"
+        return None, "it is empty"
     kind = _kind(contents)
     if kind is None:
-        return None, "is not a JPEG, PNG, BMP or GIF file"
+        return None, "it is not a JPEG, PNG, BMP or GIF file"
     try:
         return tuple(decode_image(tf.constant(contents)).shape[:2]), None
     except Exception:  # Every decoder has errors of its own.
-        return None, f"is a truncated or corrupt {kind} file"
+        return None, f"it is truncated or corrupt {kind}"
 
 
 def _kind(contents):

@@ -9,7 +9,7 @@ from bt_keras.checkpoint import callbacks, store
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import StoppedError
-from tests.model.test_barlow_twins import pairs, tiny
+from tests.models import pairs, tiny
 
 STEPS = 4
 

@@ -7,7 +7,7 @@ import bt_keras
 from bt_keras import UsageError
 from bt_keras.checkpoint import save_restore, store
 from bt_keras.checkpoint.progress import Progress
-from tests.model.test_barlow_twins import pairs, tiny
+from tests.models import pairs, tiny
 
 
 def trained(policy="float32", strategy=None, **kwargs):

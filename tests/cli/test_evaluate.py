@@ -1,8 +1,6 @@
 """`bt-keras evaluate` as its user runs it, in one process."""
 
-import csv
 import dataclasses
-import shutil
 import sys
 
 import keras
@@ -15,38 +13,9 @@ from bt_keras.cli.evaluate import shares
 from bt_keras.evaluation.evaluate import evaluate, of_workdir
 from bt_keras.evaluation.report import results_table
 from bt_keras.workdir import Workdir
-from tests import tiny
+from tests.cli.commands import one_error_line, rows
 
 FINE_TUNE = ["--protocol=finetune", "--labels=100%", "--seeds=2"]
-SHORT = """
-    config.evaluation.finetune.epochs = 1
-    config.evaluation.finetune.batch_size = 6
-"""
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    return tiny.write_images(tmp_path_factory.mktemp("images"))
-
-
-@pytest.fixture(scope="module")
-def run(images, tmp_path_factory):
-    """The workdir of a finished run, whose fine-tuning takes three steps at most."""
-    recipe = tiny.write_config(images / "tiny.py", images)
-    text = recipe.read_text().replace(
-        "\n    return config", SHORT + "    return config"
-    )
-    recipe.write_text(text)
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    arguments = [f"--config={recipe}", f"--workdir={workdir}", "--config.epochs=1"]
-    flag = "--config.optimizer.warmup_epochs=0.0"
-    assert main(["pretrain", *arguments, flag]) == 0
-    return workdir
-
-
-@pytest.fixture
-def copied(run, tmp_path):
-    return shutil.copytree(run, tmp_path / "copied")
 
 
 @pytest.fixture(scope="module")
@@ -56,33 +25,18 @@ def module(run, tmp_path_factory):
     return folder
 
 
-def results(workdir):
-    with (workdir / "results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def one_error_line(capsys, arguments, *parts):
-    capsys.readouterr()
-    assert main(["evaluate", *map(str, arguments)]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("bt-keras: error: ")
-    for part in parts:
-        assert part in lines[0], lines[0]
-
-
 def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     plot = tmp_path / "labels.png"
     arguments = [f"--workdir={copied}", f"--plot={plot}", *FINE_TUNE]
     assert main(["evaluate", *arguments]) == 0
-    rows = results(copied)
-    assert [(r["backbone"], r["epoch"], r["settings"], r["metric"]) for r in rows] == [
+    table = rows(copied / "results.csv")
+    assert [(r["backbone"], r["epoch"], r["settings"], r["metric"]) for r in table] == [
         (backbone, epoch, f"labels=100%, images=18, seed={seed}, 3 steps", metric)
         for seed in (0, 1)
-        for backbone, epoch in (("pretrained", "1"), ("scratch", "0"))
+        for backbone, epoch in (("pretrained", "2"), ("scratch", "0"))
         for metric in ("top1", "top5")
     ]
-    assert {(r["evaluator"], r["test_images"]) for r in rows} == {("finetune", "18")}
+    assert {(r["evaluator"], r["test_images"]) for r in table} == {("finetune", "18")}
     out = capsys.readouterr().out
     progress = [line for line in out.splitlines() if line.startswith("labels=")]
     assert len(progress) == 4
@@ -93,7 +47,7 @@ def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     lines = [line for line in lines if line.startswith("100%")]
     assert [line.split()[:4] for line in lines] == [
-        ["100%", "18", "pretrained", "1"],
+        ["100%", "18", "pretrained", "2"],
         ["100%", "18", "scratch", "0"],
     ]
     assert all("±" in line and line in out for line in lines)
@@ -111,12 +65,12 @@ def test_what_is_finished_is_kept_when_the_rest_is_interrupted(copied):
     settings = {"shares": (0.2,), "seeds": 1}
     with pytest.raises(KeyboardInterrupt):
         evaluate(subject, protocol="finetune", finetune=settings, progress=interrupt)
-    assert {row["backbone"] for row in results(copied)} == {"pretrained"}
+    assert {row["backbone"] for row in rows(copied / "results.csv")} == {"pretrained"}
 
 
 def test_a_module_is_judged_as_its_run(run, module, images, capsys):
     """The same features give the same votes; nothing is written anywhere."""
-    one_error_line(capsys, [f"--module={module}"], "give --source")
+    one_error_line(capsys, ["evaluate", f"--module={module}"], "give --source")
     before = sorted(p.name for p in (*run.iterdir(), *module.iterdir()))
     capsys.readouterr()
     flags = [f"--source={images}", "--k=3", "--temperature=0.5"]
@@ -142,9 +96,11 @@ def test_a_module_without_a_config_needs_a_source(images, tmp_path, capsys):
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
     folder = tmp_path / "module"
     export_backbone(keras.Model(inputs, pooled), folder)
-    one_error_line(capsys, [f"--module={folder}"], "give --source")
+    one_error_line(capsys, ["evaluate", f"--module={folder}"], "give --source")
     one_error_line(
-        capsys, [f"--module={folder}", f"--source={images}"], "no split 'validation'"
+        capsys,
+        ["evaluate", f"--module={folder}", f"--source={images}"],
+        "no split 'validation'",
     )
     arguments = [f"--module={folder}", f"--source={images}", "--test_split=test"]
     assert main(["evaluate", *arguments]) == 0
@@ -152,7 +108,9 @@ def test_a_module_without_a_config_needs_a_source(images, tmp_path, capsys):
 
 
 def test_a_module_that_does_not_exist_is_named(tmp_path, capsys):
-    one_error_line(capsys, [f"--module={tmp_path / 'none'}"], str(tmp_path / "none"))
+    one_error_line(
+        capsys, ["evaluate", f"--module={tmp_path / 'none'}"], str(tmp_path / "none")
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,7 +134,7 @@ def test_a_module_that_does_not_exist_is_named(tmp_path, capsys):
     ids=lambda value: " ".join(value[-2:]),
 )
 def test_bad_flags_are_named(capsys, flags, parts):
-    one_error_line(capsys, flags, *parts)
+    one_error_line(capsys, ["evaluate", *flags], *parts)
 
 
 def test_a_plot_without_matplotlib_is_refused_before_the_run(
@@ -184,7 +142,7 @@ def test_a_plot_without_matplotlib_is_refused_before_the_run(
 ):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     flags = ["--workdir=x", *FINE_TUNE, f"--plot={tmp_path / 'a.png'}"]
-    one_error_line(capsys, flags, "pip install 'bt-keras[plot]'")
+    one_error_line(capsys, ["evaluate", *flags], "pip install 'bt-keras[plot]'")
 
 
 def test_percentages():

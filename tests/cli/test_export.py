@@ -9,55 +9,44 @@ import pytest
 import tensorflow as tf
 
 from bt_keras.cli import main
-from tests import tiny
+from tests.cli.commands import one_error_line
 
 HANDLE = "--handle=somebody/barlow-twins/tensorFlow2/tiny"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The workdir of a finished run, evaluated."""
-    images = tiny.write_images(tmp_path_factory.mktemp("images"))
-    recipe = tiny.write_config(images / "tiny.py", images)
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    assert main(["pretrain", f"--config={recipe}", f"--workdir={workdir}"]) == 0
+def evaluated(run, tmp_path_factory):
+    """A copy of the finished run, evaluated."""
+    workdir = shutil.copytree(run, tmp_path_factory.mktemp("evaluated") / "tiny")
     assert main(["evaluate", f"--workdir={workdir}"]) == 0
     return workdir
 
 
 @pytest.fixture(scope="module")
-def module(run, tmp_path_factory):
+def module(evaluated, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "module"
-    flags = [f"--workdir={run}", f"--out={out}", "--projector", "--license=MIT"]
+    flags = [f"--workdir={evaluated}", f"--out={out}", "--projector", "--license=MIT"]
     assert main(["export", *flags]) == 0
     return out
 
 
-def one_error_line(capsys, arguments, *parts):
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    for part in parts:
-        assert part in line, line
-
-
-def test_the_module_the_archive_and_the_report(run, module, capsys):
+def test_the_module_the_archive_and_the_report(evaluated, module, capsys):
     assert tf.saved_model.contains_saved_model(module)
     assert module.with_name("module.tar.gz").is_file()
-    known = json.loads((run / "export.json").read_text())
+    known = json.loads((evaluated / "export.json").read_text())
     assert known["module"] == str(module)
-    assert known["passed"] == known["checks"] > 30
-    assert main(["report", f"--workdir={run}"]) == 0
+    assert known["passed"] == known["checks"] > 20
+    assert main(["report", f"--workdir={evaluated}"]) == 0
     assert f"{known['checks']} of {known['checks']} passed" in capsys.readouterr().out
 
 
-def test_the_card_has_recipe_and_results_and_no_paths(run, module):
+def test_the_card_has_recipe_and_results_and_no_paths(evaluated, module):
     card = (module / "README.md").read_text()
-    for part in ('license: "MIT"', "| 8, 8 |", "linear_cached", "width 0.05", "MIT."):
+    for part in ('license: "MIT"', "| 8, 8 |", "linear_cached", "width 0.1", "MIT."):
         assert part in card, part
     for file in module.rglob("*"):
         if file.suffix in (".md", ".json"):
-            assert str(run.parent.parent) not in file.read_text()
+            assert str(evaluated.parent.parent) not in file.read_text()
 
 
 def test_verify_prints_a_table_and_its_status(module, tmp_path, capsys):
@@ -72,19 +61,19 @@ def test_verify_prints_a_table_and_its_status(module, tmp_path, capsys):
     assert "README.md" in line
 
 
-def test_one_file_of_keras(run, tmp_path, capsys):
+def test_one_file_of_keras(evaluated, tmp_path, capsys):
     out = tmp_path / "new" / "backbone.keras"
-    flags = [f"--workdir={run}", f"--out={out}", "--format=keras"]
+    flags = [f"--workdir={evaluated}", f"--out={out}", "--format=keras"]
     assert main(["export", *flags]) == 0
     assert "differ by at most" in capsys.readouterr().out
     features = keras.models.load_model(out)(np.zeros((1, 8, 8, 3)))
-    assert features.shape == (1, 24)
+    assert features.shape == (1, 12)
     one_error_line(capsys, ["export", *flags], "exists already")
 
 
-def test_one_file_of_tensorflow_lite(run, tmp_path, capsys):
+def test_one_file_of_tensorflow_lite(evaluated, tmp_path, capsys):
     out = tmp_path / "backbone.tflite"
-    flags = [f"--workdir={run}", f"--out={out}", "--format=tflite"]
+    flags = [f"--workdir={evaluated}", f"--out={out}", "--format=tflite"]
     assert main(["export", *flags]) == 0
     assert out.read_bytes()[4:8] == b"TFL3"
     assert [path.name for path in tmp_path.iterdir()] == ["backbone.tflite"]

@@ -24,7 +24,7 @@ def images(tmp_path_factory):
 @pytest.fixture
 def recipe(images, tmp_path):
     """A config for the recorded checkpoint: its network, and 5 epochs of 2 steps."""
-    path = tiny.write_config(tmp_path / "recipe.py", images)
+    path = tiny.write_config(tmp_path / "recipe.py", images, depth=18)
     fields = "backbone.width = 1 / 64", "projector = (8, 8, 8)", "epochs = 5"
     lines = "".join(f"    config.{field}\n" for field in fields)
     text = path.read_text().replace("    return config", f"{lines}    return config")

@@ -1,7 +1,6 @@
-"""`bt-keras pretrain` on two workers: one run, whoever of them stops or dies."""
+"""`bt-keras pretrain` on two workers is one run, even when one stops or dies."""
 
 import signal
-import time
 
 import keras
 import numpy as np
@@ -9,16 +8,18 @@ import pytest
 
 from bt_keras import LARS, BarlowTwins, WarmupCosine
 from bt_keras.checkpoint import store
-from tests import processes, tiny
+from tests import pauses, processes, tiny
 
 REGISTERED = (BarlowTwins, LARS, WarmupCosine)  # For `load_model` to know them.
 EPOCHS, STEPS_PER_EPOCH = 3, 10
+
+pytestmark = pytest.mark.slow  # Each test starts several processes.
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     folder = tiny.write_images(tmp_path_factory.mktemp("images"), per_class=40)
-    return tiny.write_config(folder / "tiny.py", folder)
+    return pauses.add_hooks(tiny.write_config(folder / "tiny.py", folder))
 
 
 def arguments(recipe, workdir):
@@ -31,8 +32,14 @@ def arguments(recipe, workdir):
     ]
 
 
-def start_pair(recipe, workdir):
-    return processes.start_workers(arguments(recipe, workdir), logs_of(workdir))
+def start_pair(recipe, workdir, step, paused):
+    """Starts two workers and waits until the one with the index `paused` is there."""
+    logs = logs_of(workdir)
+    environment = {"PAUSE_AT": f"step {step}"}
+    own = {paused: {"environment": environment}}
+    pair = processes.start_workers(arguments(recipe, workdir), logs, own)
+    pauses.wait(pair[paused], logs[paused])
+    return pair
 
 
 def logs_of(workdir):
@@ -68,16 +75,8 @@ def assert_same_run(workdir, alone):
     np.testing.assert_allclose(*logs, rtol=1e-4)
 
 
-def wait_for_checkpoint(pair, workdir):
-    """Waits until there is one that is not there now."""
-    before = set(workdir.glob("checkpoints/epoch-*.keras"))
-    while not set(workdir.glob("checkpoints/epoch-*.keras")) - before:
-        assert all(worker.poll() is None for worker in pair), workdir
-        time.sleep(0.01)
-
-
-def assert_one_dies_and_the_other_says_so(pair, workdir, victim):
-    wait_for_checkpoint(pair, workdir)
+def assert_one_dies_and_the_other_says_so(recipe, workdir, step, victim):
+    pair = start_pair(recipe, workdir, step, victim)
     pair[victim].kill()
     survivor = logs_of(workdir)[1 - victim]
     assert pair[1 - victim].wait() == 75, survivor.read_text()
@@ -85,14 +84,15 @@ def assert_one_dies_and_the_other_says_so(pair, workdir, victim):
     assert f"worker {victim} of the 2 does not answer any more" in line
 
 
-def assert_a_signal_to_one_stops_both(pair, workdir):
-    wait_for_checkpoint(pair, workdir)
-    pair[1].send_signal(signal.SIGTERM)
+def assert_a_signal_to_one_stops_both(recipe, workdir, step):
+    pair = start_pair(recipe, workdir, step, paused=1)
+    pauses.send(pair[1], signal.SIGTERM)
     assert [worker.wait() for worker in pair] == [75, 75]
     chief, other = (log.read_text().splitlines()[-1] for log in logs_of(workdir))
     assert "stopped by a signal to another worker" in chief
     assert "stopped by SIGTERM" in other
     progress, _ = store.newest(workdir / "checkpoints")
+    assert progress.step == step
     for line in (chief, other):
         assert f"after step {progress.step} " in line
     # Only the chief shows its progress.
@@ -102,15 +102,10 @@ def assert_a_signal_to_one_stops_both(pair, workdir):
 
 def test_whoever_stops_or_dies_it_is_the_run_of_one_device(recipe, alone, tmp_path):
     workdir = tmp_path / "pair"
-    pair = start_pair(recipe, workdir)
-    assert_one_dies_and_the_other_says_so(pair, workdir, victim=1)
-    pair = start_pair(recipe, workdir)
-    assert_one_dies_and_the_other_says_so(pair, workdir, victim=0)
-    pair = start_pair(recipe, workdir)
-    assert_a_signal_to_one_stops_both(pair, workdir)
-    step = store.newest(workdir / "checkpoints")[0].step
-    assert step < EPOCHS * STEPS_PER_EPOCH
-    # One device goes on with it as well.
+    assert_one_dies_and_the_other_says_so(recipe, workdir, step=4, victim=1)
+    assert_one_dies_and_the_other_says_so(recipe, workdir, step=12, victim=0)
+    assert_a_signal_to_one_stops_both(recipe, workdir, step=18)
+    # One device resumes it as well.
     log = workdir.with_suffix(".log")
     processes.finish([processes.start(arguments(recipe, workdir), log)], [log])
     assert_same_run(workdir, alone)
@@ -118,20 +113,12 @@ def test_whoever_stops_or_dies_it_is_the_run_of_one_device(recipe, alone, tmp_pa
 
 
 def test_what_one_worker_cannot_begin_with_ends_both(recipe, tmp_path):
-    """The images lie where the second is started, and not where the first is."""
-    addresses = [f"127.0.0.1:{port}" for port in processes.free_ports(2)]
+    """The second worker finds the images in its folder, the first does not."""
     logs = [tmp_path / f"{index}.log" for index in range(2)]
-    folders = [tmp_path, recipe.parent.parent]
+    folders = {0: {"cwd": tmp_path}, 1: {"cwd": recipe.parent.parent}}
     source = f"--config.data.source={recipe.parent.name}"
-    pair = [
-        processes.start(
-            [*arguments(recipe, tmp_path / "run"), source],
-            log,
-            {"TF_CONFIG": processes.tf_config(addresses, index)},
-            cwd=folder,
-        )
-        for index, (folder, log) in enumerate(zip(folders, logs, strict=True))
-    ]
+    flags = [*arguments(recipe, tmp_path / "run"), source]
+    pair = processes.start_workers(flags, logs, folders)
     assert [worker.wait() for worker in pair] == [2, 2]
     first, second = (log.read_text().splitlines()[-1] for log in logs)
     assert "There is no source of images" in first
@@ -139,17 +126,12 @@ def test_what_one_worker_cannot_begin_with_ends_both(recipe, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_workers_with_different_configs_are_refused(recipe, tmp_path):
+def test_workers_with_different_configs_are_refused(tmp_path):
     logs = [tmp_path / f"{index}.log" for index in range(2)]
-    addresses = [f"127.0.0.1:{port}" for port in processes.free_ports(2)]
-    pair = [
-        processes.start(
-            [*arguments(recipe, tmp_path / "run"), f"--config.lambd={lambd}"],
-            log,
-            {"TF_CONFIG": processes.tf_config(addresses, index)},
-        )
-        for index, (lambd, log) in enumerate(zip((0.1, 0.2), logs, strict=True))
-    ]
+    # A config of the project, which imports no TensorFlow: the line stands alone.
+    flags = arguments("demo", tmp_path / "run")
+    own = {i: {"arguments": [f"--config.lambd={0.1 * (i + 1)}"]} for i in range(2)}
+    pair = processes.start_workers(flags, logs, own)
     assert [worker.wait() for worker in pair] == [2, 2]
     for log in logs:
         (line,) = log.read_text().splitlines()

@@ -8,6 +8,8 @@ from tests import processes
 from tests.conftest import relative_error
 from tests.distribution import worker
 
+pytestmark = pytest.mark.slow  # A pair of processes.
+
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):

@@ -47,7 +47,7 @@ def test_bad_arguments_are_named(tmp_path, options, part):
 
 
 def test_a_backbone_for_grey_images_is_refused(tmp_path):
-    grey = bt_keras.resnet(18, width=1 / 16, input_shape=(None, None, 1))
+    grey = bt_keras.resnet(10, width=1 / 16, input_shape=(None, None, 1))
     with pytest.raises(bt_keras.UsageError, match="1 channels"):
         bt_keras.export_backbone(grey, tmp_path / "module")
 

@@ -43,11 +43,11 @@ def test_tensorflow_lite_gives_the_same_for_any_number(exported):
 
 def test_mixed_precision_is_no_obstacle():
     keras.config.set_dtype_policy("mixed_bfloat16")
-    backbone = bt_keras.resnet(18, width=1 / 16)
+    backbone = bt_keras.resnet(10, width=1 / 16)
     images = photographs().astype("float32") / 255
     contents = tflite_format.convert(backbone, 32)
     keras.config.set_dtype_policy("float32")
-    whole = bt_keras.resnet(18, width=1 / 16)
+    whole = bt_keras.resnet(10, width=1 / 16)
     whole.set_weights(backbone.get_weights())
     expected = whole(((images - MEAN) / DEVIATION).astype("float32"), training=False)
     assert relative_error(tflite_format.run(contents, images), expected) < 1e-4

@@ -55,7 +55,7 @@ def test_the_maps_are_the_network_s_own(exported, loaded):
     # The features are the mean of the coarsest map.
     mean = tf.reduce_mean(endpoints["stride32"], axis=(1, 2))
     assert relative_error(mean, exported.features()) < 1e-5
-    stage = exported.model.backbone.get_layer("layer2_1_relu").output
+    stage = exported.model.backbone.get_layer("layer2_0_relu").output
     normalised = ((exported.images - MEAN) / DEVIATION).astype("float32")
     expected = keras.Model(exported.model.backbone.input, stage)(normalised)
     assert relative_error(endpoints["stride8"], expected) < 1e-5
@@ -119,7 +119,7 @@ def test_what_several_replicas_trained_runs_on_one_device(replicas, tmp_path, in
 
 def test_a_mixed_precision_backbone_gives_float32(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    small = bt_keras.resnet(18, width=0.05, stem="cifar")
+    small = bt_keras.resnet(10, width=0.05, stem="cifar")
     bt_keras.export_backbone(bt_keras.BarlowTwins(small, (8,)), tmp_path / "module")
     loaded = tf.saved_model.load(tmp_path / "module")
     images = photographs(2, 16).astype("float32") / 255

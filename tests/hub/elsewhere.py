@@ -1,13 +1,14 @@
-"""What a user does with a module, in a process of its own.
+"""The ways to use a module, run in a process other than the tests'.
 
-`python elsewhere.py WAY MODULE IMAGES.npy FEATURES.npy FACTS.json`: loads the module in
-this way, writes its features, trains it for a few steps, and says what moved. Only the
-ways of `KERAS_3` may import bt_keras.
+`python elsewhere.py GROUP MODULE IMAGES.npy FOLDER`: loads the module in each way of
+the group, trains it for a few steps, and writes FOLDER/WAY.npy with its features and
+FOLDER/WAY.json with what has changed. Only the group `keras_3` may import bt_keras.
 """
 
 import contextlib
 import json
 import os
+import random
 import sys
 import tempfile
 
@@ -19,12 +20,19 @@ import tensorflow as tf
 STEPS = 6
 
 
+def set_seeds():
+    """Seeds what Keras 2, Keras 3 and TensorFlow draw from."""
+    random.seed(0)
+    np.random.seed(0)
+    tf.random.set_seed(0)
+
+
 def labels(images):
     return np.arange(len(images)) % 2
 
 
 def moved(before, variables):
-    """How many variables are not what they were."""
+    """Counts the variables whose values have changed."""
     pairs = zip(before, variables, strict=True)
     return sum(bool(np.any(old != np.asarray(new))) for old, new in pairs)
 
@@ -87,11 +95,13 @@ def saved_model_load(module, images):
 def by_keras(keras, layer, images, functional=False):
     """Trains a classifier on the layer with `fit`."""
     features = np.asarray(layer(images), "float32")
+    # From zeros, a step down the gradient of the whole batch lowers the loss anywhere.
+    head = keras.layers.Dense(2, kernel_initializer="zeros")
     if functional:
         inputs = keras.Input(images.shape[1:])
-        model = keras.Model(inputs, keras.layers.Dense(2)(layer(inputs)))
+        model = keras.Model(inputs, head(layer(inputs)))
     else:
-        model = keras.Sequential([layer, keras.layers.Dense(2)])
+        model = keras.Sequential([layer, head])
     model.compile(
         keras.optimizers.SGD(0.02),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -160,29 +170,33 @@ def mixed(module, images):
 
 
 def mirrored(module, images):
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    two = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(cpu, two)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         return load_backbone(module, images, functional=True)
 
 
-ELSEWHERE = (hub_load, saved_model_load, keras_layer, keras_layer_frozen)
-KERAS_3 = (sequential, functional, frozen, mixed, mirrored)
+GROUPS = {
+    "without_bt_keras": (hub_load, saved_model_load, keras_layer, keras_layer_frozen),
+    "keras_3": (sequential, functional, frozen, mixed, mirrored),
+}
 
 
-def main(way, module, images, features, facts):
-    if way in [function.__name__ for function in ELSEWHERE]:
+def main(group, module, images, folder):
+    if group == "without_bt_keras":
         sys.modules["bt_keras"] = None  # Importing it fails, as without it.
         with contextlib.suppress(ImportError):
             import bt_keras  # noqa: F401
 
             raise AssertionError("bt_keras can be imported here")
-    result, found = globals()[way](module, np.load(images))
-    np.save(features, result)
-    with open(facts, "w") as file:
-        json.dump(found, file)
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
+    for way in GROUPS[group]:
+        set_seeds()
+        features, facts = way(module, np.load(images))
+        np.save(os.path.join(folder, f"{way.__name__}.npy"), features)
+        with open(os.path.join(folder, f"{way.__name__}.json"), "w") as file:
+            json.dump(facts, file)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Each way to load a module, in a process of its own."""
+"""Each way to load a module, in processes other than the one that exported it."""
 
 import json
 
@@ -9,24 +9,33 @@ from tests import processes
 from tests.conftest import relative_error
 from tests.hub import elsewhere
 
-WAYS = [function.__name__ for function in elsewhere.ELSEWHERE + elsewhere.KERAS_3]
+
+@pytest.fixture(scope="module")
+def results(exported, tmp_path_factory):
+    """`results(group)`: the folder that the process of a group of ways has filled."""
+    folders = {}
+
+    def folder_of(group):
+        if group not in folders:
+            folder = folders[group] = tmp_path_factory.mktemp(group)
+            images, log = folder / "images.npy", folder / "log"
+            np.save(images, exported.images)
+            script = [elsewhere.__file__, group, exported.folder, images, folder]
+            # Not in the checkout, from where bt_keras could be imported.
+            processes.finish([processes.start(script, log, cwd=folder)], [log])
+        return folders[group]
+
+    return folder_of
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def loaded(request, exported, tmp_path_factory):
-    """`(way, features, facts)` of one process."""
-    folder = tmp_path_factory.mktemp(request.param)
-    files = [folder / name for name in ("images.npy", "features.npy", "facts.json")]
-    np.save(files[0], exported.images)
-    script = [elsewhere.__file__, request.param, exported.folder, *files]
-    log = folder / "log"
-    # Not in the checkout, from where bt_keras could be imported.
-    processes.finish([processes.start(script, log, cwd=folder)], [log])
-    return request.param, np.load(files[1]), json.loads(files[2].read_text())
-
-
-def test_features_weights_and_statistics(exported, loaded):
-    way, features, facts = loaded
+@pytest.mark.parametrize(
+    ("group", "way"),
+    [(name, way.__name__) for name, ways in elsewhere.GROUPS.items() for way in ways],
+)
+def test_features_weights_and_statistics(exported, results, group, way):
+    folder = results(group)
+    facts = json.loads((folder / f"{way}.json").read_text())
+    features = np.load(folder / f"{way}.npy")
     assert relative_error(features, exported.features()) < 1e-5
     assert facts["moved_by_inference"] == 0
     assert facts["losses"][-1] < facts["losses"][0]

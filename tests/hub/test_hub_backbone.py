@@ -79,7 +79,7 @@ def test_another_module_at_the_handle_is_not_taken(exported, moved, tmp_path):
     model = classifier(bt_keras.load_backbone(moved))
     model.save(tmp_path / "model.keras")
     shutil.rmtree(moved)
-    bt_keras.export_backbone(bt_keras.resnet(18, width=1 / 8), moved, image_size=32)
+    bt_keras.export_backbone(bt_keras.resnet(10, width=1 / 8), moved, image_size=32)
     again = reloaded(tmp_path / "model.keras")
     np.testing.assert_allclose(again(exported.images), model(exported.images))
 

@@ -6,25 +6,9 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras import convert
-from bt_keras.networks import BatchNormalization
 from tests.conftest import relative_error
+from tests.models import Subclass, pairs, tiny
 from tests.reference import weights
-
-
-def tiny(projector=(16, 16), **kwargs):
-    """A network that trains in milliseconds, batch norm and all."""
-    inputs = keras.Input((8, 8, 3))
-    x = keras.layers.Conv2D(6, 3, 2, use_bias=False)(inputs)
-    x = keras.layers.ReLU()(BatchNormalization()(x))
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    return bt_keras.BarlowTwins(keras.Model(inputs, x), projector, **kwargs)
-
-
-def pairs(batches=2, batch=8, size=8, label=False):
-    a, b = np.random.default_rng(0).normal(size=(2, batches * batch, size, size, 3))
-    views = (a.astype("float32"), (a + 0.3 * b).astype("float32"))
-    elements = (views, np.zeros(len(a))) if label else views
-    return tf.data.Dataset.from_tensor_slices(elements).batch(batch)
 
 
 def train_as_recorded(recorded, depth):
@@ -232,17 +216,6 @@ def test_the_step_compiles_with_xla():
     model.compile(optimizer=bt_keras.LARS(0.2), jit_compile=True)
     history = model.fit(pairs(), shuffle=False, verbose=0).history
     assert np.isfinite(history["loss"][0])
-
-
-class Subclass(keras.Model):
-    """A backbone that Keras knows no shapes of."""
-
-    def __init__(self):
-        super().__init__()
-        self.dense = keras.layers.Dense(6)
-
-    def call(self, images, training=False):
-        return self.dense(keras.ops.mean(images, axis=(1, 2)))
 
 
 def test_a_subclassed_backbone_trains_once_it_was_called():

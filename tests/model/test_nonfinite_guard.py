@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras.model import nonfinite_guard
-from tests.model.test_barlow_twins import pairs, tiny
+from tests.models import pairs, tiny
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

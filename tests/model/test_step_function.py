@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras.networks import BatchNormalization
-from tests.model.test_barlow_twins import pairs, tiny
+from tests.models import pairs, tiny
 
 BATCH = 8
 
@@ -27,6 +27,20 @@ def five_steps(strategy, implementation="auto", **compiled):
     return history, [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
 
 
+@pytest.fixture(scope="module")
+def alone():
+    """`alone(implementation)`: `five_steps` on one device."""
+    results = {}
+
+    def of(implementation="auto"):
+        if implementation not in results:
+            strategy = tf.distribute.get_strategy()
+            results[implementation] = five_steps(strategy, implementation)
+        return results[implementation]
+
+    return of
+
+
 def assert_same(ours, theirs, rtol):
     for name in theirs[0]:
         np.testing.assert_allclose(ours[0][name], theirs[0][name], rtol=1e-5)
@@ -37,37 +51,32 @@ def assert_same(ours, theirs, rtol):
 
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_replicas_train_and_validate_as_one_device(replicas, implementation, count):
-    alone = five_steps(tf.distribute.get_strategy(), implementation)
+def test_replicas_train_and_validate_as_one_device(
+    replicas, alone, implementation, count
+):
     together = five_steps(replicas(count), implementation)
-    assert_same(together, alone, rtol=1e-4)
+    assert_same(together, alone(implementation), rtol=1e-4)
 
 
-def test_replicas_that_talk_by_collectives_do_as_well(two_replicas):
-    alone = five_steps(tf.distribute.get_strategy())
-    assert_same(five_steps(two_replicas), alone, rtol=1e-4)
+def test_replicas_that_talk_by_collectives_do_as_well(two_replicas, alone):
+    assert_same(five_steps(two_replicas), alone(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 7])
-def test_steps_in_one_execution_are_the_same_steps(steps):
+def test_steps_in_one_execution_are_the_same_steps(alone, steps):
     """Also where they do not divide the epoch."""
-    alone = five_steps(tf.distribute.get_strategy())
-    assert_same(
-        five_steps(tf.distribute.get_strategy(), steps_per_execution=steps),
-        alone,
-        rtol=1e-6,
-    )
+    looped = five_steps(tf.distribute.get_strategy(), steps_per_execution=steps)
+    assert_same(looped, alone(), rtol=1e-6)
 
 
-def test_steps_in_one_execution_on_replicas(two_replicas):
-    alone = five_steps(tf.distribute.get_strategy())
-    assert_same(five_steps(two_replicas, steps_per_execution=2), alone, rtol=1e-4)
+def test_steps_in_one_execution_on_replicas(two_replicas, alone):
+    looped = five_steps(two_replicas, steps_per_execution=2)
+    assert_same(looped, alone(), rtol=1e-4)
 
 
-def test_eager_steps_are_the_same_steps():
-    alone = five_steps(tf.distribute.get_strategy())
+def test_eager_steps_are_the_same_steps(alone):
     eager = five_steps(tf.distribute.get_strategy(), run_eagerly=True)
-    assert_same(eager, alone, rtol=1e-5)
+    assert_same(eager, alone(), rtol=1e-5)
 
 
 def test_an_epoch_of_a_strategy_begins_with_the_first_batch(replicas):
@@ -145,7 +154,7 @@ def test_what_crosses_replicas_is_what_the_docstring_says(implementation, count)
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
 def test_the_step_of_a_resnet_compiles_whole_with_xla(implementation):
     """What a TPU asks for: static shapes, nothing outside the compiled function."""
-    backbone = bt_keras.resnet(18, width=0.1, stem="cifar", input_shape=(16, 16, 3))
+    backbone = bt_keras.resnet(6, width=0.1, stem="cifar", input_shape=(16, 16, 3))
     model = bt_keras.BarlowTwins(backbone, (32, 32), implementation=implementation)
     model.compile(optimizer=bt_keras.LARS(0.1, 1e-3), jit_compile=True)
     views = [tf.zeros((BATCH, 16, 16, 3))] * 2

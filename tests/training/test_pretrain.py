@@ -12,8 +12,8 @@ from bt_keras.checkpoint import store
 from bt_keras.training import pretrain as pretrain_lib
 from bt_keras.training.nonfinite import largest_activation
 from tests import tiny
-from tests.model.test_barlow_twins import Subclass
-from tests.model.test_barlow_twins import tiny as tiny_model
+from tests.models import Subclass
+from tests.models import tiny as tiny_model
 
 
 @pytest.fixture(scope="module")

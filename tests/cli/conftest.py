@@ -1,0 +1,34 @@
+"""One short run for all tests of the commands."""
+
+import shutil
+
+import pytest
+
+from bt_keras.cli import main
+from tests import tiny
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """A folder of images: train/ and test/ with two classes."""
+    return tiny.write_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def recipe(images):
+    """The config file of a short run on `images`."""
+    return tiny.write_config(images / "tiny.py", images)
+
+
+@pytest.fixture(scope="session")
+def run(recipe, tmp_path_factory):
+    """The workdir of a finished run, which tests must not change."""
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["pretrain", "--config", str(recipe), f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """A copy of the finished run."""
+    return shutil.copytree(run, tmp_path / "copied")

@@ -1,0 +1,67 @@
+"""Bad values of flags and config files: one line, and no workdir."""
+
+import pytest
+
+from tests.cli.commands import one_error_line
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--config.bach_size=4"], ["batch_size"]),
+        (["--config.batch_size=many"], ["batch_size", "many"]),
+        (["--config.microbatches=3"], ["config.microbatches is 3"]),
+        (["--config.steps_per_execution=3"], ["execution is 3", "from 1, 2"]),
+        (["--config.batch_size=1"], ["at least 2 images"]),
+        (["--config.batch_size=1000"], ["1000", "18 images"]),
+        (["--config.views.recipe=large"], ["large", "small"]),
+        (["--config.backbone.depth=19"], ["19", "18, 34, 50"]),
+        (["--config.projector=(8, 0)"], ["projector"]),
+        (["--config.precision=int8"], ["int8", "mixed_bfloat16"]),
+        (["--config.optimizer.name=newton"], ["newton", "lars"]),
+        (["--config.optimizer.options.speed=3"], ["speed"]),
+        (["--config.optimizer.warmup_epochs=9"], ["warmup_epochs", "9"]),
+        (["--config.epochs=0"], ["epochs"]),
+        (["--config.seed=-1"], ["seed", "-1"]),
+        (["--config.lambd=-1.0"], ["lambd", "-1"]),
+        (["--config.data.source=shiped"], ["shiped", "shipped"]),
+        (["--config.data.source=tfds:cifar11"], ["cifar11", "cifar10"]),
+        (["--config.data.train_split=dev"], ["dev", "train"]),
+        (["--workdr=x"], ["workdr"]),
+        (["stray"], ["stray"]),
+        (["--", "--strategy=one"], ["'--'"]),
+        (["--join_timeout=-1"], ["join_timeout"]),
+    ],
+    ids=lambda value: value[0] if value[0].startswith("-") else "",
+)
+def test_bad_values_leave_nothing_behind(recipe, tmp_path, capsys, flags, parts):
+    arguments = ["pretrain", "--config", recipe, "--workdir", tmp_path / "run", *flags]
+    one_error_line(capsys, arguments, *parts)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("config.bach_size = 4", "bach_size"),
+        ("config.batch_size = 'many'", "batch_size"),
+        ("config.batch_size = = 3", "SyntaxError"),
+        ("config.batch_size = undefined", "undefined"),
+        ("return 3", "get_config() gives int"),
+        ("import ml_collections; return ml_collections.ConfigDict()", "missing"),
+    ],
+)
+def test_bad_config_files_are_named(tmp_path, capsys, text, part):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from bt_keras.config import default\n"
+        f"def get_config():\n    config = default()\n    {text}\n    return config\n"
+    )
+    arguments = ["pretrain", f"--config={path}", f"--workdir={tmp_path / 'run'}"]
+    one_error_line(capsys, arguments, "mine.py", part)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_that_does_not_exist_is_named(tmp_path, capsys):
+    arguments = ["pretrain", "--config=cifar", f"--workdir={tmp_path / 'run'}"]
+    one_error_line(capsys, arguments, "cifar", "cifar10")

@@ -1,0 +1,80 @@
+"""From a run to its report: `evaluate`, `export` and `report` one after the other."""
+
+import runpy
+import shutil
+import sys
+
+import pytest
+import tensorflow as tf
+
+from bt_keras.cli import main
+from tests.cli.commands import one_error_line, rows
+
+
+def test_evaluate_export_and_report(copied, capsys):
+    workdir = f"--workdir={copied}"
+    assert main(["evaluate", workdir, "--untrained"]) == 0
+    assert main(["evaluate", workdir, "--k=3", "--temperature=0.5"]) == 0
+    assert main(["evaluate", workdir, "--protocol=full"]) == 0
+    results = rows(copied / "results.csv")
+    seen = [(r["backbone"], r["epoch"], r["evaluator"], r["metric"]) for r in results]
+    assert seen == [
+        (backbone, epoch, evaluator, metric)
+        for backbone, epoch, probe in (
+            ("untrained", "0", "linear_cached"),
+            ("pretrained", "2", "linear_cached"),
+            ("pretrained", "2", "linear"),
+        )
+        for evaluator in ("knn", probe)
+        for metric in ("top1", "top5")
+    ]
+    assert all(0 <= float(r["value"]) <= 1 for r in results)
+    assert all(r["test_images"] == "18" for r in results)
+    # Two classes: the five best always hold the right one.
+    assert all(float(r["value"]) == 1 for r in results if r["metric"] == "top5")
+
+    assert main(["export", workdir]) == 0
+    assert tf.saved_model.contains_saved_model(copied / "module")
+    capsys.readouterr()
+    assert main(["report", workdir]) == 0
+    report = capsys.readouterr().out
+    for part in (
+        "knn",
+        "linear_cached",
+        "untrained",
+        "pretrained",
+        "invariance",
+        "redundancy",
+        "views.png",
+        str(copied / "module"),
+        "18",
+    ):
+        assert part in report, part
+
+
+def test_python_dash_m_export_is_the_command(copied, tmp_path, monkeypatch):
+    arguments = [f"--workdir={copied}", f"--out={tmp_path / 'module'}"]
+    monkeypatch.setattr(sys, "argv", ["export", *arguments])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("export", run_name="__main__")
+    assert tf.saved_model.contains_saved_model(tmp_path / "module")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export", "report"])
+def test_a_folder_that_is_no_run_is_named(tmp_path, capsys, command):
+    one_error_line(capsys, [command, f"--workdir={tmp_path}"], "holds no run")
+
+
+def test_a_run_without_a_checkpoint_is_named(copied, capsys):
+    shutil.rmtree(copied / "checkpoints")
+    (copied / "checkpoints").mkdir()
+    one_error_line(capsys, ["export", f"--workdir={copied}"], "no checkpoint yet")
+
+
+def test_labels_asked_for_where_there_are_none(copied, images, tmp_path, capsys):
+    flat = tmp_path / "flat"
+    for split in ("train", "test"):
+        shutil.copytree(images / split / "dark", flat / split)
+    arguments = ["evaluate", f"--workdir={copied}", f"--source={flat}"]
+    one_error_line(capsys, arguments, "needs labels", str(flat))
+    assert not (copied / "results.csv").exists()

@@ -1,0 +1,42 @@
+"""Models and batches so small that tests train in milliseconds."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import bt_keras
+from bt_keras.networks import BatchNormalization
+from bt_keras.networks.resnet import DEPTHS
+
+# Residual networks with one block per stage, of two and of four stages: they trace in a
+# fraction of the time of a ResNet-18.
+DEPTHS[6] = ("basic", (1, 1))
+DEPTHS[10] = ("basic", (1, 1, 1, 1))
+
+
+def tiny(projector=(16, 16), **kwargs):
+    """Builds a network with batch normalization that trains in milliseconds."""
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(6, 3, 2, use_bias=False)(inputs)
+    x = keras.layers.ReLU()(BatchNormalization()(x))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return bt_keras.BarlowTwins(keras.Model(inputs, x), projector, **kwargs)
+
+
+def pairs(batches=2, batch=8, size=8, label=False):
+    """Makes a dataset of correlated random views; every call gives the same."""
+    a, b = np.random.default_rng(0).normal(size=(2, batches * batch, size, size, 3))
+    views = (a.astype("float32"), (a + 0.3 * b).astype("float32"))
+    elements = (views, np.zeros(len(a))) if label else views
+    return tf.data.Dataset.from_tensor_slices(elements).batch(batch)
+
+
+class Subclass(keras.Model):
+    """A backbone without shapes known to Keras."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(6)
+
+    def call(self, images, training=False):
+        return self.dense(keras.ops.mean(images, axis=(1, 2)))
