@@ -6,6 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As the commands set it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+import tempfile
 from pathlib import Path
 
 import keras
@@ -15,6 +16,10 @@ import tensorflow as tf
 
 # Fixtures that the tests of several packages share.
 pytest_plugins = ["tests.exported"]
+
+# Tests and the processes that they start never touch the user's cache.
+_CACHE = tempfile.TemporaryDirectory(prefix="bt_keras_cache")
+os.environ["BT_KERAS_CACHE"] = _CACHE.name
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -51,14 +51,14 @@ def check_image(contents):
         (None, str) with what is wrong.
     """
     if not contents:
-        return None, "it is empty"
+        return None, "is empty"
     kind = _kind(contents)
     if kind is None:
-        return None, "it is not a JPEG, PNG, BMP or GIF file"
+        return None, "is not a JPEG, PNG, BMP or GIF file"
     try:
         return tuple(decode_image(tf.constant(contents)).shape[:2]), None
     except Exception:  # Every decoder has errors of its own.
-        return None, f"it is truncated or corrupt {kind}"
+        return None, f"is a truncated or corrupt {kind} file"
 
 
 def _kind(contents):

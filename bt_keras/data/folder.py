@@ -1,20 +1,18 @@
 """A folder of image files as a source: which files, which classes, which are sound."""
 
-import concurrent.futures
 import os
 
 import tensorflow as tf
 from absl import logging
 
 from bt_keras.data.decode import check_image, decode_image
+from bt_keras.data.folder_index import check_files
 from bt_keras.data.shuffle import epoch_order
 from bt_keras.data.source import NO_LABEL, Source, common_shape
 from bt_keras.errors import UsageError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 SPLIT_NAMES = frozenset({"train", "test", "val", "validation", "unlabeled"})
-# Below this number of files, checking them takes a few seconds at most.
-_SHOW_PROGRESS_FROM = 2_000
 
 
 def load_folder(path, split="train", skip_corrupt=False):
@@ -53,25 +51,28 @@ def load_folder(path, split="train", skip_corrupt=False):
             f"{root!r} has no images: put files with the extensions "
             f"{', '.join(EXTENSIONS)} there, or into one subfolder a class."
         )
-    files, sizes, num_skipped = _sound(files, root, skip_corrupt)
-    return _source(path, split, files, sizes, class_names, num_skipped)
+    files, infos, num_skipped = _readable(files, root, skip_corrupt)
+    return _source(path, split, files, infos, class_names, num_skipped)
 
 
-def _source(path, split, files, sizes, class_names, num_skipped):
-    paths = tf.constant([file for file, _ in files])
-    labels = tf.constant([label for _, label in files], tf.int64)
-    image_shape = common_shape(sizes)
+def _source(path, split, files, infos, class_names, num_skipped):
+    columns = {
+        "path": tf.constant([os.fsencode(file) for file, _ in files]),
+        "label": tf.constant([label for _, label in files], tf.int64),
+        "num_bytes": tf.constant([info.num_bytes for info in infos], tf.int64),
+    }
+    image_shape = common_shape([(info.height, info.width) for info in infos])
 
     def records(shuffle_seed=None, first=0):
         order = tf.range(len(files))
         if shuffle_seed is not None:
             order = epoch_order(len(files), shuffle_seed)
         order = order[first:]
-        table = {"path": tf.gather(paths, order), "label": tf.gather(labels, order)}
+        table = {name: tf.gather(column, order) for name, column in columns.items()}
         return tf.data.Dataset.from_tensor_slices(table)
 
     def decode(record):
-        image = decode_image(tf.io.read_file(record["path"]))
+        image = decode_image(_read(record, image_shape))
         return tf.ensure_shape(image, image_shape), record["label"]
 
     return Source(
@@ -83,8 +84,33 @@ def _source(path, split, files, sizes, class_names, num_skipped):
         decode=decode,
         class_names=class_names,
         num_skipped=num_skipped,
-        smallest_side=min(min(size) for size in sizes),
+        smallest_side=min(min(info.height, info.width) for info in infos),
     )
+
+
+def _read(record, image_shape):
+    """Reads a file; one whose size has changed is checked again, to name its path."""
+    contents = tf.io.read_file(record["path"])
+
+    def check(path, contents):
+        size, problem = check_image(contents)
+        if size and not tf.TensorShape(image_shape[:2]).is_compatible_with(size):
+            problem = f"has height and width {size}, not {image_shape[:2]}"
+        if problem:
+            raise UsageError(
+                f"{os.fsdecode(path)!r} {problem}; it has changed since the start. "
+                "Restore or remove it, and start again."
+            )
+        return True
+
+    # TensorFlow's decoders do not name the file, and Python would slow down all files.
+    checked = tf.cond(
+        tf.strings.length(contents) == tf.cast(record["num_bytes"], tf.int32),
+        lambda: True,
+        lambda: tf.numpy_function(check, [record["path"], contents], tf.bool),
+    )
+    with tf.control_dependencies([checked]):
+        return tf.identity(contents)
 
 
 def _choose_split(path, split):
@@ -175,63 +201,30 @@ def _walk(path):
         yield from (os.path.join(folder, name) for name in names if _is_image(name))
 
 
-def _sound(files, root, skip_corrupt):
-    """Decodes every file; returns the sound ones, their sizes, the number left out."""
-    found = _check_all([file for file, _ in files])
-    bad = [
-        (file, wrong)
-        for (file, _), (_, wrong) in zip(files, found, strict=True)
-        if wrong
-    ]
+def _readable(files, root, skip_corrupt):
+    """Checks every file; returns readable files, `FileInfo`s, number left out."""
+    infos = check_files(root, [file for file, _ in files])
+    bad = [(f, i.problem) for (f, _), i in zip(files, infos, strict=True) if i.problem]
     if not bad:
-        return files, [size for size, _ in found], 0
-    first, wrong = bad[0]
-    first = os.path.relpath(first, root)
+        return files, infos, 0
+    first, problem = os.path.relpath(bad[0][0], root), bad[0][1]
     if len(bad) == len(files):
-        raise UsageError(f"{root!r} has no sound image: of {first!r}, {wrong}.")
+        raise UsageError(f"{root!r} has no readable image ({first!r} {problem}).")
     if not skip_corrupt:
         more = f", and {len(bad) - 1} more files cannot be read" if bad[1:] else ""
         raise UsageError(
-            f"{first!r} in {root!r} cannot be read: {wrong}{more}. Repair or remove "
-            "it, or leave such files out with skip_corrupt=True "
+            f"{first!r} in {root!r} {problem}{more}. Repair or remove it, or "
+            "leave such files out with skip_corrupt=True "
             "(--config.data.skip_corrupt=True)."
         )
     logging.warning(
-        "Left out %d of the %d files in %r, which cannot be read; the first is %r: %s.",
+        "Left out %d of the %d files in %r, which cannot be read: %r %s.",
         len(bad),
         len(files),
         root,
         first,
-        wrong,
+        problem,
     )
-    pairs = zip(files, found, strict=True)
-    sound = [(file, size) for file, (size, wrong) in pairs if not wrong]
-    return [file for file, _ in sound], [size for _, size in sound], len(bad)
-
-
-def _check_all(paths):
-    """Checks files in parallel: TensorFlow and Pillow decode without Python's lock."""
-    progress = _progress(len(paths))
-    found = []
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, result in enumerate(pool.map(_check, paths, chunksize=64), 1):
-            found.append(result)
-            progress(number)
-    return found
-
-
-def _check(path):
-    try:
-        with open(path, "rb") as file:
-            return check_image(file.read())
-    except OSError as error:
-        return None, f"it cannot be opened ({error.strerror})"
-
-
-def _progress(total):
-    if total < _SHOW_PROGRESS_FROM:
-        return lambda number: None
-    import keras
-
-    print(f"Checking {total} image files")
-    return keras.utils.Progbar(total, unit_name="file").update
+    pairs = zip(files, infos, strict=True)
+    readable = [(file, info) for file, info in pairs if not info.problem]
+    return [f for f, _ in readable], [i for _, i in readable], len(bad)

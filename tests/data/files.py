@@ -1,5 +1,6 @@
 """Image files written by Pillow, of every kind that folders may hold, and TFDS sets."""
 
+import io
 import itertools
 
 import numpy as np
@@ -72,6 +73,20 @@ def write_many(folder, count, seed=0, size=None):
         image.paste((number, seed, 0), (0, 0, 5, 5))
         image.save(folder / f"{number:03}.png")
     return folder
+
+
+def png(height, width):
+    """The bytes of a PNG file."""
+    file = io.BytesIO()
+    picture(height, width).save(file, "PNG")
+    return file.getvalue()
+
+
+def npy(array):
+    """The bytes of an .npy file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 def pillow(path):

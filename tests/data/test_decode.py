@@ -57,7 +57,7 @@ def test_jpeg_without_its_last_two_bytes_is_found(tmp_path):
 
 @pytest.mark.parametrize(
     ("contents", "wrong"),
-    [(b"", "it is empty"), (b"not an image", "not a JPEG, PNG, BMP or GIF")],
+    [(b"", "is empty"), (b"not an image", "not a JPEG, PNG, BMP or GIF")],
 )
 def test_what_is_no_image_is_named(contents, wrong):
     size, found = check_image(contents)

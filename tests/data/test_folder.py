@@ -109,7 +109,7 @@ def test_corrupt_files_are_named(tmp_path):
     message = str(error.value)
     assert "\n" not in message
     assert "'a_truncated.jpg'" in message
-    assert "truncated or corrupt JPEG, and 2 more files" in message
+    assert "truncated or corrupt JPEG file, and 2 more files" in message
     assert "--config.data.skip_corrupt=True" in message
 
 
@@ -123,7 +123,9 @@ def test_corrupt_files_are_skipped_and_counted_on_request(tmp_path, caplog):
 
 def test_folder_with_only_corrupt_files_is_refused(tmp_path):
     (tmp_path / "text.png").write_text("text")
-    with pytest.raises(UsageError, match="no sound image"):
+    with pytest.raises(
+        UsageError, match=r"no readable image \('text.png' is not a JPEG"
+    ):
         load(tmp_path, skip_corrupt=True)
 
 

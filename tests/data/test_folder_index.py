@@ -1,0 +1,320 @@
+"""The index of checked files: what is decoded again, and what damage does to it."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bt_keras.data import decode, folder_index, load
+from bt_keras.errors import UsageError
+from tests.data import files
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache folder of its own for every test."""
+    path = tmp_path / "cache"
+    monkeypatch.setenv("BT_KERAS_CACHE", str(path))
+    return path
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """The sizes of all files that are decoded to check them."""
+    seen = []
+
+    def check(contents):
+        seen.append(len(contents))
+        return decode.check_image(contents)
+
+    monkeypatch.setattr(folder_index, "check_image", check)
+    return seen
+
+
+@pytest.fixture
+def images(tmp_path):
+    return files.write_many(tmp_path / "images", 5)
+
+
+def index_file(cache):
+    (path,) = (cache / "folders").glob("*.npz")
+    return path
+
+
+def pixels(source):
+    return [image.tobytes() for image, _ in files.arrays(source.dataset())]
+
+
+def test_the_second_start_decodes_nothing_and_finds_the_same(images, checked):
+    first = load(images)
+    assert len(checked) == 5
+    second = load(f"{images}/")
+    assert len(checked) == 5
+    assert second.image_shape == first.image_shape == (None, None, 3)
+    assert second.smallest_side == first.smallest_side == 10
+    assert pixels(second) == pixels(first)
+
+
+def test_another_path_to_the_same_folder_shares_the_index(images, checked):
+    load(images)
+    link = images.parent / "link"
+    link.symlink_to(images)
+    assert load(link).num_images == 5
+    assert len(checked) == 5
+
+
+def test_a_changed_file_is_checked_again(images, checked):
+    load(images)
+    files.write(images / "002.png", "rgb.PNG", height=6, width=50)
+    assert load(images).smallest_side == 6
+    assert len(checked) == 6
+
+
+def test_a_file_with_another_modification_time_is_checked_again(images, checked):
+    load(images)
+    os.utime(images / "002.png", ns=(1, 1))
+    load(images)
+    assert len(checked) == 6
+
+
+def test_a_new_file_is_checked_and_others_are_not(images, checked):
+    load(images)
+    files.write(images / "new.bmp", "rgb.bmp")
+    assert load(images).num_images == 6
+    assert len(checked) == 6
+
+
+def test_a_removed_file_leaves_the_index(images, checked, cache):
+    load(images)
+    (images / "003.png").unlink()
+    assert load(images).num_images == 4
+    assert len(checked) == 5
+    assert len(folder_index.load_index(index_file(cache), str(images))) == 4
+
+
+def test_corrupt_files_are_remembered(images, checked):
+    (images / "empty.png").write_bytes(b"")
+    (images / "text.png").write_text("text")
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"'empty.png' in .* is empty, and 1 more"):
+            load(images)
+        source = load(images, skip_corrupt=True)
+        assert (source.num_images, source.num_skipped) == (5, 2)
+    assert len(checked) == 7
+
+
+def test_a_file_that_cannot_be_opened_is_not_remembered(images, checked):
+    (images / "link.png").symlink_to(images.parent / "nowhere.png")
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"'link.png' in .* cannot be opened \(No"):
+            load(images)
+    files.write(images.parent / "nowhere.png", "rgb.PNG")
+    assert load(images).num_images == 6
+    assert len(checked) == 6
+
+
+def test_file_names_that_are_not_utf8(tmp_path, checked):
+    folder = os.fsencode(files.write_many(tmp_path / "images", 1))
+    name = os.path.join(folder, b"\xff\n\xfe.png")
+    os.rename(os.path.join(folder, b"000.png"), name)
+    for _ in range(2):
+        assert load(os.fsdecode(folder)).num_images == 1
+    assert len(checked) == 1
+
+
+def damage_byte(path):
+    """Changes one byte in the table of numbers."""
+    contents = bytearray(path.read_bytes())
+    position = contents.index(b"columns.npy") + 200
+    contents[position] ^= 1
+    path.write_bytes(contents)
+
+
+def other_format(path):
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, "format": folder_index.FORMAT + 1})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_byte,
+        other_format,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("not an index"),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: np.savez(path, other=np.zeros(3)),
+        lambda path: np.savez(path, format=np.array([{}], object)),
+        lambda path: path.write_bytes(files.npy(np.zeros(3))),
+    ],
+    ids=["byte", "format", "empty", "text", "truncated", "keys", "pickle", "array"],
+)
+def test_a_damaged_index_is_rebuilt(images, checked, cache, damage):
+    load(images)
+    damage(index_file(cache))
+    for _ in range(2):
+        assert load(images).num_images == 5
+    assert len(checked) == 10
+
+
+def test_the_index_of_another_folder_is_not_used(images, checked, cache, tmp_path):
+    load(images)
+    index = index_file(cache).read_bytes()
+    images.rename(tmp_path / "moved")
+    load(tmp_path / "moved")
+    for path in (cache / "folders").glob("*.npz"):
+        path.write_bytes(index)
+    load(tmp_path / "moved")
+    assert len(checked) == 15
+
+
+def test_a_cache_that_is_a_file_is_not_used(images, checked, cache):
+    cache.write_text("a file")
+    for _ in range(2):
+        assert load(images).num_images == 5
+    assert len(checked) == 10
+    assert cache.read_text() == "a file"
+
+
+def test_a_cache_that_cannot_be_written_is_not_used(
+    images, checked, cache, monkeypatch
+):
+    def refuse(*arguments, **named):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(folder_index.os, "replace", refuse)
+    monkeypatch.setattr(folder_index.Path, "mkdir", refuse)
+    for _ in range(2):
+        assert load(images).num_images == 5
+    assert len(checked) == 10
+    assert not cache.exists()
+
+
+def test_an_interrupted_check_resumes(images, monkeypatch):
+    seen = []
+
+    def interrupted(contents):
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(contents)
+        return decode.check_image(contents)
+
+    monkeypatch.setattr(folder_index, "_CHUNK", 1)
+    monkeypatch.setattr(folder_index.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(folder_index, "check_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(images)
+    seen.clear()
+    assert load(images).num_images == 5
+    assert len(seen) == 2
+
+
+def test_the_index_is_saved_while_files_are_checked(images, monkeypatch, cache):
+    saved = []
+    save = folder_index.save_index
+    monkeypatch.setattr(folder_index, "SAVE_INTERVAL", -1.0)
+    monkeypatch.setattr(
+        folder_index,
+        "save_index",
+        lambda path, root, index: saved.append(len(index)) or save(path, root, index),
+    )
+    load(images)
+    assert saved == [1, 2, 3, 4, 5, 5]
+
+
+_CHECK = """
+import sys
+from bt_keras.data import decode, folder_index, load
+checked = []
+def check(contents):
+    checked.append(1)
+    return decode.check_image(contents)
+folder_index.check_image = check
+print("ready", flush=True)
+sys.stdin.readline()
+print(load(sys.argv[1]).num_images, len(checked))
+"""
+
+
+def test_two_processes_at_once_check_each_file_once(images):
+    command = [sys.executable, "-c", _CHECK, str(images)]
+    processes = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=300)[0].split() for process in processes]
+    assert [images for images, _ in outputs] == ["5", "5"]
+    assert sorted(checked for _, checked in outputs) == ["0", "5"]
+
+
+def test_without_locks_two_processes_do_not_damage_the_index(
+    images, checked, cache, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    load(images)
+    path = index_file(cache)
+    index = folder_index.load_index(path, str(images))
+    # The other process began before this one had written anything.
+    folder_index.save_index(path, str(images), dict(list(index.items())[:2]))
+    load(images)
+    assert len(checked) == 8
+    assert folder_index.load_index(path, str(images)) == index
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"BT_KERAS_CACHE": "/a"}, "/a"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/bt_keras"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "/h/.cache/bt_keras"),
+        ({"HOME": "/h"}, "/h/.cache/bt_keras"),
+    ],
+)
+def test_the_cache_folder_on_linux(monkeypatch, environment, expected):
+    monkeypatch.setattr(folder_index.sys, "platform", "linux")
+    monkeypatch.delenv("BT_KERAS_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert str(folder_index.cache_folder()) == expected
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (lambda whole: whole[:-30], "is a truncated or corrupt PNG file"),
+        (lambda whole: b"", "is empty"),
+        (lambda whole: files.png(30, 30), r"has height and width \(30, 30\)"),
+    ],
+    ids=["truncated", "empty", "other size"],
+)
+def test_a_file_that_changes_later_is_named(tmp_path, contents, message):
+    folder = files.write_many(tmp_path / "images", 3, size=(9, 7))
+    source = load(folder)
+    path = folder / "001.png"
+    path.write_bytes(contents(path.read_bytes()))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"001.png' {message}"):
+        files.arrays(source.dataset())
+
+
+def test_a_file_that_is_gone_later_is_named(images):
+    source = load(images)
+    (images / "001.png").unlink()
+    with pytest.raises(tf.errors.NotFoundError, match=r"001\.png"):
+        files.arrays(source.dataset())
+
+
+def test_a_file_replaced_by_another_readable_image_is_used(images):
+    source = load(images)
+    files.write(images / "001.png", "rgb.PNG", height=70, width=60)
+    assert files.arrays(source.dataset())[1][0].shape == (70, 60, 3)
