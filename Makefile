@@ -12,7 +12,7 @@ BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
-.PHONY: demo test test-slow test-all lint format clean bench $(BENCHMARKS)
+.PHONY: demo test test-slow test-all lint format docs clean bench $(BENCHMARKS)
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info; assert v >= (3, 10), 'bt_keras needs Python 3.10 or newer, this is %d.%d: make PYTHON=python3.11' % v[:2]"
@@ -47,10 +47,19 @@ test-all: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+# The site of docs/ and of the public API, in site/.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(PEERS)/installed: benchmarks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
@@ -68,4 +77,4 @@ $(BENCHMARKS): bench-%: $(VENV)/installed
 	$(BIN)/python -m benchmarks.$* $(BENCH_DATA) $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

@@ -1,8 +1,12 @@
-"""Runs every `>>>` example in the docstrings of the package."""
+"""Runs every `>>>` example in the docstrings of the package.
+
+Each module runs in a fresh temporary folder with the seeds that `conftest.py` sets. The
+names `bt_keras`, `keras`, `np` and `tf` are defined.
+"""
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,11 +16,14 @@ import tensorflow as tf
 import bt_keras
 
 _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+_ROOT = Path(bt_keras.__file__).parent
 
 
-def _modules():
-    found = pkgutil.walk_packages(bt_keras.__path__, "bt_keras.")
-    return [m.name for m in found if not m.name.endswith("__main__")]
+def _modules_with_examples():
+    for path in sorted(_ROOT.rglob("*.py")):
+        if ">>> " in path.read_text():
+            name = path.relative_to(_ROOT.parent).with_suffix("")
+            yield ".".join(name.parts).removesuffix(".__init__")
 
 
 def _examples(module):
@@ -25,10 +32,11 @@ def _examples(module):
     return [t for t in finder.find(module, globs=names) if t.examples]
 
 
-@pytest.mark.parametrize("name", _modules())
-def test_examples(name, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("name", _modules_with_examples())
+def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    runner = doctest.DocTestRunner(optionflags=_OPTIONS)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=_OPTIONS)
+    failures = []
     for example in _examples(importlib.import_module(name)):
-        runner.run(example)
-    assert runner.summarize(verbose=False).failed == 0, capsys.readouterr().out
+        runner.run(example, out=failures.append)
+    assert not failures, "".join(failures)
