@@ -26,6 +26,7 @@ def recipe(images, tmp_path):
     """A config for the recorded checkpoint: its network, and 5 epochs of 2 steps."""
     path = tiny.write_config(tmp_path / "recipe.py", images, depth=18)
     fields = "backbone.width = 1 / 64", "projector = (8, 8, 8)", "epochs = 5"
+    fields += ("optimizer.bias_learning_rate = 0.0003",)
     lines = "".join(f"    config.{field}\n" for field in fields)
     text = path.read_text().replace("    return config", f"{lines}    return config")
     path.write_text(text)
