@@ -1,141 +1,169 @@
-"""When a run writes a checkpoint, and where in the run it is."""
+"""Keras callbacks that track the progress of a run and write its checkpoints."""
 
+from __future__ import annotations
+
+import dataclasses
 import time
+from pathlib import Path
 
 import keras
 
 from bt_keras.checkpoint import save_restore, store
+from bt_keras.checkpoint.progress import Progress
+from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import StoppedError, UsageError
 
 
 class ProgressTracker(keras.callbacks.Callback):
-    """Counts the steps of a run over all its epochs, and resumes an epoch's means.
+    """Counts the steps of a run across epochs and restores the metrics of an epoch.
 
-    It stands before all other callbacks; they read `progress`.
+    It must be the first callback: the others read its `progress`.
 
     Args:
-        progress: `Progress` that `fit` begins with. If it lies inside an epoch, the
-            first epoch of `fit` is the rest of that one, and `fit` ends with it: the
-            others have more steps.
+        progress: `Progress` at the start of `fit`. If it lies within an epoch, `fit`
+            trains the rest of that epoch and ends, because the following epochs have
+            more steps.
     """
 
-    def __init__(self, progress):
+    def __init__(self, progress: Progress):
         super().__init__()
         self.progress = progress
-        self._seen = 0
+        self._steps_seen = 0
         self._is_rest = False
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._seen = 0
+        self._steps_seen = 0
         self._is_rest = self.progress.step_in_epoch > 0
-        for tracker in self.model.metrics:
-            if tracker.name in self.progress.means:
-                total, count = self.progress.means[tracker.name]
-                tracker.total.assign(total)
-                tracker.count.assign(count)
+        for metric in self.model.metrics:
+            if metric.name in self.progress.means:
+                total, count = self.progress.means[metric.name]
+                metric.total.assign(total)
+                metric.count.assign(count)
 
     def on_train_batch_end(self, batch, logs=None):
-        steps, self._seen = batch + 1 - self._seen, batch + 1
+        steps, self._steps_seen = batch + 1 - self._steps_seen, batch + 1
         self.progress = self.progress.after(steps)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._is_rest:
             self.model.stop_training = True
 
-    def progress_with_means(self):
-        """`progress` with what the epoch's metrics have gathered so far."""
+    def progress_with_means(self) -> Progress:
+        """Returns `progress` with the state of the epoch's metrics."""
         means = {
-            tracker.name: (float(tracker.total.numpy()), float(tracker.count.numpy()))
-            for tracker in self.model.metrics
+            metric.name: (float(metric.total.numpy()), float(metric.count.numpy()))
+            for metric in self.model.metrics
         }
         return self.progress.after(0, means if self.progress.step_in_epoch else None)
 
 
-class Checkpoints(keras.callbacks.Callback):
-    """Writes a checkpoint after every epoch, every so often, and when asked to stop.
-
-    It stands behind what writes an epoch's logs, so that a checkpoint of an epoch's end
-    says that they are written.
+@dataclasses.dataclass(frozen=True)
+class CheckpointPolicy:
+    """When checkpoints are written besides every epoch's end, and which are kept.
 
     Args:
-        folder: path of an existing folder.
+        keep: Int > 0, how many of the last checkpoints to keep. Defaults to `2`.
+        keep_every: Int >= 0, keep also the checkpoints after every `keep_every`
+            epochs; 0 for none. Defaults to `0`.
+        every_steps: Int >= 0, write a checkpoint after this many steps; 0 for never.
+            Defaults to `0`.
+        every_minutes: Float >= 0, write a checkpoint after this many minutes; 0 for
+            never. Defaults to `0.0`.
+    """
+
+    keep: int = 2
+    keep_every: int = 0
+    every_steps: int = 0
+    every_minutes: float = 0.0
+
+    def is_due(self, steps: int, seconds: float) -> bool:
+        """Returns whether to write a checkpoint now.
+
+        Args:
+            steps: Int >= 0, steps since the last checkpoint.
+            seconds: Float >= 0, seconds since the last checkpoint.
+        """
+        by_steps = 0 < self.every_steps <= steps
+        by_time = 0 < self.every_minutes * 60.0 <= seconds
+        return by_steps or by_time
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Writes checkpoints: after every epoch, by its policy, and before it stops.
+
+    It must come after the callbacks that write an epoch's logs, because a checkpoint
+    at the end of an epoch implies that they are written.
+
+    Args:
+        folder: Path of an existing folder.
         tracker: `ProgressTracker` of the same `fit`.
-        stop: `StopRequest`.
-        writes: bool, whether this worker writes; the others only stop with it.
-        keep: int > 0, how many of the last checkpoints to keep.
-        keep_every: int >= 0, also keep those after every so many epochs; 0 for none.
-        every_steps: int >= 0, write after so many steps too; 0 for never.
-        every_minutes: float >= 0, write after so many minutes too; 0 for never.
+        stop: `StopRequest` of the run.
+        policy: `CheckpointPolicy`. Defaults to `CheckpointPolicy()`.
+        writes: Bool, whether this worker writes checkpoints. The other workers only
+            stop together with it. Defaults to `True`.
 
     Raises:
-        StoppedError: from `fit`, when asked to stop, after the checkpoint is written.
-        UsageError: from `fit`, if it cannot be written.
+        StoppedError: From `fit`, after a checkpoint was written, if the run was asked
+            to stop.
+        UsageError: From `fit`, if a checkpoint cannot be written.
     """
 
     def __init__(
         self,
-        folder,
-        tracker,
-        stop,
-        writes=True,
-        keep=2,
-        keep_every=0,
-        every_steps=0,
-        every_minutes=0.0,
+        folder: Path,
+        tracker: ProgressTracker,
+        stop: StopRequest,
+        policy: CheckpointPolicy = CheckpointPolicy(),
+        writes: bool = True,
     ):
         super().__init__()
         self._folder = folder
         self._tracker = tracker
         self._stop = stop
+        self._policy = policy
         self._writes = writes
-        self._keep = keep
-        self._keep_every = keep_every
-        self._every_steps = every_steps
-        self._every_seconds = 60.0 * every_minutes
         self._written_step = tracker.progress.step
         self._written_time = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        # After an epoch's last step its logs have to be written first.
+        # The logs of an epoch must be written before the checkpoint at its end.
         if self._tracker.progress.step_in_epoch:
-            error = self._try_to_write() if self._due() else None
+            error = self._try_to_write() if self._is_due() else None
             reason = self._stop.reason(error)
             if reason:
                 written = self._written_step == self._tracker.progress.step
-                # Nobody leaves before the checkpoint is there.
+                # All workers stay until the checkpoint is written.
                 self._stop.reason(None if written else self._try_to_write())
-            self._give_way(reason)
+            self._raise_stopped(reason)
 
     def on_epoch_end(self, epoch, logs=None):
         reason = self._stop.reason(self._try_to_write())
         if self._tracker.progress.epoch < self.params["epochs"]:
-            self._give_way(reason)
+            self._raise_stopped(reason)
 
-    def _due(self):
+    def _is_due(self) -> bool:
         steps = self._tracker.progress.step - self._written_step
-        seconds = time.monotonic() - self._written_time
-        by_steps = self._every_steps and steps >= self._every_steps
-        return by_steps or (self._every_seconds and seconds >= self._every_seconds)
+        return self._policy.is_due(steps, time.monotonic() - self._written_time)
 
-    def _try_to_write(self):
-        """Returns the `UsageError` that all workers have to end with, if any."""
+    def _try_to_write(self) -> UsageError | None:
+        """Writes a checkpoint; returns the error that must stop all workers, if any."""
         error = None
         if self._writes:
             progress = self._tracker.progress_with_means()
             try:
                 save_restore.write(self.model, self._folder, progress)
-                store.prune(self._folder, self._keep, self._keep_every)
+                store.prune(self._folder, self._policy.keep, self._policy.keep_every)
             except UsageError as failure:
                 error = failure
         self._written_step = self._tracker.progress.step
         self._written_time = time.monotonic()
         return error
 
-    def _give_way(self, reason):
+    def _raise_stopped(self, reason: str | None) -> None:
         if reason:
             progress = self._tracker.progress
             raise StoppedError(
                 f"stopped by {reason} after step {progress.step} ({progress.epochs} "
                 f"epochs); the checkpoint {self._folder / store.name(progress)} is "
-                "written, and the same command goes on from it"
+                "written, and the same command resumes from it"
             )

@@ -1,46 +1,59 @@
-"""The newest checkpoint of a run, and the model in it."""
+"""Find a run's newest checkpoint and load its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
 
 from bt_keras.checkpoint import save_restore, store
+from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import UsageError
+from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.model.from_config import build_model
+from bt_keras.workdir import Workdir
 
 
-def load_model(workdir, config, untrained=False):
-    """Loads a run's newest model.
+def load_model(
+    workdir: Workdir, config: ConfigDict, untrained: bool = False
+) -> tuple[str, BarlowTwins]:
+    """Loads the model of a run's newest checkpoint.
 
     Args:
-        workdir: `Workdir`.
+        workdir: `Workdir` of the run.
         config: `ConfigDict` of the run.
-        untrained: bool, whether to build it with its initial weights instead.
+        untrained: Bool, whether to build the model with its initial weights instead.
+            Defaults to `False`.
 
     Returns:
-        `(epochs, bt_keras.BarlowTwins)`, the number as str, "0" for the untrained one.
+        `(epochs, model)`: the number of finished epochs as a string, and the
+        `bt_keras.BarlowTwins`, not compiled.
 
     Raises:
-        UsageError: if there is no checkpoint.
+        UsageError: If there is no checkpoint.
     """
     if untrained:
         return "0", build_model(config)
-    progress, path = newest(workdir)
+    progress, path = require_checkpoint(workdir)
     return progress.epochs, save_restore.load(path)
 
 
-def newest(workdir):
+def require_checkpoint(workdir: Workdir) -> tuple[Progress, Path]:
     """Finds a run's newest checkpoint.
 
     Args:
-        workdir: `Workdir`.
+        workdir: `Workdir` of the run.
 
     Returns:
-        `(Progress, path)`.
+        `(progress, path)` of the checkpoint.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: If there is no checkpoint.
     """
-    progress, path = store.newest(workdir.checkpoints)
+    progress, path = store.find_newest(workdir.checkpoints)
     if path is None:
         raise UsageError(
-            f"workdir {workdir.path} has no checkpoint yet: let `bt-keras pretrain` "
-            "write one."
+            f"workdir {workdir.path} has no checkpoint yet: write one with `bt-keras "
+            "pretrain`."
         )
     return progress, path

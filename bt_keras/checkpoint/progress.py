@@ -1,67 +1,80 @@
-"""How far a run has come: all that goes on with it besides the model's own variables.
+"""The progress of a run: everything a checkpoint stores besides variables.
 
-Images and views are functions of the seed and the number of the batch (`data.pairs`),
-so that a number is enough to find the place in the data again.
+Images and views are functions of the seed and the batch number (see `data.pairs`), so
+that the batch number alone stores the data position.
 """
+
+from __future__ import annotations
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """The place of a run between two steps.
+    """The progress of a run between two training steps.
 
     Args:
-        steps_per_epoch: int > 0.
-        step: int >= 0, training steps done since the beginning.
-        batch: int >= 0, the number of the next batch of the data. It is ahead of
-            `step` by the batches that rollbacks have skipped.
-        rollbacks: int >= 0, how often the run went back to a checkpoint.
-        means: dict from a metric's name to `(total, count)`, what an epoch that is not
-            finished has gathered.
+        steps_per_epoch: Int > 0, training steps per epoch.
+        step: Int >= 0, training steps since the beginning of the run. Defaults to `0`.
+        batch: Int >= 0, the number of the next batch. It is larger than `step` by the
+            number of batches that rollbacks skipped. Defaults to `0`.
+        rollbacks: Int >= 0, how often the run was rolled back. Defaults to `0`.
+        means: Dict from the name of a metric to `(total, count)`, the metric state of
+            an unfinished epoch. Defaults to `{}`.
     """
 
     steps_per_epoch: int
     step: int = 0
     batch: int = 0
     rollbacks: int = 0
-    means: dict = dataclasses.field(default_factory=dict)
+    means: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
     @property
-    def epoch(self):
-        """int, how many epochs are finished."""
+    def epoch(self) -> int:
+        """Int, the number of finished epochs."""
         return self.step // self.steps_per_epoch
 
     @property
-    def step_in_epoch(self):
-        """int in [0, steps_per_epoch), steps done of the epoch after those."""
+    def step_in_epoch(self) -> int:
+        """Int in [0, steps_per_epoch), finished steps of the current epoch."""
         return self.step % self.steps_per_epoch
 
     @property
-    def epochs(self):
-        """str, how many epochs are done, such as "2" or "2.25"."""
+    def epochs(self) -> str:
+        """String, the number of finished epochs, such as "2" or "2.25"."""
         return f"{self.step / self.steps_per_epoch:.4g}"
 
-    def after(self, steps, means=None):
-        """Returns the `Progress` so many steps later, with these `means`."""
+    def after(
+        self, steps: int, means: dict[str, tuple[float, float]] | None = None
+    ) -> Progress:
+        """Returns the progress after more steps.
+
+        Args:
+            steps: Int >= 0, the number of steps.
+            means: Dict, the metric state. Defaults to `{}`.
+        """
         return dataclasses.replace(
             self, step=self.step + steps, batch=self.batch + steps, means=means or {}
         )
 
-    def past(self, batch, rollbacks):
-        """Returns the `Progress` of a run that went back to here and skips data.
+    def skip_to(self, batch: int, rollbacks: int) -> Progress:
+        """Returns the progress after a rollback to this step that skips batches.
 
         Args:
-            batch: int, the number of the batch to go on with.
-            rollbacks: int, how often the run has gone back by now.
+            batch: Int, the number of the next batch.
+            rollbacks: Int, how often the run was rolled back, this time included.
         """
         return dataclasses.replace(self, batch=batch, rollbacks=rollbacks)
 
-    def to_json(self):
-        """Returns a dict that JSON can hold."""
+    def to_json(self) -> dict:
+        """Returns the fields as a dict of JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, fields):
-        """Returns what `to_json` was made of, or raises `TypeError`."""
+    def from_json(cls, fields: dict) -> Progress:
+        """Returns the `Progress` that `to_json` gave.
+
+        Raises:
+            TypeError: If the fields are not those of a `Progress`.
+        """
         return cls(**fields)

@@ -113,7 +113,7 @@ def _run(path):
         return json.loads(archive.read(_RUN))
 
 
-def newest(folder, set_aside=False):
+def find_newest(folder, set_aside=False):
     """Finds the newest checkpoint that is whole.
 
     Args:

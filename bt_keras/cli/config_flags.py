@@ -1,38 +1,45 @@
-"""`--config.FIELD=VALUE`, of commands that take a config."""
+"""The config of a command: a config file, changed by `--config.FIELD=VALUE`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 from absl import flags as absl_flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from bt_keras.cli import flags
 from bt_keras.errors import UsageError
 
 
-def given(arguments):
+def are_given(arguments: Sequence[str]) -> bool:
     """Returns whether any argument is `--config.FIELD`."""
     return any(a.startswith(("-config.", "--config.")) for a in arguments)
 
 
-def changed(config, arguments, own):
-    """Changes a config as the command line says.
+def override(
+    config: ConfigDict, arguments: Sequence[str], parsed: Sequence[str]
+) -> ConfigDict:
+    """Changes the fields of a config that `--config.FIELD=VALUE` names.
 
     Args:
-        config: `ConfigDict`.
-        arguments: list of str, the command's.
-        own: tuple of str, the command's flags with a value, which are read already.
+        config: `ConfigDict` with the fields of configs/default.py.
+        arguments: The command's arguments.
+        parsed: Names of the command's own flags with a value.
 
     Returns:
-        `ConfigDict`.
+        The changed `ConfigDict`.
 
     Raises:
-        UsageError: if there is no such field or flag, or the value is of another type.
+        UsageError: If there is no such field or flag, or if a value has another type
+            than the field.
     """
-    overrides = absl_flags.FlagValues()
-    rest = flags.without(arguments, own)
+    values = absl_flags.FlagValues()
+    rest = flags.without(arguments, parsed)
     try:
         config_flags.DEFINE_config_dict(
-            "config", config, flag_values=overrides, sys_argv=["bt-keras", *rest]
+            "config", config, flag_values=values, sys_argv=["bt-keras", *rest]
         )
     except (AttributeError, KeyError) as error:
         raise UsageError(f"--config.FIELD=VALUE: no such field: {error}") from error
-    flags.parse(overrides, rest)
-    return overrides.config
+    flags.parse(values, rest)
+    return values.config

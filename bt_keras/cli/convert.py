@@ -26,7 +26,7 @@ _TO_TORCH = ("naming", "classes", "checkpoint", "epoch")
 def run(arguments):
     """Converts PyTorch's weights to Keras's, or back."""
     values = define_flags()
-    flags.parse(values, arguments, known_only=config_flags.given(arguments))
+    flags.parse(values, arguments, known_only=config_flags.are_given(arguments))
     source = Path(values.input)
     if not source.exists():
         raise UsageError(f"--input={source}: there is no such file or folder.")
@@ -114,7 +114,7 @@ def _check(values, direction, needed, unfit):
 
 
 def _check_no_fields(arguments):
-    if config_flags.given(arguments):
+    if config_flags.are_given(arguments):
         raise UsageError("--config.FIELD=VALUE is of --config and --workdir.")
 
 
@@ -138,7 +138,7 @@ def _to_workdir(values, arguments):
 
     config = config_lib.load(values.config)
     own = ("input", "config", "workdir")
-    config = config_flags.changed(config, arguments, own)
+    config = config_flags.override(config, arguments, own)
     config_lib.check(config)
     start.tensorflow()
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from absl import flags as absl_flags
+from ml_collections import ConfigDict
 
 from bt_keras.cli import config_flags, flags, start
 from bt_keras.distribution import stop_request
@@ -73,27 +74,24 @@ def run(arguments: Sequence[str]) -> None:
         _pretrain_unless_stopped(arguments)
 
 
-def _pretrain_unless_stopped(arguments):
+def _pretrain_unless_stopped(arguments: Sequence[str]) -> None:
     values = define_flags()
     flags.parse(values, arguments, known_only=True)
 
     from bt_keras import config as config_lib
     from bt_keras.workdir import Workdir
 
-    config = (
-        config_lib.load(values.config)
-        if values.config
-        else Workdir(values.workdir).config()
-    )
-    own = ("config", "workdir", "strategy", "on_nan", "join_timeout")
-    config = config_flags.changed(config, arguments, own)
-    config_lib.check(config)  # Before TensorFlow is waited for, and other workers.
+    workdir = Workdir(values.workdir)
+    config = config_lib.load(values.config) if values.config else workdir.config()
+    parsed = ("config", "workdir", "strategy", "on_nan", "join_timeout")
+    config = config_flags.override(config, arguments, parsed)
+    config_lib.check(config)  # Before the command waits for TensorFlow and workers.
 
     strategy = start.strategy(
         values.strategy,
-        card=lambda: _card(config, values),
+        settings=lambda: _settings(config, values.on_nan),
         timeout=values.join_timeout,
-        check=lambda: Workdir(values.workdir).check_start(config),
+        start_check=lambda: workdir.check_start(config),
     )
 
     from bt_keras.training.pretrain import pretrain
@@ -101,11 +99,11 @@ def _pretrain_unless_stopped(arguments):
     pretrain(config, values.workdir, strategy, values.on_nan)
 
 
-def _card(config, values):
-    """What must be the same on all workers."""
+def _settings(config: ConfigDict, on_nan: str) -> dict:
+    """Returns what must be equal on all workers."""
     from bt_keras import config as config_lib
     from bt_keras.checkpoint import store
 
     fields = {f"config.{f}": value for f, value in config_lib.fields(config).items()}
     versions = {f"version of {p}": v for p, v in store.versions().items()}
-    return {"on_nan": values.on_nan, **versions, **fields}
+    return {"on_nan": on_nan, **versions, **fields}

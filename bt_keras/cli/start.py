@@ -1,46 +1,60 @@
-"""How a command starts: quietly, and with the other workers if there are some."""
+"""Start TensorFlow for a command, and join the other workers if there are any."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from bt_keras.distribution import cluster as clusters
 from bt_keras.distribution import rendezvous
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-def tensorflow():
-    """Imports TensorFlow and lets it find its devices."""
+
+def tensorflow() -> None:
+    """Imports TensorFlow and initializes its devices."""
     with _quietly():
         import tensorflow as tf
 
         tf.config.list_logical_devices()
 
 
-def strategy(name, card, timeout, check):
-    """Finds the other workers, if any, and makes the strategy to train under.
+def strategy(
+    name: str,
+    settings: Callable[[], dict],
+    timeout: float,
+    start_check: Callable[[], None],
+) -> tf.distribute.Strategy:
+    """Joins the other workers, if there are any, and creates the strategy.
 
-    Workers meet before TensorFlow starts: what is wrong with them is told at once.
+    The workers meet before TensorFlow starts, so that invalid settings are reported
+    at once.
 
     Args:
-        name: str, see `bt_keras.distribution.strategies.make`.
-        card: function without arguments that returns a flat dict of JSON values, what
-            must be the same on all workers.
-        timeout: float, seconds to wait for the other workers.
-        check: function without arguments that the first worker calls when all are
-            there; what `UsageError` it raises is raised on all.
+        name: String, see `bt_keras.distribution.strategies.make`.
+        settings: Function without arguments that returns a flat dict of JSON values
+            that must be equal on all workers.
+        timeout: Float >= 0, seconds to wait for the other workers.
+        start_check: Function without arguments that the chief calls when all workers
+            are connected. A `UsageError` that it raises is raised on all workers.
 
     Returns:
         `tf.distribute.Strategy`.
 
     Raises:
-        UsageError: if a worker is missing or differs, or there is no such strategy.
+        UsageError: If a worker is missing, if its settings differ, or if there is no
+            such strategy.
     """
     cluster = None
     if name in ("auto", "multi_worker"):
-        with _quietly():  # Where SLURM says who takes part, TensorFlow is asked.
+        with _quietly():  # For a SLURM job, TensorFlow lists the workers.
             cluster = clusters.from_environment()
         if cluster:
-            rendezvous.meet(cluster, card(), timeout, briefing=check)
+            rendezvous.meet(cluster, settings(), timeout, start_check)
     with _quietly():
         from bt_keras.distribution import strategies
 
@@ -48,17 +62,17 @@ def strategy(name, card, timeout, check):
 
 
 @contextlib.contextmanager
-def _quietly():
-    """Keeps TensorFlow's start-up notices from burying the one line that matters."""
+def _quietly() -> Iterator[None]:
+    """Hides TensorFlow's start-up messages on stderr."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow turns oneDNN off on CPUs without AVX-512, where it is faster too.
+    # On CPUs without AVX-512, TensorFlow turns oneDNN off, although it is faster there.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)

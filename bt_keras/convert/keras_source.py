@@ -28,7 +28,7 @@ def load(path, with_optimizer):
     """
     path, progress = Path(path), None
     if path.is_dir():
-        progress, path = latest.newest(Workdir(path))
+        progress, path = latest.require_checkpoint(Workdir(path))
     elif not path.is_file():
         raise UsageError(f"{path}: there is no such file.")
     try:

@@ -4,8 +4,7 @@ import math
 import os
 from pathlib import Path
 
-from bt_keras import atomic, data
-from bt_keras.augmentation import views as make_views
+from bt_keras import atomic
 from bt_keras.checkpoint import save_restore
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.convert import (
@@ -17,7 +16,7 @@ from bt_keras.convert import (
     weight_files,
 )
 from bt_keras.errors import UsageError
-from bt_keras.model import from_config
+from bt_keras.training import setup
 from bt_keras.workdir import Workdir, writable
 
 _ADVICE = "take another --workdir"
@@ -105,13 +104,9 @@ def _compiled(config):
             f"config.optimizer.name is {config.optimizer.name!r}, and the checkpoint "
             "has momenta of 'lars'."
         )
-    source = data.load(
-        config.data.source, config.data.train_split, config.data.skip_corrupt
-    )
-    views = make_views(config.views.size, config.views.recipe)
-    data.check(source, views, config.batch_size, 1)
+    source, _ = setup.load_data(config)
     steps_per_epoch = source.num_images // config.batch_size
-    return from_config.compiled_model(config, steps_per_epoch), steps_per_epoch
+    return setup.new_model(config, steps_per_epoch), steps_per_epoch
 
 
 def _write(model, config, workdir, progress):

@@ -1,1 +1,1 @@
-"""Training on several processes: who takes part, and what they agree on first."""
+"""Training on several devices and processes."""

@@ -1,4 +1,6 @@
-"""The chief's side of a meeting: who has come, what they say, and the answer."""
+"""The chief's side of the rendezvous: connected workers and the chief's answer."""
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -7,142 +9,160 @@ import socket
 import time
 from dataclasses import dataclass
 
+from bt_keras.distribution.cluster import Cluster
 from bt_keras.distribution.sockets import Wait, close_at_once
 from bt_keras.errors import UsageError
 
-GRACE = 5.0  # seconds to take an answer
-RECEIVED = b"received\n"  # what a worker says to it
-_LONGEST = 2**20  # bytes of a worker's line
+GRACE = 5.0  # seconds to receive the answer
+RECEIVED = b"received\n"  # a worker's reply to the answer
+_MAX_LINE = 2**20  # bytes of a worker's line
 
 
 @dataclass(eq=False)
-class _Guest:
-    """Who has connected to the chief: a stranger until it has said its index."""
+class _Client:
+    """A connected process; its index is None until it has sent it."""
 
     connection: socket.socket
     host: str
     line: bytes = b""
     index: int | None = None
-    card: dict | None = None
+    settings: dict | None = None
 
 
-class Guests:
-    """All who have connected to the chief.
+class ConnectedWorkers:
+    """The processes that are connected to the chief.
 
     Args:
         cluster: `Cluster`.
     """
 
-    def __init__(self, cluster):
+    def __init__(self, cluster: Cluster):
         self._cluster = cluster
-        self._all = []
+        self._clients = []
 
     def _workers(self):
-        return [guest for guest in self._all if guest.index is not None]
+        return [client for client in self._clients if client.index is not None]
 
-    def cards(self):
-        """Returns the workers' cards by index."""
-        return {guest.index: guest.card for guest in self._workers()}
+    def settings(self) -> dict[int, dict]:
+        """Returns a dict from each worker's index to its settings."""
+        return {client.index: client.settings for client in self._workers()}
 
-    def gather(self, listener, timeout):
-        """Waits until all workers have sent their cards."""
+    def gather(self, listener: socket.socket, timeout: float) -> None:
+        """Waits until all workers have sent their settings.
+
+        Args:
+            listener: Listening socket.
+            timeout: Float >= 0, seconds.
+
+        Raises:
+            UsageError: If a worker does not connect in time or disconnects.
+        """
         wait = Wait(timeout)
         listener.setblocking(False)
         with selectors.DefaultSelector() as selector:
             selector.register(listener, selectors.EVENT_READ)
             while missing := self._missing():
-                left = wait.left(missing)
-                if not left:
+                seconds = wait.seconds_left(missing)
+                if not seconds:
                     raise UsageError(
-                        f"{missing} did not come within {timeout:g} s: see what it "
-                        "says, and that all have the same cluster in TF_CONFIG."
+                        f"{missing} did not connect within {timeout:g} s: see its log, "
+                        "and check that TF_CONFIG lists the same cluster on all "
+                        "workers."
                     )
-                for key, _ in selector.select(left):
+                for key, _ in selector.select(seconds):
                     if key.fileobj is listener:
-                        self._admit(listener, selector)
-                    elif not self._hear(key.data):
+                        self._accept(listener, selector)
+                    elif not self._read(key.data):
                         selector.unregister(key.fileobj)
                         close_at_once(key.fileobj)
-                        self._all.remove(key.data)
+                        self._clients.remove(key.data)
 
-    def _missing(self):
-        here = {0, *self.cards()}
-        absent = (i for i in range(len(self._cluster.workers)) if i not in here)
-        return ", ".join(map(self._cluster.name, absent))
+    def _missing(self) -> str:
+        connected = {0, *self.settings()}
+        indices = range(len(self._cluster.workers))
+        return ", ".join(self._cluster.name(i) for i in indices if i not in connected)
 
-    def _admit(self, listener, selector):
-        with contextlib.suppress(OSError):  # It may be gone again.
+    def _accept(self, listener, selector):
+        with contextlib.suppress(OSError):  # The client may have disconnected.
             connection, address = listener.accept()
             connection.setblocking(False)
-            guest = _Guest(connection, address[0].removeprefix("::ffff:"))
-            self._all.append(guest)
-            selector.register(connection, selectors.EVENT_READ, guest)
+            client = _Client(connection, address[0].removeprefix("::ffff:"))
+            self._clients.append(client)
+            selector.register(connection, selectors.EVENT_READ, client)
 
-    def _hear(self, guest):
-        """Reads what a guest says; returns False if it will not turn out a worker."""
+    def _read(self, client) -> bool:
+        """Reads from a client; returns False if it is not a worker."""
         try:
-            data = guest.connection.recv(2**16)
+            data = client.connection.recv(2**16)
         except BlockingIOError:
             return True
         except OSError:
             data = b""
-        if guest.index is not None:
+        if client.index is not None:
             if not data:
-                raise gone(self._cluster.name(guest.index))
+                raise disconnected(self._cluster.name(client.index))
             return True
-        guest.line += data
-        if not data or len(guest.line) > _LONGEST:
+        client.line += data
+        if not data or len(client.line) > _MAX_LINE:
             return False
-        return self._recognise(guest) if b"\n" in data else True
+        return self._identify(client) if b"\n" in data else True
 
-    def _recognise(self, guest):
-        """Makes a guest a worker if its line says so; returns whether it does."""
+    def _identify(self, client) -> bool:
+        """Reads the index and settings from a client's line; returns if it has them."""
         try:
-            hello = json.loads(guest.line)
-            index, card = hello["index"], hello["card"]
+            hello = json.loads(client.line)
+            index, settings = hello["index"], hello["settings"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return False
-        if type(index) is not int or not isinstance(card, dict):
+        if type(index) is not int or not isinstance(settings, dict):
             return False
         if not 0 < index < len(self._cluster.workers):
             return False
         same = [other.host for other in self._workers() if other.index == index]
-        guest.index, guest.card = index, card
-        if same:  # Both are told.
+        client.index, client.settings = index, settings
+        if same:  # Both receive the error.
             raise UsageError(
-                f"two processes say that they are {self._cluster.name(index)}, on "
-                f"{same[0]} and {guest.host}: give each a task.index of its own in "
-                "TF_CONFIG."
+                f"two processes are {self._cluster.name(index)}, on {same[0]} and "
+                f"{client.host}: give each its own task.index in TF_CONFIG."
             )
         return True
 
-    def tell(self, answer):
-        """Sends all workers the answer; returns the indices of those without it."""
+    def send(self, answer: dict) -> list[int]:
+        """Sends the answer to all workers.
+
+        Args:
+            answer: Dict of JSON values.
+
+        Returns:
+            The indices of the workers that did not receive it.
+        """
         line = json.dumps(answer).encode() + b"\n"
         end = time.monotonic() + GRACE
-        for guest in self._workers():
+        for client in self._workers():
             with contextlib.suppress(OSError):
-                guest.connection.settimeout(max(end - time.monotonic(), 0))
-                guest.connection.sendall(line)
-        return [g.index for g in self._workers() if not _has_received(g, end)]
+                client.connection.settimeout(max(end - time.monotonic(), 0))
+                client.connection.sendall(line)
+        return [c.index for c in self._workers() if not _has_received(c, end)]
 
-    def close(self):
-        for guest in self._all:
-            close_at_once(guest.connection)
+    def close(self) -> None:
+        """Closes all connections."""
+        for client in self._clients:
+            close_at_once(client.connection)
 
 
-def _has_received(guest, end):
-    # Up to its end: who closes first leaves its port taken for a minute (TIME_WAIT),
-    # and that must not be the chief.
+def _has_received(client, end) -> bool:
+    # Read until the worker closes the connection: the side that closes first keeps its
+    # port in TIME_WAIT for a minute, and that must not be the chief.
     received = b""
     with contextlib.suppress(OSError):
         data = None
         while data != b"":
-            guest.connection.settimeout(max(end - time.monotonic(), 0))
-            data = guest.connection.recv(2**10)
+            client.connection.settimeout(max(end - time.monotonic(), 0))
+            data = client.connection.recv(2**10)
             received += data
     return received == RECEIVED
 
 
-def gone(name):
-    return UsageError(f"{name} went away before the start: see what it says.")
+def disconnected(name: str) -> UsageError:
+    """Returns the error for workers that disconnected before the start."""
+    return UsageError(f"{name} disconnected before the start: see its log.")

@@ -1,26 +1,30 @@
-"""Sums and gathers over the replicas of `tf.distribute`, identities on one device.
+"""Sums and gathers over the replicas of a strategy; identities on one device.
 
-Everything here is called inside `strategy.run` (as Keras calls `train_step`) or
-outside any strategy. None of these functions is differentiable: the loss and the
-batch normalisation bring closed-form gradients of their own, in which the collective
-of the backward pass is written out. (TensorFlow's own gradient of an all-reduce is
-an all-reduce, which counts every replica's loss once per replica.)
+Call these functions inside `strategy.run` (where Keras calls `train_step`) or outside
+any strategy. They are not differentiable: the loss and the batch normalization have
+closed-form gradients that include the collective of the backward pass. (TensorFlow's
+gradient of an all-reduce is an all-reduce, which counts every replica's loss once per
+replica.)
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 
-def num_replicas():
-    """Returns int, how many replicas compute this step together (1 without any)."""
+def num_replicas() -> int:
+    """Returns the number of replicas that compute this step, 1 without a strategy."""
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def all_gather(x):
-    """Concatenates each replica's rows.
+def all_gather(x: tf.Tensor) -> tf.Tensor:
+    """Concatenates the rows of all replicas.
 
     Args:
-        x: Tensor of rank 1 or more, the rows of this replica.
+        x: Tensor of rank >= 1, this replica's rows.
 
     Returns:
         Tensor, all replicas' rows along axis 0; `x` itself on one replica.
@@ -30,14 +34,16 @@ def all_gather(x):
     return tf.distribute.get_replica_context().all_gather(x, axis=0)
 
 
-def all_gather_packed(matrices):
-    """Concatenates each replica's rows of several matrices in one collective.
+def all_gather_packed(matrices: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Concatenates the rows of several matrices in one collective.
 
     Args:
-        matrices: list of Tensors (n, D), this replica's rows, with one n and one dtype.
+        matrices: List of Tensors of shape `(n, D)`, this replica's rows. They have the
+            same n and dtype.
 
     Returns:
-        list of Tensors (N, D), all replicas' rows; the matrices themselves on one.
+        List of Tensors of shape `(N, D)`, all replicas' rows; the matrices themselves
+        on one replica.
     """
     if num_replicas() == 1:
         return list(matrices)
@@ -45,14 +51,14 @@ def all_gather_packed(matrices):
     return tf.split(rows, [m.shape[1] for m in matrices], axis=1)
 
 
-def all_reduce_sum(tensors):
-    """Sums each of several float32 tensors over the replicas in one collective.
+def all_reduce_sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Sums each of several tensors over the replicas, in one collective.
 
     Args:
-        tensors: list of float32 Tensors of static shapes.
+        tensors: List of float32 Tensors of static shapes.
 
     Returns:
-        list of Tensors of the same shapes, the sums; the same on every replica.
+        List of float32 Tensors of the same shapes, the sums, equal on every replica.
     """
     if num_replicas() == 1:
         return list(tensors)

@@ -1,19 +1,22 @@
-"""What the devices at hand are good at."""
+"""Which optimizations pay on the available devices."""
 
+from __future__ import annotations
+
+import os
 from pathlib import Path
 
 import tensorflow as tf
 
-# What Linux calls a CPU's own bfloat16 products.
+# Linux's names of CPU instructions for bfloat16 products.
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16", "svebf16"}
 
 
-def xla_pays():
-    """Whether XLA should compile the training step.
+def xla_pays() -> bool:
+    """Returns whether XLA should compile the training step.
 
     Returns:
-        bool: yes on a TPU and on one GPU. Not on a CPU, where XLA's convolutions are
-        slow, nor on several GPUs, whose variables it cannot reach.
+        `True` on a TPU and on one GPU. `False` on a CPU, where XLA's convolutions are
+        slow, and on several GPUs, where XLA cannot access the mirrored variables.
     """
     if tf.config.list_logical_devices("TPU"):
         return True
@@ -21,14 +24,15 @@ def xla_pays():
     return one_replica and bool(tf.config.list_logical_devices("GPU"))
 
 
-def bfloat16_is_emulated(cpuinfo="/proc/cpuinfo"):
-    """Whether bfloat16 would run on a CPU that has no instructions for it.
+def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
+    """Returns whether the only device is a CPU without bfloat16 instructions.
 
     Args:
-        cpuinfo: str or path, where the kernel describes the CPU.
+        cpuinfo: Path of the kernel's description of the CPU. Defaults to
+            `"/proc/cpuinfo"`.
 
     Returns:
-        bool; False where the CPU is not described.
+        Bool; `False` if there is no description.
     """
     if any(tf.config.list_logical_devices(kind) for kind in ("TPU", "GPU")):
         return False

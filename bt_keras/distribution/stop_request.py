@@ -1,24 +1,31 @@
-"""Stopping when asked to: between two steps, on all workers at the same one."""
+"""Stop a run on a signal: between two steps, on all workers after the same step."""
+
+from __future__ import annotations
 
 import contextlib
 import functools
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from bt_keras.errors import StoppedError, UsageError
 
-# What schedulers send before they take a machine away.
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Schedulers send these before they take a machine away.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 @contextlib.contextmanager
-def stopping_at_once():
-    """Lets `SIGNALS` raise a `StoppedError`, where there is nothing yet to save."""
+def stopping_at_once() -> Iterator[None]:
+    """Raises `StoppedError` on `SIGNALS`, for code that has nothing to save."""
 
     def stop(number, _):
         raise StoppedError(
             f"stopped by {signal.Signals(number).name} outside the training steps; the "
-            "same command goes on from the last checkpoint, if there is one"
+            "same command resumes from the last checkpoint, if there is one"
         )
 
     with _handled_by(stop):
@@ -26,67 +33,68 @@ def stopping_at_once():
 
 
 class StopRequest:
-    """Whether this run has been asked to stop, and whether all its workers are well.
+    """Tracks whether this run was asked to stop and whether all workers are well.
 
     Args:
         strategy: `tf.distribute.Strategy` of the run.
-        workers: int, how many processes train together.
+        workers: Int > 0, the number of processes that train together. Defaults to `1`.
     """
 
-    def __init__(self, strategy, workers=1):
+    def __init__(self, strategy: tf.distribute.Strategy, workers: int = 1):
         self._strategy = strategy
         self._workers = workers
         self._signal = None
 
-    def listening(self):
-        """A context that takes `SIGNALS` as requests to stop after the step."""
+    def listening(self) -> contextlib.AbstractContextManager:
+        """Returns a context in which `SIGNALS` request a stop after the step."""
         return _handled_by(self._note)
 
     def _note(self, number, _):
         self._signal = number
 
-    def reason(self, error=None):
-        """Whether to stop now, and why.
+    def reason(self, error: UsageError | None = None) -> str | None:
+        """Agrees with the other workers whether to stop now, and why.
 
-        Every worker has to call it after the same steps: one that was not asked must
-        stop together with one that was, or it would wait for it in vain. That takes one
-        sum of two floats over the replicas, with several workers alone.
+        Every worker has to call it after the same steps: a worker without a request
+        must stop together with one that has a request, or it deadlocks. With several
+        workers, this takes one all-reduce of two floats.
 
         Args:
-            error: optional `UsageError` that this worker has to end with.
+            error: `UsageError` that ends this worker. Defaults to `None`.
 
         Returns:
-            str, such as "SIGTERM"; None to go on.
+            String such as "SIGTERM", or `None` to continue.
 
         Raises:
-            UsageError: `error`; on the other workers one that points to it.
+            UsageError: `error` on this worker, and on the other workers one that
+                refers to its log.
         """
         own = self._signal and signal.Signals(self._signal).name
         asked, failed = own is not None, error is not None
         if self._workers > 1:
-            asked, failed = self._votes([float(asked), float(failed)]).numpy() > 0
+            asked, failed = self._sum([float(asked), float(failed)]).numpy() > 0
         if error:
             raise error
         if failed:
-            raise UsageError("another worker cannot go on: see what it says.")
+            raise UsageError("another worker failed; see its log.")
         return (own or "a signal to another worker") if asked else None
 
     @functools.cached_property
-    def _votes(self):
-        """Sums floats over all replicas."""
+    def _sum(self) -> Callable:
+        """A function that sums two floats over all replicas."""
         import tensorflow as tf
 
         def summed(own):
-            everyone = self._strategy.run(tf.identity, args=(own,))
-            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, everyone, None)
+            values = self._strategy.run(tf.identity, args=(own,))
+            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, None)
 
         spec = tf.TensorSpec((2,), tf.float32)
         return tf.function(summed, autograph=False, input_signature=[spec])
 
 
 @contextlib.contextmanager
-def _handled_by(handler):
-    """Handles `SIGNALS`, where this is the main thread; what was before comes back."""
+def _handled_by(handler: Callable) -> Iterator[None]:
+    """Handles `SIGNALS` in the main thread, and restores the previous handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -162,7 +162,7 @@ def check_agreement(strategy, numbers):
 
 
 @contextlib.contextmanager
-def failing_together(strategy):
+def raise_on_all_workers(strategy):
     """Lets a `UsageError` of one worker end all of them, at a point all come to."""
     error = None
     try:

@@ -149,7 +149,7 @@ def _public_name(source):
 def _newest(workdir):
     """`(config, progress, model)` of a run's newest checkpoint."""
     config = workdir.config()
-    progress, path = latest.newest(workdir)
+    progress, path = latest.require_checkpoint(workdir)
     return config, progress, save_restore.load(path)
 
 

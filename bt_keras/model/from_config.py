@@ -1,14 +1,16 @@
-"""The model that a config describes."""
+"""Build the model that a config describes."""
+
+from __future__ import annotations
 
 import keras
+from ml_collections import ConfigDict
 
-from bt_keras import optimizers
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.networks import resnet
 
 
-def build_model(config):
-    """Builds the model of a config with the initial weights of its seed.
+def build_model(config: ConfigDict) -> BarlowTwins:
+    """Builds the model of a config; `config.seed` determines the initial weights.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
@@ -29,21 +31,3 @@ def build_model(config):
         )
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def compiled_model(config, steps_per_epoch):
-    """Builds the model of a config and compiles it, as it is before the first step.
-
-    Args:
-        config: `ConfigDict` with the fields of configs/default.py.
-        steps_per_epoch: int > 0.
-
-    Returns:
-        `bt_keras.BarlowTwins`.
-    """
-    model = build_model(config)
-    model.compile(
-        optimizer=optimizers.build(config, steps_per_epoch),
-        steps_per_execution=config.steps_per_execution,
-    )
-    return model

@@ -1,65 +1,69 @@
-"""From a config to an optimizer."""
+"""Build the optimizer and the learning-rate schedule that a config describes."""
+
+from __future__ import annotations
 
 import keras
+from ml_collections import ConfigDict
 
 from bt_keras.errors import UsageError
 from bt_keras.optimizers.lars import LARS
 from bt_keras.optimizers.schedules import WarmupCosine
 
-_IMAGES_PER_RATE = 256  # The batch that a config's learning rates are given for.
+_REFERENCE_BATCH = 256  # The batch size that the learning rates of a config are for.
 
 
-def build(config, steps_per_epoch):
-    """Builds the optimizer of a config, its rates scaled with the batch.
+def build(config: ConfigDict, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Builds the optimizer of a config.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
-        steps_per_epoch: int > 0.
+        steps_per_epoch: Int > 0, training steps per epoch.
 
     Returns:
-        A Keras optimizer under a `WarmupCosine` schedule.
+        Keras optimizer whose learning rates follow `schedule`.
 
     Raises:
-        UsageError: for an optimizer that neither this project nor Keras has, or
-            options it does not take.
+        UsageError: If neither this project nor Keras has the optimizer, or if it does
+            not accept the options.
     """
-    wanted = config.optimizer
-    rate = schedule(config, wanted.learning_rate, steps_per_epoch)
-    options = {"learning_rate": rate, **wanted.options}
-    if wanted.name == "lars":
-        optimizer, bias_rate = LARS, wanted.bias_learning_rate
+    settings = config.optimizer
+    rate = schedule(config, settings.learning_rate, steps_per_epoch)
+    options = {"learning_rate": rate, **settings.options}
+    if settings.name == "lars":
+        optimizer, bias_rate = LARS, settings.bias_learning_rate
         options["bias_learning_rate"] = schedule(config, bias_rate, steps_per_epoch)
     else:
-        optimizer = _keras_optimizer(wanted.name)
+        optimizer = _keras_optimizer(settings.name)
     try:
         return optimizer(**options)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"config.optimizer.options do not fit {wanted.name!r} ({error}): set them "
-            "to that optimizer's own in a config file, as configs/cifar10.py does."
+            f"config.optimizer.options do not fit {settings.name!r} ({error}): set "
+            "them to that optimizer's arguments in a config file, as "
+            "configs/cifar10.py does."
         ) from error
 
 
-def schedule(config, rate, steps_per_epoch):
-    """Builds the schedule of one of a config's rates.
+def schedule(config: ConfigDict, rate: float, steps_per_epoch: int) -> WarmupCosine:
+    """Builds the schedule of a learning rate; its peak is `rate * batch_size / 256`.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
-        rate: float > 0, the peak for a batch of 256.
-        steps_per_epoch: int > 0.
+        rate: Float > 0, the peak learning rate for a batch size of 256.
+        steps_per_epoch: Int > 0, training steps per epoch.
 
     Returns:
-        `WarmupCosine`.
+        `WarmupCosine` over all steps of the run.
     """
     return WarmupCosine(
-        peak=rate * config.batch_size / _IMAGES_PER_RATE,
+        peak=rate * config.batch_size / _REFERENCE_BATCH,
         warmup_steps=round(config.optimizer.warmup_epochs * steps_per_epoch),
         total_steps=config.epochs * steps_per_epoch,
         floor=config.optimizer.floor,
     )
 
 
-def _keras_optimizer(name):
+def _keras_optimizer(name: str) -> type[keras.optimizers.Optimizer]:
     try:
         return type(keras.optimizers.get(name))
     except (ValueError, TypeError) as error:

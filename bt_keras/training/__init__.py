@@ -1,1 +1,1 @@
-"""A training run: from a config and a workdir to a trained model."""
+"""Pretraining: from a config and a workdir to a trained model."""

@@ -1,112 +1,180 @@
-"""Pretraining: from a config and a workdir to a trained model.
+"""Pretrain a model, from a config and a workdir.
 
-Where the road comes together: source -> views -> model -> optimizer -> fit.
+This is where the config is checked and read: the data, the model and the settings of
+the training loop are built here, and the modules below receive those.
 """
 
+from __future__ import annotations
+
 import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from ml_collections import ConfigDict
 
 from bt_keras import config as config_lib
-from bt_keras import data
-from bt_keras.augmentation import views as make_views
+from bt_keras import data, optimizers
 from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
+from bt_keras.checkpoint.callbacks import CheckpointPolicy
+from bt_keras.checkpoint.progress import Progress
+from bt_keras.data.source import Source
 from bt_keras.distribution import devices, strategies
 from bt_keras.errors import StoppedError, UsageError
+from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.training import setup
 from bt_keras.training.nonfinite import NonFiniteError
-from bt_keras.training.run import Training
+from bt_keras.training.run import Settings, Training
 from bt_keras.workdir import Workdir, writable
 
-# What to do when the loss is not finite.
+# What to do when the loss or a gradient is not finite.
 ON_NAN = ("stop", "rollback")
 
 
-def pretrain(config, workdir, strategy=None, on_nan="stop"):
-    """Trains a model as the config says, or goes on from its newest checkpoint.
+def pretrain(
+    config: ConfigDict,
+    workdir: str | os.PathLike,
+    strategy: tf.distribute.Strategy | None = None,
+    on_nan: str = "stop",
+) -> BarlowTwins:
+    """Trains the model of a config, or resumes from the newest checkpoint.
 
-    Everything that can be wrong with the config is found before the workdir is touched.
-    Under several workers each calls it; they share the workdir, and the first one
-    writes. `config.deterministic` holds for the rest of the process.
+    Config and data are checked before the workdir is created or changed. With several
+    workers, each of them calls this function; they share the workdir, and the chief
+    writes to it. `config.deterministic` stays in effect until the process ends.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
-        workdir: str or path of the run's folder: config.json, log.csv, tensorboard/,
-            checkpoints/ and views.png appear in it.
-        strategy: optional `tf.distribute.Strategy`, by default the one in scope.
-        on_nan: `"stop"` or `"rollback"`: what to do when the loss or a gradient is not
-            finite; to stop, or to go back to the last checkpoint and on from there
-            past the batches that led astray, `config.checkpoint.max_rollbacks` times.
+        workdir: Path of the run's folder, which receives config.json, log.csv,
+            tensorboard/, checkpoints/ and views.png.
+        strategy: `tf.distribute.Strategy`. Defaults to the one in scope.
+        on_nan: String, what to do when the loss or a gradient is not finite: `"stop"`
+            ends with an error, `"rollback"` restores the last checkpoint and skips
+            the batches that led to it, at most `config.checkpoint.max_rollbacks`
+            times. Defaults to `"stop"`.
 
     Returns:
         The trained `bt_keras.BarlowTwins`.
 
     Raises:
-        UsageError: for a config, data or workdir that cannot be used, or a loss that
-            is not finite.
-        StoppedError: if SIGTERM or SIGUSR1 asked the run to stop, after a checkpoint
-            was written, or if another worker is gone.
+        UsageError: If the config, the data or the workdir cannot be used, or if the
+            loss or a gradient is not finite.
+        StoppedError: If SIGTERM or SIGUSR1 stopped the run, after a checkpoint was
+            written, or if another worker is lost.
     """
     strategy = strategy or tf.distribute.get_strategy()
     config_lib.check(config)
-    _check_on_nan(on_nan)
-    _warn_of_emulation(config.precision)
+    if on_nan not in ON_NAN:
+        raise UsageError(f"--on_nan={on_nan} is not one of {', '.join(ON_NAN)}.")
+    _warn_if_emulated(config.precision)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with _all_workers(strategy):
-        return _pretrain(config, Workdir(workdir), strategy, on_nan)
+    folder = Workdir(workdir)
+
+    def sample() -> tf.data.Dataset:
+        return data.pairs(source, views, min(8, config.batch_size), seed=config.seed)
+
+    with _lost_workers_stop(strategy):
+        with strategies.raise_on_all_workers(strategy):
+            folder.check_config(config)
+            source, views = setup.load_data(config, strategy.num_replicas_in_sync)
+        training = _training(config, source, views, folder, strategy)
+        model = training.make_model()
+        with contextlib.ExitStack() as stack:
+            with strategies.raise_on_all_workers(strategy):
+                stack.enter_context(folder.locked(training.is_chief))
+            progress, path = training.resume_point()
+            training.restore(model, path)
+            with strategies.raise_on_all_workers(strategy):
+                if training.is_chief:
+                    folder.claim(config)
+                    _prepare(folder, sample, progress, path)
+            return _train(training, model, progress, on_nan)
 
 
-def _pretrain(config, workdir, strategy, on_nan):
-    with strategies.failing_together(strategy):
-        workdir.check_config(config)
-        training = _training(config, workdir, strategy)
-    model = training.model()
-    with contextlib.ExitStack() as stack:
-        with strategies.failing_together(strategy):
-            stack.enter_context(workdir.locked(training.is_chief))
-        progress, path = training.newest()
-        training.restore(model, path)
-        with strategies.failing_together(strategy):
-            if training.is_chief:
-                _prepare(training, progress, path)
-        while True:
-            try:
-                training.train(model, progress)
-                return model
-            except NonFiniteError as error:
-                why = training.diagnosis(model, error)
-                if on_nan == "stop":
-                    raise UsageError(
-                        f"{why}. Checkpoints in {workdir.checkpoints} are from before; "
-                        "--on_nan=rollback goes on from the last, past these batches."
-                    ) from error
-                model, progress = training.rolled_back(model, error, why)
+def _training(
+    config: ConfigDict,
+    source: Source,
+    views: Callable,
+    workdir: Workdir,
+    strategy: tf.distribute.Strategy,
+) -> Training:
+    steps_per_epoch = source.num_images // config.batch_size
+    rate = config.optimizer.learning_rate
+    checkpoint = config.checkpoint
+    return Training(
+        workdir,
+        strategy,
+        new_model=functools.partial(setup.new_model, config, steps_per_epoch),
+        pairs=functools.partial(
+            data.pairs,
+            source,
+            views,
+            config.batch_size,
+            seed=config.seed,
+            endless=True,
+        ),
+        schedule=optimizers.schedule(config, rate, steps_per_epoch),
+        settings=Settings(
+            epochs=config.epochs,
+            steps_per_epoch=steps_per_epoch,
+            num_images=source.num_images,
+            max_rollbacks=checkpoint.max_rollbacks,
+            checkpoints=CheckpointPolicy(
+                keep=checkpoint.keep,
+                keep_every=checkpoint.keep_every,
+                every_steps=checkpoint.every_steps,
+                every_minutes=checkpoint.every_minutes,
+            ),
+        ),
+    )
 
 
-@contextlib.contextmanager
-def _all_workers(strategy):
-    """Tells the loss of another worker from other errors."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        lost = strategies.lost_worker(error, strategy)
-        if not lost:
-            raise
-        raise StoppedError(
-            f"{lost} of the {strategies.num_workers(strategy)} does not answer any "
-            "more; the same command on all workers goes on from the last checkpoint"
-        ) from error
+def _train(
+    training: Training, model: BarlowTwins, progress: Progress, on_nan: str
+) -> BarlowTwins:
+    """Trains to the end of the run, with rollbacks if the user asked for them."""
+    while True:
+        try:
+            training.train(model, progress)
+            return model
+        except NonFiniteError as error:
+            diagnosis = training.diagnosis(model, error)
+            if on_nan == "stop":
+                raise UsageError(
+                    f"{diagnosis}. The checkpoints in {training.workdir.checkpoints} "
+                    "are from before it; --on_nan=rollback resumes from the last one "
+                    "and skips these batches."
+                ) from error
+            model, progress = training.roll_back(model, error, diagnosis)
 
 
-def save_sample_views(pairs, path, count=8):
-    """Writes a picture of the first pairs, a column each, one view above the other.
+def _prepare(
+    workdir: Workdir,
+    sample: Callable[[], tf.data.Dataset],
+    progress: Progress,
+    path: Path | None,
+) -> None:
+    """Brings the files of the workdir to the state of the checkpoint."""
+    with writable(workdir.path):
+        workdir.cut_log(progress.epoch)
+        if path is None:
+            save_sample_views(sample(), workdir.sample_views)
+    if path:
+        print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
+
+
+def save_sample_views(pairs: tf.data.Dataset, path: Path, count: int = 8) -> None:
+    """Writes a picture of the first pairs: one per column, one view above the other.
 
     Args:
-        pairs: `tf.data.Dataset` of `(view_a, view_b)`.
-        path: path of the PNG file.
-        count: int, how many pairs at most.
+        pairs: `tf.data.Dataset` of batches `(view_a, view_b)`.
+        path: Path of the PNG file.
+        count: Int > 0, the largest number of pairs. Defaults to `8`.
     """
     rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
@@ -115,62 +183,24 @@ def save_sample_views(pairs, path, count=8):
     path.write_bytes(tf.io.encode_png(picture).numpy())
 
 
-def _training(config, workdir, strategy):
-    source = data.load(
-        config.data.source, config.data.train_split, config.data.skip_corrupt
-    )
-    views = make_views(config.views.size, config.views.recipe)
-    data.check(source, views, config.batch_size, strategy.num_replicas_in_sync)
-    training = Training(config, workdir, source, views, strategy)
-    _check_execution(config.steps_per_execution, training.steps_per_epoch)
-    _check_microbatches(config, strategy.num_replicas_in_sync)
-    return training
+@contextlib.contextmanager
+def _lost_workers_stop(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Raises `StoppedError` for TensorFlow's errors that mean a lost worker."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        lost = strategies.lost_worker(error, strategy)
+        if not lost:
+            raise
+        raise StoppedError(
+            f"{lost} of the {strategies.num_workers(strategy)} stopped responding; the "
+            "same command on all workers resumes from the last checkpoint"
+        ) from error
 
 
-def _prepare(training, progress, path):
-    """What the chief writes before the first step."""
-    config, workdir = training.config, training.workdir
-    workdir.claim(config)
-    with writable(workdir.path):
-        workdir.cut_log(progress.epoch)
-        if not path:
-            count = min(8, config.batch_size)
-            pairs = data.pairs(training.source, training.views, count, seed=config.seed)
-            save_sample_views(pairs, workdir.sample_views)
-    if path:
-        print(f"going on after step {progress.step} ({progress.epochs} epochs): {path}")
-
-
-def _check_on_nan(on_nan):
-    if on_nan not in ON_NAN:
-        raise UsageError(f"--on_nan={on_nan} is not one of {', '.join(ON_NAN)}.")
-
-
-def _warn_of_emulation(precision):
+def _warn_if_emulated(precision: str) -> None:
     if precision == "mixed_bfloat16" and devices.bfloat16_is_emulated():
         logging.warning(
             "config.precision is mixed_bfloat16, which this CPU can only emulate, "
             "several times slower than float32."
-        )
-
-
-def _check_execution(steps, steps_per_epoch):
-    # Keras would go on beyond the end of the epoch.
-    if steps_per_epoch % steps:
-        numbers = range(1, steps_per_epoch + 1)
-        divisors = [n for n in numbers if steps_per_epoch % n == 0]
-        raise UsageError(
-            f"config.steps_per_execution is {steps}, which does not divide the "
-            f"{steps_per_epoch} steps of an epoch: choose from "
-            f"{', '.join(map(str, divisors))}."
-        )
-
-
-def _check_microbatches(config, replicas):
-    rows = config.batch_size // replicas
-    if rows % config.microbatches or rows // config.microbatches * replicas < 2:
-        raise UsageError(
-            f"config.microbatches is {config.microbatches}, which does not divide the "
-            f"{rows} images that each of {replicas} replicas has of config.batch_size, "
-            f"{config.batch_size}."
         )

@@ -1,195 +1,227 @@
-"""A run from one state to the next: built, restored, trained, taken back."""
+"""Build, restore, train and roll back a run."""
+
+from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 from absl import logging
 
-from bt_keras import data, optimizers
 from bt_keras.checkpoint import save_restore, store
-from bt_keras.checkpoint.callbacks import Checkpoints, ProgressTracker
+from bt_keras.checkpoint.callbacks import (
+    CheckpointPolicy,
+    Checkpoints,
+    ProgressTracker,
+)
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.distribution import strategies
 from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import UsageError
-from bt_keras.model import from_config
-from bt_keras.training.nonfinite import NonFiniteWatch, largest_activation
-from bt_keras.workdir import writable
+from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.training.nonfinite import (
+    NonFiniteError,
+    NonFiniteWatch,
+    largest_activation,
+)
+from bt_keras.workdir import Workdir, writable
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Numbers that stay the same from the first step of a run to its last.
+
+    Args:
+        epochs: Int > 0, epochs of the run.
+        steps_per_epoch: Int > 0, training steps per epoch.
+        num_images: Int > 0, training images, compared between workers.
+        max_rollbacks: Int >= 0, the largest number of rollbacks.
+        checkpoints: `CheckpointPolicy`, when checkpoints are written and removed.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    num_images: int
+    max_rollbacks: int
+    checkpoints: CheckpointPolicy
 
 
 class Training:
-    """All that stays the same from the first step of a run to its last.
+    """The steps of a run: build the model, restore it, train it, roll it back.
 
     Args:
-        config: `ConfigDict` with the fields of configs/default.py.
-        workdir: `Workdir`.
-        source: `bt_keras.data.Source` of the training images.
-        views: what `bt_keras.views` returns.
+        workdir: `Workdir` of the run.
         strategy: `tf.distribute.Strategy`.
+        new_model: Function without arguments that returns the compiled model with its
+            initial weights.
+        pairs: Function with the argument `first_step` that returns the endless
+            `tf.data.Dataset` of batches `(view_a, view_b)` from that batch on.
+        schedule: Function from a step to its learning rate.
+        settings: `Settings`.
     """
 
-    def __init__(self, config, workdir, source, views, strategy):
-        self.config = config
+    def __init__(
+        self,
+        workdir: Workdir,
+        strategy: tf.distribute.Strategy,
+        new_model: Callable[[], BarlowTwins],
+        pairs: Callable[..., tf.data.Dataset],
+        schedule: Callable,
+        settings: Settings,
+    ):
         self.workdir = workdir
-        self.source = source
-        self.views = views
         self.strategy = strategy
         self.is_chief = strategies.is_chief(strategy)
-        self.steps_per_epoch = source.num_images // config.batch_size
+        self._new_model = new_model
+        self._pairs = pairs
+        self._schedule = schedule
+        self._settings = settings
         self._stop = StopRequest(strategy, strategies.num_workers(strategy))
 
-    def newest(self):
-        """Finds where the run goes on; damaged checkpoints are set aside.
+    def resume_point(self) -> tuple[Progress, Path | None]:
+        """Finds the newest checkpoint and renames damaged ones.
 
         Returns:
-            `(progress, path)`, the path None for the beginning.
+            `(progress, path)`; the path is `None` at the beginning of a run.
 
         Raises:
-            UsageError: if that is no place in the run that the config and the data
-                describe, or the workers do not see the same.
+            UsageError: If the checkpoint does not fit the config and the data, or if
+                the workers do not find the same checkpoint and images.
         """
-        with strategies.failing_together(self.strategy):
-            progress, path = store.newest(self.workdir.checkpoints, self.is_chief)
-        progress = progress or Progress(self.steps_per_epoch)
+        with strategies.raise_on_all_workers(self.strategy):
+            progress, path = store.find_newest(self.workdir.checkpoints, self.is_chief)
+        steps_per_epoch = self._settings.steps_per_epoch
+        progress = progress or Progress(steps_per_epoch)
         strategies.check_agreement(
             self.strategy,
             {
                 "steps of the newest checkpoint (the workdir must be shared)": (
                     progress.step
                 ),
-                "images": self.source.num_images,
+                "images": self._settings.num_images,
             },
         )
-        if progress.steps_per_epoch != self.steps_per_epoch:
+        if progress.steps_per_epoch != steps_per_epoch:
             raise UsageError(
-                f"checkpoint {path} is of a run with {progress.steps_per_epoch} steps "
-                f"an epoch, the data now give {self.steps_per_epoch}: restore the "
-                "images that it was trained on, or take another --workdir."
+                f"checkpoint {path} belongs to a run with {progress.steps_per_epoch} "
+                f"steps per epoch, but the data now give {steps_per_epoch}: restore "
+                "the images that it was trained on, or take another --workdir."
             )
         return progress, path
 
-    def model(self):
-        """Builds and compiles the model as it is before the first step."""
+    def make_model(self) -> BarlowTwins:
+        """Builds and compiles the model with its initial weights."""
         with self.strategy.scope():
-            return from_config.compiled_model(self.config, self.steps_per_epoch)
+            return self._new_model()
 
-    def restore(self, model, path):
-        """Fills the model with a checkpoint; it stays as it is where path is None."""
+    def restore(self, model: BarlowTwins, path: Path | None) -> None:
+        """Loads a checkpoint into the model and its optimizer.
+
+        Args:
+            model: Model that `make_model` returned.
+            path: Path of a checkpoint. `None` leaves the model unchanged.
+        """
         if path:
             if others := store.other_versions(path):
                 logging.warning("Checkpoint %s was written with %s.", path, others)
             with self.strategy.scope():
                 save_restore.restore(path, model)
 
-    def train(self, model, progress):
+    def train(self, model: BarlowTwins, progress: Progress) -> None:
         """Trains to the end of the run.
 
         Args:
-            model: what `model` returned.
-            progress: `Progress` that it stands at.
+            model: Model that `make_model` returned.
+            progress: `Progress` of the model.
 
         Raises:
-            NonFiniteError: when the loss or a gradient is not finite.
-            StoppedError: when the run was asked to stop.
-            UsageError: when a checkpoint cannot be written.
+            NonFiniteError: If the loss or a gradient is not finite.
+            StoppedError: If the run was asked to stop.
+            UsageError: If a checkpoint cannot be written.
         """
         callbacks = self._callbacks(progress)
         tracker = callbacks[0]
+        epochs, steps_per_epoch = self._settings.epochs, self._settings.steps_per_epoch
         with self._stop.listening(), self._ended_line(), writable(self.workdir.path):
-            while tracker.progress.epoch < self.config.epochs:
+            while tracker.progress.epoch < epochs:
                 now = tracker.progress
+                with self.strategy.scope():
+                    pairs = self._pairs(first_step=now.batch)
                 model.fit(
-                    self._pairs(now.batch),
+                    pairs,
                     initial_epoch=now.epoch,
-                    epochs=self.config.epochs,
-                    # The rest of an epoch that was begun is a `fit` of its own.
-                    steps_per_epoch=self.steps_per_epoch - now.step_in_epoch,
+                    epochs=epochs,
+                    # The rest of a started epoch is a `fit` of its own.
+                    steps_per_epoch=steps_per_epoch - now.step_in_epoch,
                     callbacks=callbacks,
                     verbose="auto" if self.is_chief else 0,
-                    shuffle=False,  # It is: `pairs` gives every epoch an order.
+                    shuffle=False,  # `pairs` shuffles every epoch.
                 )
 
-    def diagnosis(self, model, error):
-        """Says in one line what is known of a step that was not finite.
+    def diagnosis(self, model: BarlowTwins, error: NonFiniteError) -> str:
+        """Describes a non-finite step in one line.
 
         Args:
-            model: the model of that step.
-            error: `NonFiniteError`.
+            model: The model after that step.
+            error: `NonFiniteError` of that step.
+
+        Returns:
+            The step, its learning rate, the largest activation, and suggested fixes.
         """
         batches = itertools.islice(
-            data.pairs(
-                self.source,
-                self.views,
-                self.config.batch_size,
-                seed=self.config.seed,
-                endless=True,
-                first_step=error.batches.start,
-            ),
-            len(error.batches),
+            self._pairs(first_step=error.batches.start), len(error.batches)
         )
-        schedule = optimizers.schedule(
-            self.config, self.config.optimizer.learning_rate, self.steps_per_epoch
-        )
-        rate = float(schedule(error.after.step - 1))
+        rate = float(self._schedule(error.after.step - 1))
         try:
             activation = largest_activation(model, batches)
-        except tf.errors.OpError:  # Out of memory: the rest is still worth saying.
+        except tf.errors.OpError:  # Out of memory: report without the activation.
             activation = None
         return error.describe(rate, activation)
 
-    def rolled_back(self, model, error, why):
-        """Goes back to the last checkpoint, past the batches that led astray.
+    def roll_back(
+        self, model: BarlowTwins, error: NonFiniteError, diagnosis: str
+    ) -> tuple[BarlowTwins, Progress]:
+        """Restores the last checkpoint and skips the batches that led to the error.
 
         Args:
-            model: the model of that step.
-            error: `NonFiniteError`.
-            why: str, what to say of it.
+            model: The model after the non-finite step.
+            error: `NonFiniteError` of that step.
+            diagnosis: String that describes the step, for the log.
 
         Returns:
-            `(model, progress)`.
+            `(model, progress)` to resume with.
 
         Raises:
-            UsageError: if it has gone back too often already.
+            UsageError: If the run was already rolled back `max_rollbacks` times.
         """
-        rollbacks, most = error.before.rollbacks, self.config.checkpoint.max_rollbacks
-        if rollbacks >= most:
+        rollbacks = error.before.rollbacks
+        if rollbacks >= self._settings.max_rollbacks:
             raise UsageError(
-                f"{why}. The run has gone back {rollbacks} times already, as often as "
-                "config.checkpoint.max_rollbacks allows."
+                f"{diagnosis}. The run was already rolled back {rollbacks} times, as "
+                "often as config.checkpoint.max_rollbacks allows."
             )
-        progress, path = self.newest()
-        skipped = error.after.batch - progress.batch
+        progress, path = self.resume_point()
         logging.warning(
-            "%s. Going back to step %d and past %d batches.",
-            why,
+            "%s. Rolling back to step %d and skipping %d batches.",
+            diagnosis,
             progress.step,
-            skipped,
+            error.after.batch - progress.batch,
         )
         if self.is_chief:
             self.workdir.cut_log(progress.epoch)
         if path:
             self.restore(model, path)
         else:
-            model = self.model()
-        return model, progress.past(error.after.batch, rollbacks + 1)
+            model = self.make_model()
+        return model, progress.skip_to(error.after.batch, rollbacks + 1)
 
-    def _pairs(self, first_step):
-        with self.strategy.scope():
-            return data.pairs(
-                self.source,
-                self.views,
-                self.config.batch_size,
-                seed=self.config.seed,
-                endless=True,
-                first_step=first_step,
-            )
-
-    def _callbacks(self, progress):
-        """The tracker first, and the checkpoints after what writes an epoch's logs."""
+    def _callbacks(self, progress: Progress) -> list[keras.callbacks.Callback]:
+        """Returns the tracker first, and checkpoints after the epoch's loggers."""
         tracker = ProgressTracker(progress)
-        settings = self.config.checkpoint
         logs = [
             keras.callbacks.CSVLogger(str(self.workdir.log_file), append=True),
             keras.callbacks.TensorBoard(
@@ -200,18 +232,15 @@ class Training:
             self.workdir.checkpoints,
             tracker,
             self._stop,
+            self._settings.checkpoints,
             writes=self.is_chief,
-            keep=settings.keep,
-            keep_every=settings.keep_every,
-            every_steps=settings.every_steps,
-            every_minutes=settings.every_minutes,
         )
         logs = logs if self.is_chief else []
         return [tracker, NonFiniteWatch(tracker), *logs, checkpoints]
 
     @contextlib.contextmanager
-    def _ended_line(self):
-        """Lets what is said of an error begin a line, behind the progress bar's."""
+    def _ended_line(self) -> Iterator[None]:
+        """Ends the line of the progress bar before an error is printed."""
         try:
             yield
         except BaseException:

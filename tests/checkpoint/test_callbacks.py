@@ -26,12 +26,11 @@ class Asked(StopRequest):
         return super().reason(error) or ("SIGTERM" if self._left < 0 else None)
 
 
-def fit(folder, epochs=2, stop_after=99, progress=None, **settings):
+def fit(folder, epochs=2, stop_after=99, writes=True, **settings):
     """Trains for epochs of four steps; returns the tracker."""
-    tracker = callbacks.ProgressTracker(progress or Progress(STEPS))
-    saver = callbacks.Checkpoints(
-        folder, tracker, Asked(stop_after), keep=99, **settings
-    )
+    tracker = callbacks.ProgressTracker(Progress(STEPS))
+    policy = callbacks.CheckpointPolicy(keep=99, **settings)
+    saver = callbacks.Checkpoints(folder, tracker, Asked(stop_after), policy, writes)
     model = tiny()
     model.compile(optimizer="sgd")
     model.fit(

@@ -48,7 +48,7 @@ def test_a_second_checkpoint_of_one_step_replaces_the_first(tmp_path):
     first = save_restore.write(model, tmp_path, Progress(2, step=2, batch=2))
     again = save_restore.write(model, tmp_path, Progress(2, step=2, batch=99))
     assert first == again
-    assert store.newest(tmp_path)[0].batch == 99
+    assert store.find_newest(tmp_path)[0].batch == 99
     assert list(tmp_path.iterdir()) == [first]
 
 
@@ -105,4 +105,4 @@ def test_a_full_disk_leaves_the_checkpoints_before_it_whole(tmp_path):
         save_restore.write(model, tmp_path, Progress(2, step=4))
     assert [path.name for path in tmp_path.iterdir()] == [first.name]
     assert first.read_bytes() == content
-    assert store.newest(tmp_path) == (Progress(2, step=2), first)
+    assert store.find_newest(tmp_path) == (Progress(2, step=2), first)

@@ -47,7 +47,7 @@ def resumed(recipe, tmp_path, capsys):
 
 def test_training_goes_on_from_the_official_checkpoint(resumed, capsys, tmp_path):
     assert sorted(p.name for p in resumed.parent.iterdir()) == ["resumed"]
-    progress, path = checkpoints.newest(resumed / "checkpoints")
+    progress, path = checkpoints.find_newest(resumed / "checkpoints")
     assert (progress.epoch, progress.step, progress.batch) == (3, 6, 6)
     model, theirs = keras.models.load_model(path), convert.from_torch(CHECKPOINT)
     assert int(model.optimizer.iterations) == 6
@@ -59,7 +59,7 @@ def test_training_goes_on_from_the_official_checkpoint(resumed, capsys, tmp_path
         np.testing.assert_allclose(ours.numpy(), yours.numpy(), rtol=1e-6)
 
     assert main(["pretrain", f"--workdir={resumed}"]) == 0
-    assert "going on after step 6 (3 epochs)" in capsys.readouterr().out
+    assert "resuming after step 6 (3 epochs)" in capsys.readouterr().out
     lines = (resumed / "log.csv").read_text().splitlines()[1:]
     assert [line.split(",")[0] for line in lines] == ["3", "4"]
 
@@ -78,7 +78,7 @@ def test_training_goes_on_from_the_official_checkpoint(resumed, capsys, tmp_path
 
 
 def test_a_checkpoint_inside_an_epoch_does_not_go_back(resumed, tmp_path, capsys):
-    progress, path = checkpoints.newest(resumed / "checkpoints")
+    progress, path = checkpoints.find_newest(resumed / "checkpoints")
     model = keras.models.load_model(path)
     path.unlink()
     save_restore.write(model, resumed / "checkpoints", progress.after(1))
@@ -103,7 +103,7 @@ def test_the_first_codes_checkpoint_goes_on_too(recipe, tmp_path):
     config = Workdir(workdir).config()
     assert (config.epochs, config.optimizer.bias_learning_rate) == (7, 0.01)
     theirs = convert.load(path)["optimizer"]["state"]
-    model = keras.models.load_model(checkpoints.newest(workdir / "checkpoints")[1])
+    model = keras.models.load_model(checkpoints.find_newest(workdir / "checkpoints")[1])
     momenta = model.optimizer.momenta
     # conv1.weight, bn1.weight, bn1.bias: numbered as they are registered.
     names = [v.path.split("/", 1)[-1] for v in model.trainable_variables[:3]]

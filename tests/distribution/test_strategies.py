@@ -84,6 +84,6 @@ def test_a_sign_of_a_tpu_that_does_not_answer_is_no_tpu(monkeypatch, caplog):
 def test_a_failure_of_one_worker_is_raised_as_it_is():
     with (
         pytest.raises(bt_keras.UsageError, match="mine"),
-        strategies.failing_together(tf.distribute.get_strategy()),
+        strategies.raise_on_all_workers(tf.distribute.get_strategy()),
     ):
         raise bt_keras.UsageError("mine")

@@ -60,7 +60,7 @@ def uninterrupted(recipe, tmp_path_factory):
 
 def state(workdir):
     """Weights, statistics and the optimizer's variables of a finished run."""
-    progress, path = store.newest(workdir / "checkpoints")
+    progress, path = store.find_newest(workdir / "checkpoints")
     assert progress.step == progress.batch == STEPS
     model = keras.models.load_model(path)
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
@@ -109,7 +109,7 @@ def test_a_signal_stops_it_after_a_step_with_a_checkpoint(
         assert process.wait() == 75, log_of(workdir).read_text()
         last = log_of(workdir).read_text().splitlines()[-1]
         assert f"stopped by {number.name} after step {step} " in last
-        progress, path = store.newest(workdir / "checkpoints")
+        progress, path = store.find_newest(workdir / "checkpoints")
         assert path.name in last
         assert progress.step == step
     finish(recipe, workdir, never)
@@ -118,7 +118,7 @@ def test_a_signal_stops_it_after_a_step_with_a_checkpoint(
 
 def test_a_damaged_newest_checkpoint_is_set_aside(recipe, uninterrupted, tmp_path):
     workdir = shutil.copytree(uninterrupted, tmp_path / "damaged")
-    _, newest = store.newest(workdir / "checkpoints")
+    _, newest = store.find_newest(workdir / "checkpoints")
     newest.write_bytes(newest.read_bytes()[:-1000])
     finish(recipe, workdir)
     warnings = [
@@ -134,9 +134,9 @@ def test_a_full_disk_stops_it_and_keeps_the_last_checkpoint(
 ):
     """No file may grow beyond half a checkpoint, so that no new one can be written."""
     workdir = shutil.copytree(uninterrupted, tmp_path / "full")
-    _, newest = store.newest(workdir / "checkpoints")
+    _, newest = store.find_newest(workdir / "checkpoints")
     newest.unlink()
-    progress, before = store.newest(workdir / "checkpoints")
+    progress, before = store.find_newest(workdir / "checkpoints")
     content = before.read_bytes()
     process = pretrain(recipe, workdir)
     limit = len(content) // 2
@@ -146,7 +146,7 @@ def test_a_full_disk_stops_it_and_keeps_the_last_checkpoint(
     assert last.startswith("bt-keras: error: ")
     assert ".keras cannot be written" in last
     assert "free some space" in last
-    assert store.newest(workdir / "checkpoints") == (progress, before)
+    assert store.find_newest(workdir / "checkpoints") == (progress, before)
     assert before.read_bytes() == content
     assert not (workdir / "checkpoints" / store.UNFINISHED).parent.exists()
 

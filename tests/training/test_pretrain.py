@@ -10,6 +10,7 @@ import bt_keras
 from bt_keras import config as config_lib
 from bt_keras.checkpoint import store
 from bt_keras.training import pretrain as pretrain_lib
+from bt_keras.training import setup
 from bt_keras.training.nonfinite import largest_activation
 from tests import tiny
 from tests.models import Subclass
@@ -32,7 +33,7 @@ def poison(monkeypatch):
     """`poison(steps)`: the views of these batches of the data are not finite."""
 
     def install(steps):
-        make = pretrain_lib.make_views
+        make = setup.make_views
 
         def poisoned(*args):
             views = make(*args)
@@ -47,7 +48,7 @@ def poison(monkeypatch):
             views.__class__ = Poisoned
             return views
 
-        monkeypatch.setattr(pretrain_lib, "make_views", poisoned)
+        monkeypatch.setattr(setup, "make_views", poisoned)
 
     return install
 
@@ -69,7 +70,7 @@ def test_a_loss_that_is_not_finite_is_told_at_once(config, poison, tmp_path, cap
     ):
         assert part in message, part
     assert "\n" not in message
-    progress, _ = store.newest(tmp_path / "checkpoints")
+    progress, _ = store.find_newest(tmp_path / "checkpoints")
     assert progress.step == 4
 
 
@@ -85,14 +86,14 @@ def test_a_rollback_goes_on_past_the_batches(
     config.checkpoint.every_steps = every_steps
     model = run(config, tmp_path, on_nan="rollback")
     assert all(np.all(np.isfinite(w)) for w in model.get_weights())
-    progress, _ = store.newest(tmp_path / "checkpoints")
+    progress, _ = store.find_newest(tmp_path / "checkpoints")
     # Of the batches after the last checkpoint, those up to the bad one are skipped:
     # with a checkpoint every step that is the bad one alone.
     skipped = {0: 2 + 1, 1: 1 + 1}[every_steps]
     assert progress == dataclasses.replace(
         progress, step=8, batch=8 + skipped, rollbacks=2
     )
-    assert caplog.text.count("Going back to step") == 2
+    assert caplog.text.count("Rolling back to step") == 2
     log = (tmp_path / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["epoch", "0", "1"]
     assert "nan" not in "".join(log)
@@ -101,7 +102,7 @@ def test_a_rollback_goes_on_past_the_batches(
 def test_rollbacks_come_to_an_end(config, poison, tmp_path):
     poison(list(range(2, 100)))
     config.checkpoint.max_rollbacks = 2
-    with pytest.raises(bt_keras.UsageError, match="gone back 2 times already"):
+    with pytest.raises(bt_keras.UsageError, match="already rolled back 2 times"):
         run(config, tmp_path, on_nan="rollback")
 
 
@@ -174,7 +175,7 @@ def test_other_data_in_the_same_workdir_are_refused(config, tmp_path, images):
     extra = tiny.write_images(tmp_path / "fewer", per_class=8)
     config.data.source = str(extra)
     (workdir / "config.json").write_text(config_lib.to_json(config))
-    with pytest.raises(bt_keras.UsageError, match="4 steps an epoch, the data now"):
+    with pytest.raises(bt_keras.UsageError, match="but the data now give"):
         run(config, workdir)
 
 

@@ -1,0 +1,80 @@
+"""Build the data and the model of a run from its config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from bt_keras import data, optimizers
+from bt_keras.augmentation import views as make_views
+from bt_keras.data.source import Source
+from bt_keras.errors import UsageError
+from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.model.from_config import build_model
+
+
+def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
+    """Opens the training images and checks that the config fits them.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        replicas: Int > 0, the number of replicas that share a batch. Defaults to `1`.
+
+    Returns:
+        `(source, views)`: the images, and the augmentation that makes two views of an
+        image.
+
+    Raises:
+        UsageError: If there are no such images, or a batch, a microbatch or the steps
+            of an execution do not fit them.
+    """
+    source = data.load(
+        config.data.source, config.data.train_split, config.data.skip_corrupt
+    )
+    views = make_views(config.views.size, config.views.recipe)
+    data.check(source, views, config.batch_size, replicas)
+    steps_per_epoch = source.num_images // config.batch_size
+    _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)
+    _check_microbatches(config.microbatches, config.batch_size, replicas)
+    return source, views
+
+
+def new_model(config: ConfigDict, steps_per_epoch: int) -> BarlowTwins:
+    """Builds and compiles the model of a config, with its initial weights.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        steps_per_epoch: Int > 0, training steps per epoch.
+
+    Returns:
+        `bt_keras.BarlowTwins`, compiled.
+    """
+    model = build_model(config)
+    model.compile(
+        optimizer=optimizers.build(config, steps_per_epoch),
+        steps_per_execution=config.steps_per_execution,
+    )
+    return model
+
+
+def _check_steps_per_execution(steps: int, steps_per_epoch: int) -> None:
+    # Keras would train beyond the end of the epoch.
+    if steps_per_epoch % steps:
+        numbers = range(1, steps_per_epoch + 1)
+        divisors = [n for n in numbers if steps_per_epoch % n == 0]
+        raise UsageError(
+            f"config.steps_per_execution is {steps}, which does not divide the "
+            f"{steps_per_epoch} steps of an epoch: choose from "
+            f"{', '.join(map(str, divisors))}."
+        )
+
+
+def _check_microbatches(microbatches: int, batch_size: int, replicas: int) -> None:
+    rows = batch_size // replicas
+    if rows % microbatches or rows // microbatches * replicas < 2:
+        raise UsageError(
+            f"config.microbatches is {microbatches}, which does not divide the {rows} "
+            f"images that each of {replicas} replicas has of config.batch_size, "
+            f"{batch_size}."
+        )
