@@ -1,20 +1,26 @@
-"""Recipes: load a config file, check its values, compare it with a run's.
+"""Load config files, check their values, and compare configs.
 
-A recipe is a Python file with `get_config() -> ml_collections.ConfigDict`. It starts
-from `default()`, which is locked: a field that does not exist there is an error.
+A config file is a Python file with `get_config() -> ml_collections.ConfigDict`. It
+starts from `default()`, which is locked: setting a field that does not exist there
+raises an error.
 """
+
+from __future__ import annotations
 
 import difflib
 import importlib.util
 import json
 import math
+import os
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from bt_keras.errors import UsageError, one_line
 
-# Next to the package in a checkout, inside it in a wheel (see setup.cfg).
+# Beside the package in a checkout, inside it in a wheel (see setup.cfg).
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE.parent / "configs", _PACKAGE / "configs")
 
@@ -54,29 +60,29 @@ _RANGES = {
 _PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def default():
-    """Returns the `ConfigDict` of configs/default.py, every field there is."""
+def default() -> ConfigDict:
+    """Returns the locked `ConfigDict` of configs/default.py, with every field."""
     config = _module(_find("default")).get_config()
-    # `options` are another class's arguments in every recipe: open to any name.
+    # `options` are the arguments of the optimizer's class: any name is allowed.
     with config.unlocked():
         config.lock()
         config.optimizer.options.unlock()
     return config
 
 
-def load(name):
-    """Loads a recipe.
+def load(name: str | os.PathLike) -> ConfigDict:
+    """Loads a config file.
 
     Args:
-        name: str or path: a config file, or the bare name of one of this project's
-            recipes (`"demo"`).
+        name: Path of a config file, or the name of one of this project's configs,
+            such as `"demo"`.
 
     Returns:
-        A locked `ConfigDict`.
+        Locked `ConfigDict` with the fields of configs/default.py.
 
     Raises:
-        UsageError: if there is no such file, it has no `get_config`, or it sets a
-            field that does not exist or with a value of another type.
+        UsageError: If there is no such file, if it has no `get_config`, or if it sets
+            a field that does not exist or a value of another type.
     """
     path = Path(name)
     if not path.is_file():
@@ -85,7 +91,7 @@ def load(name):
         config = _module(path).get_config()
     except UsageError:
         raise
-    except Exception as error:  # Whatever a user's own code may raise.
+    except Exception as error:  # A user's code may raise anything.
         raise UsageError(
             f"config {path}: {type(error).__name__}: {one_line(error, None)}"
         ) from error
@@ -93,52 +99,35 @@ def load(name):
     return config
 
 
-def _check_fields(config, path):
+def _check_fields(config: Any, path: Path) -> None:
     if not isinstance(config, ConfigDict):
         raise UsageError(
-            f"config {path}: get_config() gives {type(config).__name__}; let it start "
-            "from bt_keras.config.default(), change fields, and return that."
+            f"config {path}: get_config() returns {type(config).__name__}, not a "
+            "ConfigDict: change fields of bt_keras.config.default() and return it."
         )
-    ours, known = (
+    found, expected = (
         {f for f in fields(c) if not f.startswith("optimizer.options")}
         for c in (config, default())
     )
-    if ours != known:
+    if found != expected:
         raise UsageError(
-            f"config {path}: fields that do not exist: {sorted(ours - known)}; fields "
-            f"that are missing: {sorted(known - ours)}. Start from "
+            f"config {path}: unknown fields: {sorted(found - expected)}; missing "
+            f"fields: {sorted(expected - found)}. Start from "
             "bt_keras.config.default()."
         )
 
 
-def check(config):
-    """Raises `UsageError` for values that no run could use; names the field."""
-    for field in _POSITIVE:
-        if not config_value(config, field) > 0:
-            raise UsageError(
-                f"config.{field} is {config_value(config, field)}; it must be > 0."
-            )
-    for field, (low, high) in _RANGES.items():
-        if not low <= config_value(config, field) <= high:
-            raise UsageError(
-                f"config.{field} is {config_value(config, field)}; it must lie in "
-                f"[{low}, {high}]."
-            )
-    if config.batch_size < 2:
-        raise UsageError(
-            f"config.batch_size is {config.batch_size}: the cross-correlation is "
-            "computed along the batch and needs at least 2 images."
-        )
-    if config.batch_size % config.microbatches:
-        raise UsageError(
-            f"config.microbatches is {config.microbatches}, which does not divide "
-            f"config.batch_size, {config.batch_size}."
-        )
-    if config.batch_size // config.microbatches < 2:
-        raise UsageError(
-            f"config.microbatches is {config.microbatches}, which leaves one image of "
-            f"{config.batch_size}: batch norm needs at least 2."
-        )
+def check(config: ConfigDict) -> None:
+    """Checks the values of a config.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+
+    Raises:
+        UsageError: If no run could use a value; the message names the field.
+    """
+    _check_ranges(config)
+    _check_batch(config.batch_size, config.microbatches)
     if config.precision not in _PRECISIONS:
         raise UsageError(
             f"config.precision is {config.precision!r}, not one of "
@@ -151,19 +140,50 @@ def check(config):
         )
     if config.evaluation.resize_ratio < 1:
         raise UsageError(
-            f"config.evaluation.resize_ratio is {config.evaluation.resize_ratio}; the "
-            "crop must fit into the resized image, so it must be >= 1."
+            f"config.evaluation.resize_ratio is {config.evaluation.resize_ratio}; it "
+            "must be >= 1, so that the crop fits into the resized image."
         )
 
 
-def config_value(config, field):
+def _check_ranges(config: ConfigDict) -> None:
+    for field in _POSITIVE:
+        value = config_value(config, field)
+        if not value > 0:
+            raise UsageError(f"config.{field} is {value}; it must be > 0.")
+    for field, (low, high) in _RANGES.items():
+        value = config_value(config, field)
+        if not low <= value <= high:
+            raise UsageError(
+                f"config.{field} is {value}; it must lie in [{low}, {high}]."
+            )
+
+
+def _check_batch(batch_size: int, microbatches: int) -> None:
+    if batch_size < 2:
+        raise UsageError(
+            f"config.batch_size is {batch_size}: the cross-correlation is computed "
+            "along the batch and needs at least 2 images."
+        )
+    if batch_size % microbatches:
+        raise UsageError(
+            f"config.microbatches is {microbatches}, which does not divide "
+            f"config.batch_size, {batch_size}."
+        )
+    if batch_size // microbatches < 2:
+        raise UsageError(
+            f"config.microbatches is {microbatches}, which leaves one image of "
+            f"{batch_size}: batch norm needs at least 2."
+        )
+
+
+def config_value(config: ConfigDict, field: str) -> Any:
     """Returns the value of a dotted field, such as `"optimizer.name"`."""
     for part in field.split("."):
         config = config[part]
     return config
 
 
-def differences(ours, theirs):
+def differences(ours: ConfigDict, theirs: ConfigDict) -> list[tuple[str, Any, Any]]:
     """Lists the fields in which two configs differ.
 
     Args:
@@ -171,7 +191,8 @@ def differences(ours, theirs):
         theirs: `ConfigDict`.
 
     Returns:
-        list of `(field, value in ours, value in theirs)`, `"(none)"` where absent.
+        List of `(field, value in ours, value in theirs)`, with `"(none)"` for a
+        missing value.
     """
     ours, theirs = fields(ours), fields(theirs)
     return [
@@ -181,19 +202,23 @@ def differences(ours, theirs):
     ]
 
 
-def to_json(config):
-    """Returns str, the config as indented JSON with the fields in their order."""
+def to_json(config: ConfigDict) -> str:
+    """Returns the config as indented JSON; the fields keep their order."""
     return json.dumps(json.loads(config.to_json()), indent=2) + "\n"
 
 
-def from_json(text):
-    """Returns the `ConfigDict` that `to_json` wrote."""
+def from_json(text: str) -> ConfigDict:
+    """Returns the `ConfigDict` that `to_json` wrote.
+
+    Fields that were added to configs/default.py after the config was written take
+    their default values.
+    """
     config = ConfigDict(json.loads(text), convert_dict=True)
-    _add_missing(config, default())  # Those that came after the run.
+    _add_missing(config, default())
     return config
 
 
-def _add_missing(config, defaults):
+def _add_missing(config: ConfigDict, defaults: ConfigDict) -> None:
     for field, value in defaults.items():
         if field not in config:
             config[field] = value
@@ -201,8 +226,8 @@ def _add_missing(config, defaults):
             _add_missing(config[field], value)
 
 
-def fields(config):
-    """Returns a flat dict from dotted names to the values of a config's fields."""
+def fields(config: ConfigDict) -> dict[str, Any]:
+    """Returns a flat dict from dotted field names to values."""
     values, stack = {}, [("", json.loads(config.to_json()))]
     while stack:
         prefix, value = stack.pop()
@@ -213,20 +238,20 @@ def fields(config):
     return values
 
 
-def _find(name):
-    recipes = {p.stem: p for f in _FOLDERS if f.is_dir() for p in f.glob("[a-z]*.py")}
+def _find(name: str) -> Path:
+    configs = {p.stem: p for f in _FOLDERS if f.is_dir() for p in f.glob("[a-z]*.py")}
     stem = Path(name).name.removesuffix(".py")
-    if name in (stem, f"configs/{stem}.py") and stem in recipes:
-        return recipes[stem]
-    near = difflib.get_close_matches(stem, recipes, cutoff=0.5)
+    if name in (stem, f"configs/{stem}.py") and stem in configs:
+        return configs[stem]
+    near = difflib.get_close_matches(stem, configs, cutoff=0.5)
     raise UsageError(
         f"config {name}: no such file; "
         + (f"did you mean {', '.join(near)}? " if near else "")
-        + f"this project's recipes are {', '.join(sorted(recipes))}."
+        + f"this project's configs are {', '.join(sorted(configs))}."
     )
 
 
-def _module(path):
+def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"bt_keras_config_{path.stem}", path)
     if spec is None:
         raise UsageError(f"config {path}: not a Python file (.py).")

@@ -47,7 +47,7 @@ def test_bad_values_leave_nothing_behind(recipe, tmp_path, capsys, flags, parts)
         ("config.batch_size = 'many'", "batch_size"),
         ("config.batch_size = = 3", "SyntaxError"),
         ("config.batch_size = undefined", "undefined"),
-        ("return 3", "get_config() gives int"),
+        ("return 3", "get_config() returns int"),
         ("import ml_collections; return ml_collections.ConfigDict()", "missing"),
     ],
 )
