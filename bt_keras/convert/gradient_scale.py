@@ -54,11 +54,8 @@ def scale_for(state, ratio):
 
 def scale_back(optimizer):
     """Returns by how much smaller the official gradients are, from a `LARS`' rates."""
-    bias_rate = optimizer.bias_learning_rate
-    if callable(bias_rate):
-        bias_rate = bias_rate(optimizer.iterations)
     rate = float(np.asarray(optimizer.learning_rate))
-    bias_rate = rate if bias_rate is None else float(np.asarray(bias_rate))
+    bias_rate = float(np.asarray(optimizer.current_bias_rate()))
     # They are 0 before the first step, and say nothing.
     return OFFICIAL_RATIO / (bias_rate / rate) if bias_rate and rate else _REPLICAS
 

@@ -1,14 +1,22 @@
 """Layer-wise adaptive rate scaling (You et al., arXiv 1708.03888)."""
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from bt_keras.errors import UsageError
+
+# The official code trains weights at 0.2 and biases at 0.0048, on gradients that come
+# out divided by its 16 replicas. LARS normalizes that factor away for weights alone, so
+# that for the true gradients of the global batch the ratio is 0.0048 / 16 / 0.2.
+BIAS_RATE_RATIO = 0.0015
 
 
 @keras.saving.register_keras_serializable("bt_keras")
 class LARS(keras.optimizers.Optimizer):
-    r"""LARS as Barlow Twins trains with it.
+    r"""LARS as the official Barlow Twins code defines it.
 
     For every variable p of rank 2 or more with gradient g:
 
@@ -17,89 +25,132 @@ class LARS(keras.optimizers.Optimizer):
         μ ← momentum · μ + q · g
         p ← p - learning_rate · μ
 
-    Variables of rank 1 and less (biases, batch norm's scale and offset) have neither
-    decay nor adaptation, g and q being as they are; they keep the momentum and have
-    a learning rate of their own. No Nesterov. This is the official implementation's
-    rule: the norm is that of g with the decay in it, where other libraries add two
-    norms.
+    The norm ‖g‖ includes the decay term; other libraries add two norms. There is no
+    Nesterov momentum. Variables of rank 0 and 1 (biases, the scale and offset of batch
+    norm) use neither weight decay nor q. They have momentum and their own learning
+    rate.
+
+    **The rate of biases.** Without q, a bias moves in proportion to its gradient, and
+    at the rate of the weights it moves far too fast. By default its rate is
+    `0.0015 * learning_rate`, and follows a schedule or an assignment to
+    `learning_rate`. This is the official ratio: 0.2 for weights and 0.0048 for biases,
+    whose gradients come out divided by its 16 replicas, while the gradients here are
+    those of the global batch; 0.0048 / 16 = 3e-4 is 0.0015 times 0.2. For one rate for
+    all variables pass `bias_rate_ratio=1.0`. For the official rates as written, pass
+    both: `LARS(0.2, bias_learning_rate=0.0048)`.
 
     Args:
-        learning_rate: float or `LearningRateSchedule` for variables of rank 2 and
-            more; the paper's peak is 0.2 · batch / 256.
-        bias_learning_rate: float or `LearningRateSchedule` for variables of rank 1
-            and less; None for the same as `learning_rate`. The official peak of
-            0.0048 · batch / 256 is for gradients divided by its 16 replicas: 3e-4 for
-            ours.
-        momentum: float in [0, 1).
-        weight_decay: float >= 0, added to the gradient (not decoupled).
-        trust_coefficient: float > 0, the paper's η.
-        name: str.
-        **kwargs: of `keras.optimizers.Optimizer` (`clipnorm`, `use_ema`,
-            `loss_scale_factor`, `gradient_accumulation_steps`, ...).
+        learning_rate: Float or `LearningRateSchedule`, the rate of variables of rank 2
+            and more. The paper's peak is 0.2 · batch / 256. Defaults to `0.2`.
+        bias_learning_rate: Float or `LearningRateSchedule`, the rate of variables of
+            rank 0 and 1. `None` for `bias_rate_ratio * learning_rate`. Defaults to
+            `None`.
+        momentum: Float in [0, 1). Defaults to `0.9`.
+        weight_decay: Float >= 0, added to the gradient (coupled, unlike the
+            `weight_decay` of Keras's optimizers). Defaults to `1e-6`.
+        trust_coefficient: Float > 0, the paper's η. Defaults to `1e-3`.
+        name: String. Defaults to `"lars"`.
+        bias_rate_ratio: Float >= 0, the rate of biases divided by `learning_rate`.
+            Unused if `bias_learning_rate` is given. Defaults to `0.0015`.
+        **kwargs: Keyword arguments of `keras.optimizers.Optimizer`, such as
+            `clipnorm`, `use_ema` or `gradient_accumulation_steps`.
 
     Raises:
-        UsageError: for a momentum, decay or trust coefficient out of range.
+        UsageError: If `momentum`, `weight_decay`, `trust_coefficient` or
+            `bias_rate_ratio` is out of range.
 
     Example:
 
-    >>> schedule = bt_keras.WarmupCosine(0.2, warmup_steps=100, total_steps=1000)
-    >>> model.compile(optimizer=bt_keras.LARS(schedule, bias_learning_rate=3e-4))
+    >>> optimizer = bt_keras.LARS(0.2)
+    >>> kernel, bias = keras.Variable([[2.0]]), keras.Variable([2.0])
+    >>> optimizer.build([kernel, bias])
+    >>> optimizer.apply([tf.constant([[4.0]]), tf.constant([1.0])])
+    >>> kernel.numpy()  # 2 - 0.2 · 1e-3 · ‖2‖ / ‖4‖ · 4
+    array([[1.9996]], dtype=float32)
+    >>> bias.numpy()  # 2 - 0.0015 · 0.2 · 1
+    array([1.9997], dtype=float32)
     """
 
     def __init__(
         self,
-        learning_rate=0.2,
-        bias_learning_rate=None,
-        momentum=0.9,
-        weight_decay=1e-6,
-        trust_coefficient=1e-3,
-        name="lars",
+        learning_rate: float | LearningRateSchedule = 0.2,
+        bias_learning_rate: float | LearningRateSchedule | None = None,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-6,
+        trust_coefficient: float = 1e-3,
+        name: str = "lars",
+        *,
+        bias_rate_ratio: float = BIAS_RATE_RATIO,
         **kwargs,
     ):
-        # The base class's weight decay is decoupled from the gradient: stays off.
+        # The base class's weight decay is decoupled from the gradient and stays off.
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         if not 0 <= momentum < 1:
-            raise UsageError(f"momentum={momentum} must lie in [0, 1).")
+            raise UsageError(f"momentum={momentum} must be in [0, 1).")
         if weight_decay < 0:
             raise UsageError(f"weight_decay={weight_decay} must not be negative.")
         if not trust_coefficient > 0:
             raise UsageError(f"trust_coefficient={trust_coefficient} must be > 0.")
-        if isinstance(bias_learning_rate, dict):  # As `get_config` wrote it.
+        if not bias_rate_ratio >= 0:
+            raise UsageError(f"bias_rate_ratio={bias_rate_ratio} must be >= 0.")
+        if isinstance(bias_learning_rate, dict):  # Serialized by `get_config`.
             bias_learning_rate = keras.saving.deserialize_keras_object(
                 bias_learning_rate
             )
         self.bias_learning_rate = bias_learning_rate
+        self.bias_rate_ratio = bias_rate_ratio
         self._bias_rate_now = None
         self.momentum = momentum
         self.coupled_weight_decay = weight_decay
         self.trust_coefficient = trust_coefficient
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Creates one momentum variable per trainable variable.
+
+        Args:
+            variables: List of `keras.Variable`, the trainable variables.
+        """
         if self.built:
             return
         super().build(variables)
         self.momenta = self.add_optimizer_variables(variables, "momentum")
 
-    def apply(self, grads, trainable_variables=None):
-        # Once a step, not once for every bias. Not `iterations`, which counts
-        # accumulated updates: the base class gives its own schedule this one too.
+    def current_bias_rate(self) -> float | tf.Tensor:
+        """Returns the rate of variables of rank 0 and 1 at the current step."""
         rate = self.bias_learning_rate
-        self._bias_rate_now = rate(self._iterations) if callable(rate) else rate
+        if rate is None:
+            return self.bias_rate_ratio * self.learning_rate
+        # Not `iterations`, which counts accumulated updates: the base class evaluates
+        # its own schedule at this step, too.
+        return rate(self._iterations) if callable(rate) else rate
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the variables; see `keras.optimizers.Optimizer.apply`."""
+        # Evaluated once per step, not once per bias.
+        self._bias_rate_now = self.current_bias_rate()
         try:
             return super().apply(grads, trainable_variables)
         finally:
-            self._bias_rate_now = None  # Of the graph that was being traced.
+            self._bias_rate_now = None  # A tensor of the graph that was traced.
 
     def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable and its momentum.
+
+        Args:
+            gradient: Float tensor with the shape of `variable`.
+            variable: `keras.Variable`.
+            learning_rate: Float scalar, used for variables of rank 2 and more.
+        """
         momentum = self.momenta[self._get_variable_index(variable)]
+        has_decay = self.coupled_weight_decay and self._use_weight_decay(variable)
         variable, momentum = _resource(variable), _resource(momentum)
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
         if variable.shape.rank > 1:
             value = tf.convert_to_tensor(variable)
-            if self.coupled_weight_decay:
+            if has_decay:
                 gradient += self.coupled_weight_decay * value
             gradient *= self._trust_ratio(value, gradient)
-        elif self._bias_rate_now is not None:
+        else:
             learning_rate = self._bias_rate_now
         # Momentum and weights in one pass: μ ← momentum μ + g, p ← p - rate μ.
         tf.raw_ops.ResourceApplyMomentum(
@@ -118,19 +169,27 @@ class LARS(keras.optimizers.Optimizer):
         ratio = weight_norm / tf.where(usable, gradient_norm, 1.0)
         return tf.where(usable, self.trust_coefficient * ratio, 1.0)
 
-    def get_config(self):
-        bias = self.bias_learning_rate
-        if isinstance(bias, keras.optimizers.schedules.LearningRateSchedule):
-            bias = keras.saving.serialize_keras_object(bias)
+    def get_config(self) -> dict:
+        bias_rate = self.bias_learning_rate
+        if isinstance(bias_rate, LearningRateSchedule):
+            bias_rate = keras.saving.serialize_keras_object(bias_rate)
         return {
             **super().get_config(),
-            "bias_learning_rate": bias,
+            "bias_learning_rate": bias_rate,
+            "bias_rate_ratio": self.bias_rate_ratio,
             "momentum": self.momentum,
             "weight_decay": self.coupled_weight_decay,
             "trust_coefficient": self.trust_coefficient,
         }
 
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> LARS:
+        # Files from before `bias_rate_ratio` mean one rate for all variables by None.
+        if "bias_learning_rate" in config:
+            config = {"bias_rate_ratio": 1.0, **config}
+        return super().from_config(config, custom_objects)
+
 
 def _resource(variable):
-    """The `tf.Variable` inside a Keras variable; under a strategy, this device's."""
+    """Returns the `tf.Variable` inside a Keras variable, this device's replica."""
     return variable.value if isinstance(variable, keras.Variable) else variable

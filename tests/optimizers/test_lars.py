@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import bt_keras
 from tests.conftest import relative_error
@@ -9,7 +10,7 @@ NAMES = ("bias", "matrix", "kernel", "zero")
 
 
 class Table(keras.optimizers.schedules.LearningRateSchedule):
-    """The recorded rates, step by step."""
+    """The recorded rate of every step."""
 
     def __init__(self, rates):
         self.rates = np.float32(rates)
@@ -19,8 +20,8 @@ class Table(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @pytest.mark.parametrize("run", ["constant", "varying"])
-def test_follows_the_official_rule_step_by_step(recorded, run):
-    """Ranks 1, 2 and 4, a zero matrix, and gradients of norm 0."""
+def test_every_step_equals_the_official_rule(recorded, run):
+    """Variables of rank 1, 2 and 4, a zero matrix, and gradients of norm 0."""
     reference = recorded("lars")
     variables = [keras.Variable(reference[f"initial/{name}"]) for name in NAMES]
     rates, bias_rates = reference[f"{run}/rates"].T
@@ -35,38 +36,183 @@ def test_follows_the_official_rule_step_by_step(recorded, run):
         gradients = [reference[f"gradients/{name}"][step] for name in NAMES]
         optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients], variables)
         for name, variable in zip(NAMES, variables, strict=True):
-            theirs = reference[f"{run}/{name}"][step]
-            if np.any(theirs):
-                assert relative_error(variable, theirs) < 1e-6, (name, step)
+            expected = reference[f"{run}/{name}"][step]
+            if np.any(expected):
+                assert relative_error(variable, expected) < 1e-6, (name, step)
             else:
                 assert not np.any(variable.numpy()), (name, step)
 
 
-def test_biases_follow_the_weights_rate_unless_they_have_their_own():
-    gradient = [keras.ops.ones((3,))]
-    steps = []
-    for rate in (None, 0.01):
-        variable = keras.Variable(np.zeros(3, "float32"))
-        bt_keras.LARS(0.5, bias_learning_rate=rate).apply(gradient, [variable])
-        steps.append(variable.numpy()[0])
-    np.testing.assert_allclose(steps, [-0.5, -0.01], rtol=1e-6)
-
-
-def test_comes_back_from_its_config():
-    optimizer = bt_keras.LARS(
-        bt_keras.WarmupCosine(0.2, 10, 100),
-        bias_learning_rate=bt_keras.WarmupCosine(0.0048, 10, 100),
-        weight_decay=1e-4,
-        clipnorm=1.0,
-    )
-    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
-    assert again.get_config() == optimizer.get_config()
-    assert isinstance(again.bias_learning_rate, bt_keras.WarmupCosine)
+def steps_of_a_bias(optimizer, count=1):
+    """How far each of `count` steps moves a bias whose gradient is 1."""
+    bias, steps = keras.Variable([0.0]), []
+    for _ in range(count):
+        before = bias.numpy()
+        optimizer.apply([tf.ones(1)], [bias])
+        steps.append(float((before - bias.numpy())[0]))
+    return steps
 
 
 @pytest.mark.parametrize(
-    "argument", [{"momentum": 1.0}, {"weight_decay": -1.0}, {"trust_coefficient": 0.0}]
+    ("arguments", "rate"),
+    [
+        ({}, 0.5 * 0.0015),
+        ({"bias_learning_rate": 0.01}, 0.01),
+        ({"bias_learning_rate": 0.5}, 0.5),
+        ({"bias_rate_ratio": 1.0}, 0.5),
+        ({"bias_rate_ratio": 0.0}, 0.0),
+        ({"bias_learning_rate": bt_keras.WarmupCosine(0.2, 0, 10)}, 0.2),
+    ],
+    ids=["default", "float", "equal", "ratio 1", "ratio 0", "schedule"],
 )
-def test_values_out_of_range_are_named(argument):
+def test_bias_rate(arguments, rate):
+    optimizer = bt_keras.LARS(0.5, **arguments)
+    np.testing.assert_allclose(steps_of_a_bias(optimizer), [rate], rtol=1e-6)
+
+
+def test_default_bias_rate_follows_the_schedule():
+    schedule = bt_keras.WarmupCosine(0.4, 2, 10)
+    steps = steps_of_a_bias(bt_keras.LARS(schedule, momentum=0.0), count=5)
+    expected = [0.0015 * float(schedule(step)) for step in range(5)]
+    np.testing.assert_allclose(steps, expected, rtol=1e-4, atol=1e-10)
+
+
+def test_default_bias_rate_follows_an_assigned_learning_rate():
+    """Keras's callbacks, such as `ReduceLROnPlateau`, assign `learning_rate`."""
+    optimizer = bt_keras.LARS(0.5)
+    optimizer.learning_rate = 0.25
+    np.testing.assert_allclose(steps_of_a_bias(optimizer), [0.25 * 0.0015], rtol=1e-6)
+
+
+CONFIGURATIONS = {
+    "defaults": {},
+    "floats": {"learning_rate": 0.5, "bias_learning_rate": 0.01},
+    "ratio": {"learning_rate": 0.5, "bias_rate_ratio": 0.5},
+    "schedule": {"learning_rate": bt_keras.WarmupCosine(0.2, 0, 100)},
+    "schedules": {
+        "learning_rate": bt_keras.WarmupCosine(0.2, 0, 100),
+        "bias_learning_rate": bt_keras.WarmupCosine(0.0048, 0, 100),
+    },
+    "options": {
+        "momentum": 0.5,
+        "weight_decay": 1e-4,
+        "trust_coefficient": 0.02,
+        "name": "other",
+        "clipnorm": 1.0,
+        "use_ema": True,
+        "ema_momentum": 0.9,
+        "gradient_accumulation_steps": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_config_round_trip(name):
+    optimizer = bt_keras.LARS(**CONFIGURATIONS[name])
+    restored = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert restored.get_config() == optimizer.get_config()
+    assert type(restored.bias_learning_rate) is type(optimizer.bias_learning_rate)
+    assert steps_of_a_bias(restored) == steps_of_a_bias(optimizer)
+
+
+@pytest.mark.parametrize("rate", [0.5, bt_keras.WarmupCosine(0.5, 0, 100)])
+def test_old_config_without_a_bias_rate_means_one_rate_for_all(rate):
+    config = keras.optimizers.serialize(bt_keras.LARS(rate))
+    del config["config"]["bias_rate_ratio"]
+    assert config["config"]["bias_learning_rate"] is None
+    optimizer = keras.optimizers.deserialize(config)
+    np.testing.assert_allclose(steps_of_a_bias(optimizer), [0.5], rtol=1e-6)
+    # Saved again, it keeps this meaning.
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    np.testing.assert_allclose(steps_of_a_bias(again), [0.5], rtol=1e-6)
+
+
+def biased_model(optimizer):
+    """Dense layers with biases, between images and projections."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((4, 4, 3))
+    features = keras.layers.Dense(8)(keras.layers.Flatten()(images))
+    model = bt_keras.BarlowTwins(
+        keras.Model(images, features),
+        keras.Sequential([keras.Input((8,)), keras.layers.Dense(8, "relu")]),
+    )
+    model.compile(optimizer=optimizer)
+    return model
+
+
+def test_plain_fit_moves_biases_at_their_own_rate_also_after_loading(tmp_path):
+    views = np.random.default_rng(0).normal(size=(2, 8, 4, 4, 3)).astype("float32")
+
+    def fit(model, epochs):
+        model.fit(*views, epochs=epochs, shuffle=False, verbose=0)
+        return [value.numpy() for value in model.trainable_variables]
+
+    default = fit(biased_model(bt_keras.LARS(0.2)), 4)
+    explicit = fit(biased_model(bt_keras.LARS(0.2, 0.2 * 0.0015)), 4)
+    for value, expected in zip(default, explicit, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-9)
+
+    model = biased_model(bt_keras.LARS(0.2))
+    fit(model, 2)
+    model.save(tmp_path / "model.keras")
+    resumed = fit(keras.models.load_model(tmp_path / "model.keras"), 2)
+    for value, expected in zip(resumed, default, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "step"),
+    [
+        ({"clipnorm": 1.0}, [0.6, 0.8]),
+        ({"global_clipnorm": 1.0}, [0.6, 0.8]),
+        ({"clipvalue": 3.5}, [3.0, 3.5]),
+    ],
+    ids=["clipnorm", "global_clipnorm", "clipvalue"],
+)
+def test_gradients_are_clipped(arguments, step):
+    bias = keras.Variable([0.0, 0.0])
+    bt_keras.LARS(1.0, 1.0, **arguments).apply([tf.constant([3.0, 4.0])], [bias])
+    np.testing.assert_allclose(bias, np.negative(step), rtol=1e-6)
+
+
+def test_ema_keeps_the_average_of_the_weights():
+    bias = keras.Variable([0.0])
+    optimizer = bt_keras.LARS(1.0, 1.0, momentum=0.0, use_ema=True, ema_momentum=0.5)
+    for _ in range(3):  # 0, -1, -2, -3; the average starts at the first step's.
+        optimizer.apply([tf.ones(1)], [bias])
+    optimizer.finalize_variable_values([bias])
+    np.testing.assert_allclose(bias, [-2.25], rtol=1e-6)
+
+
+def test_gradients_are_accumulated():
+    bias = keras.Variable([0.0])
+    optimizer = bt_keras.LARS(1.0, 1.0, gradient_accumulation_steps=2)
+    moved = []
+    for gradient in (1.0, 3.0):
+        optimizer.apply([tf.constant([gradient])], [bias])
+        moved.append(float(bias.numpy()[0]))
+    assert moved == [0.0, -2.0]
+
+
+def test_variables_excluded_from_weight_decay():
+    kernels = [keras.Variable([[1.0]], name=name) for name in ("a", "b", "c")]
+    optimizer = bt_keras.LARS(1.0, weight_decay=0.1, trust_coefficient=0.5)
+    optimizer.exclude_from_weight_decay(var_list=kernels[:1], var_names=["b"])
+    optimizer.build(kernels)
+    optimizer.apply([tf.zeros((1, 1))] * 3, kernels)
+    # The third has decay as its gradient, which the trust ratio scales to 0.5.
+    np.testing.assert_allclose(np.ravel([k.numpy() for k in kernels]), [1, 1, 0.5])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"momentum": 1.0},
+        {"weight_decay": -1.0},
+        {"trust_coefficient": 0.0},
+        {"bias_rate_ratio": -1.0},
+    ],
+)
+def test_arguments_out_of_range_are_reported(argument):
     with pytest.raises(bt_keras.UsageError, match=next(iter(argument))):
         bt_keras.LARS(0.1, **argument)

@@ -25,20 +25,20 @@ def test_stays_at_the_floor_after_the_end():
     np.testing.assert_allclose([schedule(100), schedule(1000)], 0.02, rtol=1e-6)
 
 
-def test_starts_at_the_peak_without_a_warm_up():
+def test_without_warm_up_the_first_rate_is_the_peak():
     assert float(bt_keras.WarmupCosine(2.0, 0, 100)(0)) == 2.0
 
 
-def test_comes_back_from_its_config():
+def test_config_round_trip():
     schedule = bt_keras.WarmupCosine(2.0, 10, 100, floor=0.01)
     schedules = keras.optimizers.schedules
-    again = schedules.deserialize(schedules.serialize(schedule))
-    assert again.get_config() == schedule.get_config()
+    restored = schedules.deserialize(schedules.serialize(schedule))
+    assert restored.get_config() == schedule.get_config()
 
 
 @pytest.mark.parametrize(
     "arguments", [(0.0, 1, 9), (1.0, 10, 10), (1.0, -1, 10), (1.0, 1, 9, 1.5)]
 )
-def test_values_out_of_range_are_named(arguments):
+def test_arguments_out_of_range_are_reported(arguments):
     with pytest.raises(bt_keras.UsageError, match=r"peak|warmup_steps|floor"):
         bt_keras.WarmupCosine(*arguments)
