@@ -16,12 +16,12 @@ def prepare(case):
         traced.append(True)
         return gradients, logs
 
-    barlow_twins.guarded = unguarded
+    barlow_twins.mask_nonfinite = unguarded
     work = step.prepare(case)
     # It would otherwise measure the guard against itself.
     if not traced:
         raise RuntimeError(
-            "the step does not look up `bt_keras.model.barlow_twins.guarded`"
+            "the step does not look up `bt_keras.model.barlow_twins.mask_nonfinite`"
         )
     return work
 

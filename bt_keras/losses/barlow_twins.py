@@ -1,17 +1,20 @@
 r"""The Barlow Twins loss, exact over the global batch, with closed-form gradients.
 
-With the columns of both projections standardised over the global batch of N rows
-(biased variance, eps 1e-5, as the official affine-free batch norm does), A and B:
+Let A and B be the projections of both views with their columns standardized over the
+global batch of N rows (biased variance, eps 1e-5, like the official affine-free batch
+norm). Then
 
     C = AᵀB / N,  d = diag(C)
     invariance = Σᵢ (1 - dᵢ)²,  redundancy = ‖C‖²_F - Σᵢ dᵢ²
     loss = invariance + lambd · redundancy
 
 (Zbontar et al., https://arxiv.org/abs/2103.03230, eq. 1 and 2). `gram` and
-`correlation` are two exact ways to ‖C‖²_F and to its gradients; the backward pass of
-the standardisation follows both. Always float32: Gram entries reach D, and their
-products D².
+`correlation` compute ‖C‖²_F and its gradients in two exact ways; both end with the
+backward pass of the standardization. All arithmetic is float32: Gram entries reach D,
+and their products D².
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
@@ -24,83 +27,117 @@ from bt_keras.losses.standardize import moments_by_reduction
 IMPLEMENTATIONS = ("auto", "gram", "correlation")
 
 
-def barlow_twins_loss(z_a, z_b, lambd=5e-3, implementation="auto"):
-    """The Barlow Twins loss of two batches of projections.
+def barlow_twins_loss(
+    z_a: tf.Tensor,
+    z_b: tf.Tensor,
+    lambd: float = 5e-3,
+    implementation: str = "auto",
+) -> tf.Tensor:
+    """Computes the Barlow Twins loss of the projections of two views.
 
-    Inside `strategy.run` it is the loss of the global batch, the same on every
-    replica, and its gradient is that of the global loss with respect to this
-    replica's rows. Keras sums gradients over replicas, so that R replicas train
-    exactly as one device does on the concatenated batch.
+    It is equation 1 of the paper (https://arxiv.org/abs/2103.03230):
+    `Σᵢ (1 - Cᵢᵢ)² + lambd · Σᵢ Σⱼ≠ᵢ Cᵢⱼ²` with the matrix C of
+    `bt_keras.cross_correlation`.
+
+    Inside `strategy.run` this is the loss of the global batch, equal on every replica,
+    and its gradient is that of the global loss with respect to the rows of this
+    replica. Keras sums gradients over replicas, so R replicas train exactly like one
+    device with the concatenated batch.
 
     Args:
-        z_a: float Tensor (n, D), the raw projections of one view: this replica's
-            rows. Computed in float32 whatever the dtype.
-        z_b: float Tensor (n, D), the projections of the other view, row by row of
-            the same images.
-        lambd: float >= 0, the weight of the redundancy term; 5e-3 in the paper.
-        implementation: `"gram"`, `"correlation"`, or `"auto"` for the one with
-            fewer operations: `"gram"` where N < 0.75 D.
+        z_a: Float tensor (n, D), the raw projections of one view; the rows of this
+            replica. Converted to float32.
+        z_b: Float tensor (n, D), the projections of the other view. Row i belongs to
+            the same image as row i of `z_a`.
+        lambd: Float >= 0, the weight of the redundancy term. Defaults to `5e-3`, the
+            paper's value.
+        implementation: `"gram"`, `"correlation"` or `"auto"`. With N rows in the
+            global batch, `"auto"` selects the cheaper one, `"gram"` if N < 0.75 D.
+            Defaults to `"auto"`.
 
     Returns:
-        float32 scalar, `invariance + lambd * redundancy`.
+        Float32 scalar, `invariance + lambd * redundancy`.
 
     Raises:
-        UsageError: for shapes that are not two equal (n, D), for a global batch of
-            one, or an unknown implementation.
+        UsageError: If the shapes are not two equal (n, D), the global batch has one
+            row, or the implementation is unknown.
 
     Example:
 
-    >>> z = tf.random.normal((256, 8192))
-    >>> bt_keras.barlow_twins_loss(z, z)   # invariance is 0, redundancy is not
+    >>> z_a = tf.constant([[1.0, 2.0], [2.0, -1.0], [3.0, 2.0], [4.0, -1.0]])
+    >>> round(float(bt_keras.barlow_twins_loss(z_a, z_a)), 4)  # redundancy alone
+    0.002
+    >>> round(float(bt_keras.barlow_twins_loss(z_a, -z_a)), 3)
+    8.002
     """
     invariance, redundancy = barlow_twins_terms(z_a, z_b, implementation)
     return invariance + lambd * redundancy
 
 
-def barlow_twins_terms(z_a, z_b, implementation="auto"):
-    """The two terms of the Barlow Twins loss, each differentiable.
+def barlow_twins_terms(
+    z_a: tf.Tensor, z_b: tf.Tensor, implementation: str = "auto"
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Computes the two terms of the Barlow Twins loss, both differentiable.
 
     Args:
-        z_a: float Tensor (n, D), see `barlow_twins_loss`.
-        z_b: float Tensor (n, D).
-        implementation: as in `barlow_twins_loss`.
+        z_a: Float tensor (n, D), see `barlow_twins_loss`.
+        z_b: Float tensor (n, D).
+        implementation: See `barlow_twins_loss`. Defaults to `"auto"`.
 
     Returns:
-        `(invariance, redundancy)`, float32 scalars: the sum of the squared
-        distances of C's diagonal from 1, and of its squared off-diagonal elements.
+        Tuple `(invariance, redundancy)` of float32 scalars: `Σᵢ (1 - Cᵢᵢ)²` and
+        `Σᵢ Σⱼ≠ᵢ Cᵢⱼ²`.
+
+    Raises:
+        UsageError: As `barlow_twins_loss`.
     """
-    z_a, z_b = _checked(z_a, z_b)
+    z_a, z_b = _validated(z_a, z_b)
     if implementation not in IMPLEMENTATIONS:
         raise UsageError(
             f"implementation={implementation!r} is not one of "
             f"{', '.join(IMPLEMENTATIONS)}."
         )
     if implementation == "auto":
-        implementation = _cheapest(z_a)
+        implementation = _cheapest_implementation(z_a)
     terms = gram_terms if implementation == "gram" else correlation_terms
     return terms(z_a, z_b)
 
 
-def cross_correlation(z_a, z_b):
-    """The cross-correlation matrix of two batches of projections, to look at.
+def cross_correlation(z_a: tf.Tensor, z_b: tf.Tensor) -> tf.Tensor:
+    """Computes the cross-correlation matrix of the projections of two views.
+
+    It is equation 2 of the paper (https://arxiv.org/abs/2103.03230): `Cᵢⱼ` is the
+    correlation, over the global batch, of column i of `z_a` and column j of `z_b`. Use
+    it for inspection. It has no gradient across replicas; train with
+    `barlow_twins_loss`.
 
     Args:
-        z_a: float Tensor (n, D), this replica's rows.
-        z_b: float Tensor (n, D).
+        z_a: Float tensor (n, D), the rows of this replica.
+        z_b: Float tensor (n, D).
 
     Returns:
-        float32 Tensor (D, D) with values in [-1, 1]: C of the global batch
-        (eq. 2 of the paper). It has no gradient across replicas: train with
-        `barlow_twins_loss`.
+        Float32 tensor (D, D) with values in [-1, 1].
+
+    Raises:
+        UsageError: If the shapes are not two equal (n, D), or the global batch has one
+            row.
+
+    Example:
+
+    >>> z_a = tf.constant([[1.0, 2.0], [2.0, -1.0], [3.0, 2.0], [4.0, -1.0]])
+    >>> bt_keras.cross_correlation(z_a, -z_a).numpy().round(3)
+    array([[-1.   ,  0.447],
+           [ 0.447, -1.   ]], dtype=float32)
     """
-    z_a, z_b = _checked(z_a, z_b)
+    z_a, z_b = _validated(z_a, z_b)
     moments = moments_by_reduction(z_a, z_b)
-    a, b = moments.standardise(z_a, z_b)
+    a, b = moments.standardize(z_a, z_b)
     (c,) = collectives.all_reduce_sum([tf.matmul(a, b, transpose_a=True)])
     return c / moments.count
 
 
-def _checked(z_a, z_b):
+def _validated(z_a, z_b):
+    """Returns both projections as float32, after checking their shapes."""
     z_a, z_b = tf.convert_to_tensor(z_a), tf.convert_to_tensor(z_b)
     if z_a.shape.rank != 2 or not z_a.shape.is_compatible_with(z_b.shape):
         raise UsageError(
@@ -114,18 +151,18 @@ def _checked(z_a, z_b):
         )
     z_a, z_b = tf.cast(z_a, tf.float32), tf.cast(z_b, tf.float32)
     if z_a.shape[0] is None and collectives.num_replicas() == 1:
-        enough = tf.debugging.assert_greater(
+        assertion = tf.debugging.assert_greater(
             tf.shape(z_a)[0], 1, "the cross-correlation needs at least 2 images."
         )
-        with tf.control_dependencies([enough] if enough is not None else []):
+        with tf.control_dependencies([assertion] if assertion is not None else []):
             z_a = tf.identity(z_a)
     return z_a, z_b
 
 
-def _cheapest(z):
-    """Which implementation costs fewer operations: 8N²D against 6ND²."""
+def _cheapest_implementation(z):
+    """Selects the implementation with fewer operations, 8N²D or 6ND²."""
     rows, width = z.shape
-    if rows is None:  # A batch of unknown size: small against wide projections.
+    if rows is None:  # Batches of unknown size are usually small, projections wide.
         return "gram"
     global_rows = rows * collectives.num_replicas()
     return "gram" if global_rows < 0.75 * width else "correlation"

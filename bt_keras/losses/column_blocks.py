@@ -1,37 +1,44 @@
-"""Work on wide matrices a block of columns at a time."""
+"""Processes wide matrices in blocks of columns."""
+
+from __future__ import annotations
 
 import tensorflow as tf
 
-# Beyond so many blocks the graph grows for nothing.
+# More blocks only enlarge the graph.
 MAX_BLOCKS = 32
 
 
-def column_blocks(rows, width, block_bytes):
-    """Cuts `width` columns of float32 into blocks.
+def column_blocks(
+    rows: int | None, width: int, block_bytes: int
+) -> list[tuple[int, int]]:
+    """Divides the columns of a float32 matrix into blocks.
 
     Args:
-        rows: int, the height of a column, or None where it is not known.
-        width: int, how many columns there are.
-        block_bytes: int, what a block should take.
+        rows: Int, the number of rows, or `None` if unknown.
+        width: Int, the number of columns.
+        block_bytes: Int, the approximate size of a block in bytes.
 
     Returns:
-        list of `(start, stop)`.
+        List of at most `MAX_BLOCKS` tuples `(start, stop)`.
     """
     size = max(block_bytes // (4 * (rows or 256)), -(-width // MAX_BLOCKS), 1)
     return [(start, min(start + size, width)) for start in range(0, width, size)]
 
 
-def columns(block, *matrices, after=()):
-    """Takes a block's columns out of each matrix.
+def columns(
+    block: tuple[int, int], *matrices: tf.Tensor, after: tuple = ()
+) -> list[tf.Tensor]:
+    """Slices a block of columns out of each matrix.
 
     Args:
-        block: `(start, stop)`.
+        block: Tuple `(start, stop)`.
         *matrices: Tensors (n, D).
-        after: Tensors to wait for. A graph would otherwise start all blocks at once
-            and hold the temporaries of all of them.
+        after: Tensors that are computed first. Without this dependency a graph would
+            run all blocks at once and hold the temporaries of all of them. Defaults to
+            `()`.
 
     Returns:
-        list of Tensors (n, stop - start).
+        List of tensors (n, stop - start).
     """
     start, stop = block
     with tf.control_dependencies(after):

@@ -1,10 +1,12 @@
-"""‖C‖²_F and its gradient through C itself: 6ND² FLOP, D x block memory.
+"""‖C‖²_F and its gradient through C itself: 6ND² FLOP, memory for D x block of C.
 
     ∂redundancy/∂A = 2/N B offdiag(C)ᵀ,  ∂invariance/∂A = 2/N B diag(d - 1)
 
-C is made, used for the value and for the gradient and forgotten a block of columns at
-a time, so that D x D is never held.
+Each block of columns of C is computed, used for the value and for the gradient, and
+discarded, so that the whole D x D matrix is never in memory.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
@@ -12,31 +14,31 @@ from bt_keras.distribution import collectives
 from bt_keras.losses.column_blocks import column_blocks, columns
 from bt_keras.losses.standardize import column_dots, moments_by_reduction
 
-# Of C at a time; wide enough for the products to run at full speed.
+# Size of a block of C; wide enough for matrix products to run at full speed.
 BLOCK_BYTES = 2**25
 
 
 @tf.custom_gradient
 def correlation_terms(z_a, z_b):
-    """Invariance and redundancy of `barlow_twins_terms`.
+    """Computes invariance and redundancy through the cross-correlation matrix.
 
-    Every replica keeps its own rows: one gather of 4D + 1 floats, then for each block
-    of columns one all-reduce of its part of C, D² + D floats together; backward one
-    of 2D column sums.
+    Every replica keeps its own rows. Forward there is one all-gather of 4D + 1 floats
+    and, for each block of columns, one all-reduce of the block of C, D² + D floats in
+    total; backward there is one all-reduce of 2D column sums.
 
     Args:
-        z_a: float32 Tensor (n, D), this replica's rows.
-        z_b: float32 Tensor (n, D).
+        z_a: Float32 tensor (n, D), the rows of this replica.
+        z_b: Float32 tensor (n, D).
 
     Returns:
-        `(invariance, redundancy)`, float32 scalars.
+        Tuple `(invariance, redundancy)` of float32 scalars, see `barlow_twins_terms`.
     """
     moments = moments_by_reduction(z_a, z_b)
-    a, b = moments.standardise(z_a, z_b)
+    a, b = moments.standardize(z_a, z_b)
     n, width = moments.count, z_a.shape[1]
 
-    redundancy = slope_a = 0.0
-    slopes_b, distances, done = [], [], ()
+    redundancy = product_a = 0.0
+    products_b, distances, done = [], [], ()
     for block in column_blocks(width, width, BLOCK_BYTES):
         block_a, block_b = columns(block, a, b, after=done)
         distance, c = collectives.all_reduce_sum(
@@ -47,23 +49,23 @@ def correlation_terms(z_a, z_b):
         )
         off_diagonal = _without_diagonal(c / n, block)
         redundancy += tf.reduce_sum(tf.square(off_diagonal))
-        slope_a += tf.matmul(block_b, off_diagonal, transpose_b=True)
-        slopes_b.append(tf.matmul(a, off_diagonal))
+        product_a += tf.matmul(block_b, off_diagonal, transpose_b=True)
+        products_b.append(tf.matmul(a, off_diagonal))
         distances.append(distance)
-        done = (redundancy, slope_a, slopes_b[-1])
-    shortfall = moments.shortfall(tf.concat(distances, axis=0) / n)
+        done = (redundancy, product_a, products_b[-1])
+    one_minus_diag = moments.one_minus_diag(tf.concat(distances, axis=0) / n)
 
     def grad(grad_invariance, grad_redundancy):
         scale = 2.0 * grad_redundancy / n
-        slopes = scale * slope_a, scale * tf.concat(slopes_b, axis=1)
-        (dots,) = collectives.all_reduce_sum([column_dots(*slopes, a, b)])
-        along = -2.0 * grad_invariance * shortfall / n
-        return moments.backward(*slopes, a, b, along, shortfall, dots)
+        grads_wrt_ab = scale * product_a, scale * tf.concat(products_b, axis=1)
+        (dots,) = collectives.all_reduce_sum([column_dots(*grads_wrt_ab, a, b)])
+        grad_diag = -2.0 * grad_invariance * one_minus_diag / n
+        return moments.backward(*grads_wrt_ab, a, b, grad_diag, one_minus_diag, dots)
 
-    return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
+    return (tf.reduce_sum(tf.square(one_minus_diag)), redundancy), grad
 
 
 def _without_diagonal(c, block):
-    """Columns `block` of C with C's diagonal set to zero."""
+    """Returns the columns `block` of C with the diagonal of C set to zero."""
     start, stop = block
     return tf.linalg.set_diag(c, tf.zeros([stop - start]), k=-start)

@@ -1,13 +1,14 @@
 """‖C‖²_F and its gradient through N x N Gram matrices: 8N²D FLOP, N² memory.
 
-On one device large Gram matrices are made by halves, which spares a fifth of that.
-
     ‖C‖²_F = Σ (AAᵀ ∘ BBᵀ) / N²
     ∂redundancy/∂A = 2/N² (BBᵀ)A - 2/N B diag(d),  ∂invariance/∂A = 2/N B diag(d - 1)
 
-A block of columns at a time: besides the projections, their gradients and the N x N
-matrices, nothing is as large as a view's projections.
+The work is done in blocks of columns: besides the projections, their gradients and the
+N x N matrices, no tensor is as large as the projections of a view. On one device large
+Gram matrices are computed in part and mirrored, which saves a fifth of the work.
 """
+
+from __future__ import annotations
 
 import functools
 import itertools
@@ -18,78 +19,86 @@ from bt_keras.distribution import collectives
 from bt_keras.losses.column_blocks import column_blocks, columns
 from bt_keras.losses.standardize import column_dots, moments_of_rows
 
-# Of a view's rows at a time; a few such blocks stay in a processor's cache.
+# Size of a block of the rows of a view; a few such blocks fit into a CPU's cache.
 BLOCK_BYTES = 2**21
-# Rows of a strip of the Gram matrices.
-NARROWEST = 128
+# The smallest number of rows of a strip of a Gram matrix; narrower strips run slower.
+MIN_STRIP_ROWS = 128
 
 
 @tf.custom_gradient
 def gram_terms(z_a, z_b):
-    """Invariance and redundancy of `barlow_twins_terms`.
+    """Computes invariance and redundancy through Gram matrices.
 
-    All replicas' rows are gathered in one collective of 2ND floats, and each replica
-    computes its own n rows of both Gram matrices, 1/R of the work. One scalar is
-    summed forward, and 2D column sums backward.
+    The rows of all replicas are gathered in one collective of 2ND floats, and each
+    replica computes its own n rows of both Gram matrices, 1/R of the work. There is
+    one all-reduce of a scalar forward, and one of 2D column sums backward.
 
     Args:
-        z_a: float32 Tensor (n, D), this replica's rows.
-        z_b: float32 Tensor (n, D).
+        z_a: Float32 tensor (n, D), the rows of this replica.
+        z_b: Float32 tensor (n, D).
 
     Returns:
-        `(invariance, redundancy)`, float32 scalars.
+        Tuple `(invariance, redundancy)` of float32 scalars, see `barlow_twins_terms`.
     """
     own, rows = (z_a, z_b), collectives.all_gather_packed([z_a, z_b])
     height = z_a.shape[0] and z_a.shape[0] * collectives.num_replicas()
     blocks = column_blocks(height, z_a.shape[1], BLOCK_BYTES)
     strips = _strips(rows[0].shape[0])
     parts_a = parts_b = [0.0] * len(strips)
-    shortfalls, done = [], ()
+    one_minus_diags, done = [], ()
     for block in blocks:
-        moments, (a, b), (all_a, all_b) = _standardised(block, own, rows, done)
+        moments, (a, b), (all_a, all_b) = _standardized(block, own, rows, done)
         parts_a = _add_products(parts_a, strips, a, all_a)
         parts_b = _add_products(parts_b, strips, b, all_b)
         distance = tf.reduce_mean(tf.math.squared_difference(all_a, all_b), axis=0)
-        shortfalls.append(moments.shortfall(distance))
-        done = (*parts_a, *parts_b, shortfalls[-1])
+        one_minus_diags.append(moments.one_minus_diag(distance))
+        done = (*parts_a, *parts_b, one_minus_diags[-1])
 
     n = moments.count
-    gram_a, gram_b = (_mirrored(parts, strips) for parts in (parts_a, parts_b))
+    gram_a, gram_b = (_symmetric(parts, strips) for parts in (parts_a, parts_b))
     (squared_norm,) = collectives.all_reduce_sum([tf.reduce_sum(gram_a * gram_b)])
-    shortfall = tf.concat(shortfalls, axis=0)
-    redundancy = squared_norm / tf.square(n) - tf.reduce_sum(tf.square(1.0 - shortfall))
+    one_minus_diag = tf.concat(one_minus_diags, axis=0)
+    diag_squares = tf.reduce_sum(tf.square(1.0 - one_minus_diag))
+    redundancy = squared_norm / tf.square(n) - diag_squares
 
     def grad(grad_invariance, grad_redundancy):
         scale = 2.0 * grad_redundancy / tf.square(n)
-        scaled = scale * gram_a, scale * gram_b
+        scaled_grams = scale * gram_a, scale * gram_b
         diagonals = []
-        for short in shortfalls:
+        for short in one_minus_diags:
             mixed = grad_invariance * short + grad_redundancy * (1.0 - short)
             diagonals.append((-2.0 * mixed / n, short))
-        return _gradients(own, rows, blocks, scaled, diagonals)
+        return _grads_wrt_z(own, rows, blocks, scaled_grams, diagonals)
 
-    return (tf.reduce_sum(tf.square(shortfall)), redundancy), grad
+    return (tf.reduce_sum(tf.square(one_minus_diag)), redundancy), grad
 
 
-def _standardised(block, own, rows, after):
-    """A block's moments, own rows and all rows (the same on one device)."""
+def _standardized(block, own, rows, after):
+    """Standardizes a block of columns.
+
+    Returns:
+        Tuple of the `Moments`, both views' own rows and both views' rows of all
+        replicas (equal to the own rows on one device).
+    """
     all_rows = columns(block, *rows, after=after)
     moments = moments_of_rows(*all_rows)
-    everyone = moments.standardise(*all_rows)
+    all_ab = moments.standardize(*all_rows)
     if collectives.num_replicas() == 1:
-        return moments, everyone, everyone
-    return moments, moments.standardise(*columns(block, *own, after=after)), everyone
+        return moments, all_ab, all_ab
+    return moments, moments.standardize(*columns(block, *own, after=after)), all_ab
 
 
-def _gradients(own, rows, blocks, scaled, diagonals):
-    """The gradients of both views' projections.
+def _grads_wrt_z(own, rows, blocks, scaled_grams, diagonals):
+    """Computes the gradients with respect to the projections of both views.
 
     Args:
-        own: both views' float32 Tensors (n, D), this replica's rows.
-        rows: both views' float32 Tensors (N, D), all rows.
-        blocks: list of `(start, stop)`.
-        scaled: both views' Gram matrices (n, N), times 2h / N².
-        diagonals: for every block `(along, shortfall)`, see `Moments.backward`.
+        own: Both views' float32 tensors (n, D), the rows of this replica.
+        rows: Both views' float32 tensors (N, D), the rows of all replicas.
+        blocks: List of `(start, stop)`.
+        scaled_grams: Both views' Gram matrices (n, N), times 2h / N², where h is the
+            gradient of the redundancy.
+        diagonals: For every block `(grad_diag, one_minus_diag)`, see
+            `Moments.backward`.
     """
     pending, dots, gradients = [], [], []
 
@@ -100,14 +109,16 @@ def _gradients(own, rows, blocks, scaled, diagonals):
         pending.clear()
         dots.clear()
 
-    done = scaled
+    gram_a, gram_b = done = scaled_grams
     for block, diagonal in zip(blocks, diagonals, strict=True):
-        moments, (a, b), (all_a, all_b) = _standardised(block, own, rows, done)
-        slopes = tf.matmul(scaled[1], all_a), tf.matmul(scaled[0], all_b)
-        pending.append(functools.partial(moments.backward, *slopes, a, b, *diagonal))
-        dots.append(column_dots(*slopes, a, b))
+        moments, (a, b), (all_a, all_b) = _standardized(block, own, rows, done)
+        grads_wrt_ab = tf.matmul(gram_b, all_a), tf.matmul(gram_a, all_b)
+        pending.append(
+            functools.partial(moments.backward, *grads_wrt_ab, a, b, *diagonal)
+        )
+        dots.append(column_dots(*grads_wrt_ab, a, b))
         done = (dots[-1],)
-        if collectives.num_replicas() == 1:  # There is no collective to share.
+        if collectives.num_replicas() == 1:  # No collective to share between blocks.
             finish()
             done = gradients[-1]
     finish()
@@ -115,34 +126,35 @@ def _gradients(own, rows, blocks, scaled, diagonals):
 
 
 def _joined(gradients):
-    """Blocks of both views' gradients, joined one view after the other."""
+    """Joins the blocks of both views' gradients, one view after the other."""
     blocks_a, blocks_b = zip(*gradients, strict=True)
     grad_a = tf.concat(blocks_a, axis=1)
-    with tf.control_dependencies([grad_a]):  # The first view's blocks are free again.
+    with tf.control_dependencies([grad_a]):  # Frees the blocks of the first view.
         return grad_a, tf.concat(blocks_b, axis=1)
 
 
 def _strips(rows):
-    """Row ranges in which a replica makes its rows of a Gram matrix.
+    """Returns the row ranges in which a replica computes its rows of a Gram matrix.
 
-    On one device the matrix is symmetric, and a strip begins at its own diagonal: with
-    four of them three eighths of the work are spared. Narrow strips run slower.
+    On one device the matrix is symmetric, and a strip starts at its own diagonal: four
+    strips save three eighths of its work.
     """
-    if collectives.num_replicas() > 1 or rows is None or rows < 4 * NARROWEST:
+    if collectives.num_replicas() > 1 or rows is None or rows < 4 * MIN_STRIP_ROWS:
         return [(0, None)]
     edges = [rows * strip // 4 for strip in range(5)]
     return list(itertools.pairwise(edges))
 
 
-def _add_products(parts, strips, own, everyone):
+def _add_products(parts, strips, own, all_rows):
+    """Adds a block's products to the strips of a Gram matrix."""
     return [
-        part + tf.matmul(own[start:stop], everyone[start:], transpose_b=True)
+        part + tf.matmul(own[start:stop], all_rows[start:], transpose_b=True)
         for part, (start, stop) in zip(parts, strips, strict=True)
     ]
 
 
-def _mirrored(parts, strips):
-    """The whole matrix of its strips."""
+def _symmetric(parts, strips):
+    """Assembles a Gram matrix from its strips."""
     if len(strips) == 1:
         return parts[0]
     rows = [

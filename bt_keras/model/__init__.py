@@ -1,4 +1,4 @@
-"""The model: a batch of view pairs in, gradients and a step out."""
+"""The model: pairs of views in, gradients and a training step out."""
 
 from bt_keras.model.barlow_twins import BarlowTwins
 

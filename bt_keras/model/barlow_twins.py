@@ -1,67 +1,84 @@
 """The Barlow Twins model: a backbone and a projector with their own training step."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
 from bt_keras import losses, networks
 from bt_keras.distribution import devices
 from bt_keras.errors import UsageError
-from bt_keras.model.gradients import of_batch, of_microbatches
-from bt_keras.model.nonfinite_guard import guarded
+from bt_keras.model.gradients import batch_gradients, microbatch_gradients
+from bt_keras.model.nonfinite_guard import mask_nonfinite
 from bt_keras.model.replicated_mean import ReplicatedMean
 from bt_keras.model.step_function import step_function
+from bt_keras.model.view_pairs import unpack_views
 
 
 @keras.saving.register_keras_serializable("bt_keras")
 class BarlowTwins(keras.Model):
-    """Trains a backbone on pairs of views (Zbontar et al., arXiv 2103.03230).
+    """Trains a backbone on pairs of views (https://arxiv.org/abs/2103.03230).
 
-    Both views go through one network, one after the other, so that batch norm sees
-    each view's own statistics. `fit` and `evaluate` take a dataset of
-    `(view_a, view_b)` or `((view_a, view_b), label)`, each view (N, H, W, C), and log
-    `loss`, `invariance` and `redundancy`, with
-    `loss = invariance + lambd * redundancy` of the global batch. Called like a
-    function, the model gives the backbone's features, which is what training is for.
+    Section 2.1 of the paper: both views pass through the same backbone and projector,
+    one after the other, so that batch norm uses the statistics of each view. The loss
+    of the projections is `invariance + lambd * redundancy` of the global batch, see
+    `bt_keras.barlow_twins_loss`.
+
+    `fit` and `evaluate` accept datasets of `(view_a, view_b)` or
+    `((view_a, view_b), label)`, each view (N, H, W, C), such as those of
+    `bt_keras.pairs`. They log `loss`, `invariance` and `redundancy`. `model(x)` returns
+    the backbone's features.
 
     Args:
-        backbone: a built `keras.Model` or layer from images (N, H, W, C) to features
-            (N, F): `bt_keras.resnet(...)`, one of `keras.applications` with
+        backbone: Built `keras.Model` or layer from images (N, H, W, C) to features
+            (N, F): `bt_keras.resnet(...)`, a model of `keras.applications` with
             `pooling="avg"`, or any other.
-        projector: sequence of ints, the widths of the projector's layers; or a
+        projector: Sequence of ints, the widths of the projector's layers; or a
             `keras.Model` from (N, F) to (N, D). It is not used after pretraining.
-        lambd: float >= 0, the weight of the redundancy term.
-        implementation: how the loss is computed, see `bt_keras.barlow_twins_loss`.
-        microbatches: int >= 1, in how many parts a replica's batch goes through the
-            network. With 4, activations take a quarter of the memory and a step a
-            third more work; the loss and its gradient are those of the whole batch,
-            and batch norm sees a part at a time. It must divide the batch.
-        **kwargs: of `keras.Model` (`name`, `dtype`).
+            Defaults to `(8192, 8192, 8192)`.
+        lambd: Float >= 0, the weight of the redundancy term. Defaults to `5e-3`.
+        implementation: How the loss is computed, see `bt_keras.barlow_twins_loss`.
+            Defaults to `"auto"`.
+        microbatches: Int >= 1 that divides the batch of a replica, the number of parts
+            in which it passes through the network. With 4, activations need a quarter
+            of the memory, and a step takes a third longer. The loss and its gradient
+            are those of the whole batch; batch norm uses the statistics of each part.
+            Defaults to `1`.
+        **kwargs: Keyword arguments of `keras.Model` (`name`, `dtype`).
 
     Raises:
-        UsageError: if the backbone does not give (N, F), `microbatches` is not a
-            positive int or does not divide the batch, or a dataset's elements are not
-            pairs of images.
+        UsageError: If the backbone does not return (N, F), `microbatches` is not a
+            positive int or does not divide the batch, or the elements of a dataset are
+            not pairs of images.
 
     Example:
 
-    >>> model = bt_keras.BarlowTwins(bt_keras.resnet(50))
-    >>> model.compile(optimizer=bt_keras.LARS(0.2, bias_learning_rate=3e-4))
-    >>> model.fit(bt_keras.pairs("tfds:imagenet2012", bt_keras.views(), 256))
-    >>> features = model(images)
+    >>> backbone = bt_keras.resnet(18, width=0.125, stem="cifar")
+    >>> model = bt_keras.BarlowTwins(backbone, projector=(32, 32))
+    >>> model.compile(optimizer=bt_keras.LARS(0.2))
+    >>> view_a = np.random.default_rng(0).normal(size=(8, 16, 16, 3))
+    >>> view_b = view_a[:, :, ::-1]
+    >>> history = model.fit(view_a, view_b, batch_size=4, verbose=0)
+    >>> sorted(history.history)
+    ['invariance', 'loss', 'redundancy']
+    >>> model(view_a).shape  # features of the backbone
+    TensorShape([8, 64])
     """
 
     def __init__(
         self,
-        backbone,
-        projector=(8192, 8192, 8192),
-        lambd=5e-3,
-        implementation="auto",
-        microbatches=1,
+        backbone: keras.Model | keras.Layer,
+        projector: Sequence[int] | keras.Model = (8192, 8192, 8192),
+        lambd: float = 5e-3,
+        implementation: str = "auto",
+        microbatches: int = 1,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if not isinstance(microbatches, int) or microbatches < 1:
-            raise UsageError(f"microbatches={microbatches!r} must be an int above 0.")
+            raise UsageError(f"microbatches={microbatches!r} must be a positive int.")
         self.backbone = backbone
         feature_dim = networks.feature_dim(backbone)
         if not isinstance(projector, keras.Layer):
@@ -79,7 +96,7 @@ class BarlowTwins(keras.Model):
         self.built = True
 
     def build(self, input_shape=None):
-        # Backbone and projector came built; `Model.build` would call the model.
+        # Backbone and projector are already built; `Model.build` would call the model.
         self.built = True
 
     def call(self, inputs, training=False):
@@ -88,31 +105,37 @@ class BarlowTwins(keras.Model):
     def compute_output_shape(self, input_shape):
         return self.backbone.compute_output_shape(input_shape)
 
-    def project(self, images, training=False):
-        """Sends images through backbone and projector.
+    def project(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Passes images through backbone and projector.
 
         Args:
-            images: float Tensor (N, H, W, C), normalised.
-            training: bool, whether batch norm uses (and keeps) the batch's statistics.
+            images: Float tensor (N, H, W, C), normalized.
+            training: Bool, whether batch norm uses the statistics of the batch and
+                updates its moving ones. Defaults to `False`.
 
         Returns:
-            Tensor (N, D), the raw projections that the loss standardises, in the
-            compute dtype.
+            Tensor (N, D) in the compute dtype, the raw projections, which the loss
+            standardizes.
         """
         features = self.backbone(images, training=training)
         return self.projector(features, training=training)
 
-    def compile(self, optimizer="rmsprop", *, jit_compile="auto", **kwargs):
-        """Prepares the model for `fit`; the loss is the model's own.
+    def compile(
+        self, optimizer="rmsprop", *, jit_compile: bool | str = "auto", **kwargs
+    ):
+        """Configures the model for `fit`. The loss is part of the model.
 
-        Compile again after `trainable` of a layer has changed: the optimizer's
-        variables are made here.
+        Compile again after changing `trainable` of a layer: the variables of the
+        optimizer are created here.
 
         Args:
-            optimizer: a Keras optimizer, such as `bt_keras.LARS`, or its name.
-            jit_compile: bool, whether XLA compiles the step; `"auto"` for where that
-                pays, see `bt_keras.distribution.devices.xla_pays`.
-            **kwargs: of `keras.Model.compile` (`run_eagerly`,
+            optimizer: Keras optimizer, such as `bt_keras.LARS`, or its name. Defaults
+                to `"rmsprop"`.
+            jit_compile: Bool, whether to compile the step with XLA. `"auto"` selects
+                XLA on the devices where it is faster, see
+                `bt_keras.distribution.devices.xla_pays`; pass a bool to override.
+                Defaults to `"auto"`.
+            **kwargs: Keyword arguments of `keras.Model.compile` (`run_eagerly`,
                 `steps_per_execution`, `auto_scale_loss`).
         """
         if jit_compile == "auto":
@@ -124,7 +147,7 @@ class BarlowTwins(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
-        # The device may be another than where the model was saved: "auto" again.
+        # The device may differ from the one where the model was saved.
         config = {**config, "jit_compile": "auto"}
         self.compile(**keras.saving.deserialize_keras_object(config))
 
@@ -132,44 +155,44 @@ class BarlowTwins(keras.Model):
     def metrics(self):
         return self._trackers
 
-    def train_step(self, data):
-        """One step on this replica's part of a batch.
+    def train_step(self, data) -> dict[str, tf.Tensor]:
+        """Runs one step on this replica's shard of a batch.
 
-        What each of R replicas sends, n rows of D projections, N = R n, P trainable
-        parameters, and batch norms of C channels:
+        Communication per step, with R replicas of n rows each, D the width of the
+        projections, P trainable parameters, and C channels of a batch norm:
 
-        - loss by Gram matrices: a gather of 2nD floats, sums of 1 and of 2D; or by
-          correlation: a gather of 4D + 1, sums of D² + D (a block of columns at a time
-          if that is large) and of 2D;
-        - every batch norm, for each view and micro-batch: sums of 2C + 1 forward and of
-          2C backward;
-        - one sum of 1, whether all is finite, and one of the P gradients.
+        - loss by Gram matrices: one all-gather of 2nD floats, all-reduces of 1 and 2D;
+          by correlation: one all-gather of 4D + 1, all-reduces of D² + D (in blocks of
+          columns if that is large) and 2D;
+        - every batch norm, for each view and micro-batch: all-reduces of 2C + 1 forward
+          and 2C backward;
+        - one all-reduce of 1, whether all values are finite, and one of P gradients.
 
-        A gather of TensorFlow's sends the two ints of the shape before it.
+        TensorFlow precedes every all-gather by one of the two ints of the shape.
 
         Args:
             data: `(view_a, view_b)` or `((view_a, view_b), label)`.
 
         Returns:
-            dict of float32 scalars, `"loss"`, `"invariance"` and `"redundancy"` of the
-            global batch. Where it or a gradient is not finite on some replica, the
-            loss is NaN and the gradients are taken as 0: weights stay finite, but move
-            by what momentum and decay make of that, so that training should stop
+            Dict of float32 scalars, `"loss"`, `"invariance"` and `"redundancy"` of the
+            global batch. If the loss or a gradient is non-finite on any replica, the
+            loss is NaN and the gradients are replaced by 0. Weights stay finite then,
+            but momentum and decay still move them, so stop training
             (`keras.callbacks.TerminateOnNaN`).
         """
-        views = _views(data, self._channels)
+        views = unpack_views(data, self._channels)
         if self.microbatches == 1:
-            gradients, logs = of_batch(self, *views)
+            gradients, logs = batch_gradients(self, *views)
         else:
-            gradients, logs = of_microbatches(self, *views, self.microbatches)
+            gradients, logs = microbatch_gradients(self, *views, self.microbatches)
         scale = getattr(self.optimizer, "dynamic_scale", None)
-        gradients, logs = guarded(gradients, logs, scale)
+        gradients, logs = mask_nonfinite(gradients, logs, scale)
         self.optimizer.apply(gradients, self.trainable_variables)
         return logs
 
-    def test_step(self, data):
+    def test_step(self, data) -> dict[str, tf.Tensor]:
         """Returns the logs of `train_step` without training."""
-        view_a, view_b = _views(data, self._channels)
+        view_a, view_b = unpack_views(data, self._channels)
         return self.loss_terms(self.project(view_a), self.project(view_b))
 
     def make_train_function(self, force=False):
@@ -181,20 +204,19 @@ class BarlowTwins(keras.Model):
             self.test_function = step_function(self, self.test_step)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
-        # Built by `__init__` and `compile`. Under a strategy Keras would take a batch
-        # for it, and under several workers fail.
+        # Already built. Keras would consume a batch under a strategy, and fail with
+        # several workers.
         pass
 
-    def loss_terms(self, z_a, z_b):
-        """The loss of two views' projections and its terms.
+    def loss_terms(self, z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Computes the loss of the projections of two views, and its terms.
 
         Args:
-            z_a: float Tensor (n, D), this replica's rows.
-            z_b: float Tensor (n, D).
+            z_a: Float tensor (n, D), the rows of this replica.
+            z_b: Float tensor (n, D).
 
         Returns:
-            dict of float32 scalars, `"loss"`, `"invariance"` and `"redundancy"`, of
-            the global batch.
+            Dict of float32 scalars, see `train_step`.
         """
         invariance, redundancy = losses.barlow_twins_terms(
             z_a, z_b, self.implementation
@@ -202,26 +224,12 @@ class BarlowTwins(keras.Model):
         loss = invariance + self.lambd * redundancy
         return {"loss": loss, "invariance": invariance, "redundancy": redundancy}
 
-    def regularisation(self):
-        """This replica's share of the layers' own losses, such as of regularisers.
-
-        Returns:
-            float32 scalar: their sum over the number of replicas, since gradients are
-            summed over replicas.
-        """
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return sum(self.losses, tf.constant(0.0)) / replicas
-
-    def track(self, logs):
-        """Takes a step's logs, of all replicas, into the epoch's means.
-
-        Args:
-            logs: dict of scalars by the names of the metrics.
-        """
+    def update_metrics(self, logs: dict[str, tf.Tensor]) -> None:
+        """Adds the logs of a step, equal on all replicas, to the means of the epoch."""
         for tracker in self._trackers:
             tracker.update_state(logs[tracker.name])
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -232,34 +240,10 @@ class BarlowTwins(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None):
         config = dict(config)
         for part in ("backbone", "projector"):
             config[part] = keras.saving.deserialize_keras_object(
                 config[part], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-def _views(data, channels):
-    """Takes the two views out of a dataset's element, label or not."""
-    parts = data if isinstance(data, (tuple, list)) else (data,)
-    # `train_on_batch` fills up with None: (view_a, view_b, None).
-    parts = [part for part in parts if part is not None]
-    pair = parts[0] if isinstance(parts[0], (tuple, list)) else parts
-    shapes = [tf.TensorShape(getattr(view, "shape", None)) for view in pair]
-    expected = tf.TensorShape((None, None, None, channels))
-    if len(shapes) != 2 or not all(
-        s.rank == 4 and s.is_compatible_with(expected) for s in shapes
-    ):
-        raise UsageError(
-            "the dataset's elements must be (view_a, view_b) or ((view_a, view_b), "
-            f"label), each view (N, H, W, {channels or 'C'}); got shapes "
-            f"{', '.join(map(str, shapes))}."
-        )
-    if not shapes[0][:1].is_compatible_with(shapes[1][:1]):
-        raise UsageError(
-            f"both views must be of the same images; got {shapes[0][0]} of the one and "
-            f"{shapes[1][0]} of the other."
-        )
-    return pair

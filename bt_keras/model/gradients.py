@@ -1,121 +1,132 @@
-"""Gradients of the loss: of a batch at once, or of its micro-batches in turn."""
+"""Gradients of the loss: of a whole batch, or accumulated over micro-batches."""
+
+from __future__ import annotations
 
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
 
 
-def of_batch(model, view_a, view_b):
-    """Runs both views through the network on one tape.
+def batch_gradients(model, view_a: tf.Tensor, view_b: tf.Tensor) -> tuple[list, dict]:
+    """Computes the gradients of a batch with one tape.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled.
-        view_a: float Tensor (n, H, W, C), this replica's rows.
-        view_b: float Tensor (n, H, W, C).
+        view_a: Float tensor (n, H, W, C), the rows of this replica.
+        view_b: Float tensor (n, H, W, C).
 
     Returns:
-        `(gradients, logs)`: the gradients of the trainable variables, multiplied by
-        the optimizer's loss scale, and the loss and its terms by name.
+        Tuple `(gradients, logs)`: the gradients of the trainable variables, multiplied
+        by the loss scale of the optimizer, and a dict with the loss and its terms.
     """
     with tf.GradientTape() as tape:
         z_a = model.project(view_a, training=True)
         z_b = model.project(view_b, training=True)
         logs = model.loss_terms(z_a, z_b)
-        loss = model.optimizer.scale_loss(logs["loss"] + model.regularisation())
+        loss = model.optimizer.scale_loss(logs["loss"] + _regularization(model))
     return tape.gradient(loss, model.trainable_variables), logs
 
 
-def of_microbatches(model, view_a, view_b, count):
-    """Does what `of_batch` does with the activations of only a part of the batch.
+def microbatch_gradients(
+    model, view_a: tf.Tensor, view_b: tf.Tensor, count: int
+) -> tuple[list, dict]:
+    """Computes the gradients of a batch with the activations of one micro-batch.
 
-    All micro-batches go forward without a tape; the slopes of the loss of the whole
-    batch at its projections come in closed form; then each micro-batch goes forward
-    again on a tape of its own, and its rows of the slopes go backward. The loss is
-    the whole batch's, and a third more work is done. Batch norm alone sees
-    micro-batches. Its moving statistics and the random numbers of dropout are set
-    back in between, so that both passes are the same.
+    All micro-batches pass forward without a tape. The gradients of the loss of the
+    whole batch with respect to its projections have a closed form. Then each
+    micro-batch passes forward again with a tape of its own, and its rows of these
+    gradients pass backward. This is a third more work. Only batch norm uses
+    micro-batches instead of the batch. Its moving statistics and the seeds of dropout
+    are reset before the second pass, so that both passes compute the same.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled.
-        view_a: float Tensor (n, H, W, C), this replica's rows.
-        view_b: float Tensor (n, H, W, C).
-        count: int, how many micro-batches; it divides n.
+        view_a: Float tensor (n, H, W, C), the rows of this replica.
+        view_b: Float tensor (n, H, W, C).
+        count: Int, the number of micro-batches, a divisor of n.
 
     Returns:
-        `(gradients, logs)`, see `of_batch`.
+        Tuple `(gradients, logs)`, see `batch_gradients`.
 
     Raises:
-        UsageError: if `count` does not divide n.
+        UsageError: If `count` does not divide n.
     """
-    sides = (tf.split(_divided(view, count), count) for view in (view_a, view_b))
-    parts = list(zip(*sides, strict=True))
+    sides = (tf.split(_divisible(view, count), count) for view in (view_a, view_b))
+    pairs = list(zip(*sides, strict=True))
     state = [
         *model.backbone.non_trainable_variables,
         *model.projector.non_trainable_variables,
     ]
     saved = [tf.identity(tf.convert_to_tensor(variable)) for variable in state]
-    slopes, logs = _slopes(model, _projections(model, parts))
-    with tf.control_dependencies(slopes):
+    grads_wrt_z, logs = _grads_wrt_z(model, _projections(model, pairs))
+    with tf.control_dependencies(grads_wrt_z):
         for variable, value in zip(state, saved, strict=True):
             variable.assign(value)
 
-    total, done = None, slopes[0]
-    slopes = zip(*(tf.split(side, count) for side in slopes), strict=True)
-    for part, part_slopes in zip(parts, slopes, strict=True):
+    total, done = None, grads_wrt_z[0]
+    rows_of_grads = zip(*(tf.split(side, count) for side in grads_wrt_z), strict=True)
+    for pair, rows in zip(pairs, rows_of_grads, strict=True):
         with tf.GradientTape() as tape:
-            projections = _project(model, part, after=done)
-            own = model.optimizer.scale_loss(model.regularisation() / count)
+            projections = _project(model, pair, after=done)
+            own = model.optimizer.scale_loss(_regularization(model) / count)
         gradients = tape.gradient(
             [*projections, own],
             model.trainable_variables,
-            output_gradients=[*part_slopes, tf.ones_like(own)],
+            output_gradients=[*rows, tf.ones_like(own)],
         )
         total = _sum(total, gradients)
         done = next(g for g in reversed(total) if g is not None)
     return total, logs
 
 
-def _divided(view, count):
-    """The view, if `count` divides its rows."""
+def _regularization(model):
+    """This replica's share of the layers' own losses: gradients are summed over R."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return sum(model.losses, tf.constant(0.0)) / replicas
+
+
+def _divisible(view, count):
+    """Returns the view after checking that `count` divides its rows."""
     message = (
-        f"microbatches={count} does not divide a replica's batch of {{}}: choose one "
-        "that does, or drop the remainder of the last batch."
+        f"microbatches={count} does not divide a replica's batch{{}}: choose a divisor "
+        "of it, or drop the remainder of the last batch."
     )
     rows = view.shape[0]
     if rows is None:
         dynamic = tf.shape(view)[0] % count
-        message = message.format("another size")
+        message = message.format("")
         with tf.control_dependencies([tf.debugging.assert_equal(dynamic, 0, message)]):
             return tf.identity(view)
     if rows % count:
-        raise UsageError(message.format(rows))
+        raise UsageError(message.format(f" of {rows}"))
     return view
 
 
-def _project(model, part, after):
-    """Both views' projections, computed after a tensor.
+def _project(model, pair, after):
+    """Computes the projections of both views once the tensor `after` is computed.
 
-    A graph would otherwise start all micro-batches at once, and XLA, which does not
-    see control dependencies, would keep the first pass's activations in place of
-    running the second. So the images themselves depend on the tensor: by adding 0.
+    Otherwise a graph would start all micro-batches at once. XLA ignores control
+    dependencies and would keep the activations of the first pass instead of running the
+    second one. Therefore 0 is added to the images, computed from `after`.
     """
     if after is not None:
         element = tf.reshape(after, [-1])[0]
         zero = tf.where(element == element, 0.0, float("nan"))
-        part = [view + tf.cast(zero, view.dtype) for view in part]
-    return [model.project(view, training=True) for view in part]
+        pair = [view + tf.cast(zero, view.dtype) for view in pair]
+    return [model.project(view, training=True) for view in pair]
 
 
-def _projections(model, parts):
-    """Both views' projections of the whole batch."""
+def _projections(model, pairs):
+    """Computes the projections of both views of the whole batch."""
     rows, done = [], None
-    for part in parts:
-        rows.append(_project(model, part, after=done))
+    for pair in pairs:
+        rows.append(_project(model, pair, after=done))
         done = rows[-1][1]
     return [tf.concat(side, axis=0) for side in zip(*rows, strict=True)]
 
 
-def _slopes(model, projections):
+def _grads_wrt_z(model, projections):
+    """Computes the gradients of the loss with respect to both views' projections."""
     with tf.GradientTape() as tape:
         tape.watch(projections)
         logs = model.loss_terms(*projections)
@@ -124,7 +135,7 @@ def _slopes(model, projections):
 
 
 def _sum(total, gradients):
-    # Of an embedding they are sparse.
+    """Adds gradients, of which those of embeddings are sparse and some may be None."""
     dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
     if total is None:
         return dense

@@ -1,4 +1,6 @@
-"""Keeping what is not finite out of the weights, on all replicas alike."""
+"""Keeps non-finite values out of the weights, with one decision for all replicas."""
+
+from __future__ import annotations
 
 import math
 
@@ -7,37 +9,39 @@ import tensorflow as tf
 from bt_keras.distribution import collectives
 
 
-def are_finite(tensors):
-    """Whether every element of every tensor on every replica is finite.
+def are_finite(tensors: list) -> tf.Tensor:
+    """Checks whether all elements of all tensors are finite on all replicas.
 
     Args:
-        tensors: list of float Tensors or `tf.IndexedSlices`.
+        tensors: List of float tensors or `tf.IndexedSlices`.
 
     Returns:
-        bool scalar, the same on every replica.
+        Bool scalar, equal on every replica.
     """
     values = [t.values if isinstance(t, tf.IndexedSlices) else t for t in tensors]
-    # A sum of squares is one pass over a tensor, without one of bools beside it. Where
-    # it overflows, beyond norms of 1e19, nothing is left to save either.
-    squares = tf.add_n([tf.cast(tf.nn.l2_loss(_wide(v)), tf.float32) for v in values])
+    # A sum of squares reads a tensor once and needs no tensor of bools beside it. It
+    # overflows for norms above 1e19, where the run is lost anyway.
+    squares = tf.add_n([tf.cast(tf.nn.l2_loss(_widen(v)), tf.float32) for v in values])
     bad = tf.cast(tf.logical_not(tf.math.is_finite(squares)), tf.float32)
     return tf.equal(collectives.all_reduce_sum([bad])[0], 0.0)
 
 
-def _wide(x):
+def _widen(x):
+    """Casts 16-bit floats to float32."""
     return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
 
 
-def replace_unless(finite, tensors, value):
-    """The tensors where `finite`, otherwise tensors filled with a value.
+def replace_unless(finite: tf.Tensor, tensors: list, value: float) -> list:
+    """Returns the tensors if `finite`, otherwise tensors filled with a value.
 
     Args:
-        finite: bool scalar.
-        tensors: list of float Tensors, `tf.IndexedSlices` or None.
-        value: float.
+        finite: Bool scalar.
+        tensors: List of float tensors, `tf.IndexedSlices` or `None`.
+        value: Float.
 
     Returns:
-        list of Tensors, without a copy where they are the given ones.
+        List of tensors, and `None` where the input is `None`; without a copy if
+        `finite`.
     """
     present = [tf.convert_to_tensor(t) for t in tensors if t is not None]
     kept = tf.cond(
@@ -49,29 +53,32 @@ def replace_unless(finite, tensors, value):
     return [None if t is None else next(kept) for t in tensors]
 
 
-def guarded(gradients, logs, loss_scale=None):
-    """What an optimizer may apply of a step's gradients.
+def mask_nonfinite(
+    gradients: list, logs: dict, loss_scale: tf.Tensor | None = None
+) -> tuple[list, dict]:
+    """Replaces all gradients if the loss or a gradient is non-finite on any replica.
 
-    Where the loss or a gradient is not finite on some replica, the weights must not be
-    overwritten with it, and every replica has to come to the same decision. Without a
-    loss scale the gradients become 0 and the loss NaN, by which `fit` sees it. With
-    one, as under float16, gradients overflow now and then: they become NaN on every
-    replica, so that Keras's `LossScaleOptimizer` skips the step on all of them (it
-    looks at its own replica's alone) and halves the scale; only below a scale of 1
-    that no longer helps.
+    Weights must not be overwritten with non-finite values, and all replicas must make
+    the same decision. Without a loss scale the gradients become 0, and the loss becomes
+    NaN to notify `fit`. With a loss scale (float16) gradients overflow occasionally:
+    they become NaN on every replica, so that `keras.optimizers.LossScaleOptimizer`,
+    which checks the gradients of its own replica alone, skips the step on all of them
+    and halves the scale. The loss becomes NaN once the scale is below 1, where halving
+    it does not help.
 
     Args:
-        gradients: list of Tensors, `tf.IndexedSlices` or None, this replica's.
-        logs: dict of float32 scalars with `"loss"`, of the global batch.
-        loss_scale: optional float32 scalar, what the gradients are multiplied by.
+        gradients: List of tensors, `tf.IndexedSlices` or `None`, of this replica.
+        logs: Dict of float32 scalars with `"loss"`, of the global batch.
+        loss_scale: Float32 scalar, the factor of the gradients, or `None`. Defaults to
+            `None`.
 
     Returns:
-        `(gradients, logs)`.
+        Tuple `(gradients, logs)`.
     """
     present = [g for g in gradients if g is not None]
     finite = are_finite([logs["loss"], *present])
     scaled = loss_scale is not None
     gradients = replace_unless(finite, gradients, math.nan if scaled else 0.0)
-    fine = tf.logical_or(finite, loss_scale >= 1.0) if scaled else finite
-    loss = tf.where(fine, logs["loss"], math.nan)
+    recoverable = tf.logical_or(finite, loss_scale >= 1.0) if scaled else finite
+    loss = tf.where(recoverable, logs["loss"], math.nan)
     return gradients, {**logs, "loss": loss}

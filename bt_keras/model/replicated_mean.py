@@ -1,18 +1,20 @@
-"""Means over an epoch of what all replicas agree on."""
+"""Means over an epoch of values that are equal on all replicas."""
+
+from __future__ import annotations
 
 import keras
 
 
 @keras.saving.register_keras_serializable("bt_keras")
 class ReplicatedMean(keras.metrics.Mean):
-    """A mean of values that are the same on every replica.
+    """Mean of values that are equal on every replica.
 
-    Keras's own adds up what each replica has gathered whenever it is read, which under
-    several workers is a collective: a worker that reads it alone, to show or to save
-    it, waits in vain. This one is updated outside `strategy.run`, and read anywhere.
+    Reading `keras.metrics.Mean` sums its variables over replicas, which is a collective
+    under several workers: a worker that reads it alone, to display or to save it,
+    deadlocks. This metric is updated outside `strategy.run` and can be read anywhere.
 
     Args:
-        **kwargs: of `keras.metrics.Mean` (`name`, `dtype`).
+        **kwargs: Keyword arguments of `keras.metrics.Mean` (`name`, `dtype`).
     """
 
     def add_variable(self, shape, initializer, dtype=None, aggregation=None, name=None):

@@ -1,42 +1,45 @@
-"""What `fit` and `evaluate` run: a step on every replica, whatever the strategy.
+"""The function that `fit` and `evaluate` call: a step on every replica.
 
-Keras 3's own functions fail under `MultiWorkerMirroredStrategy`, where they take the
-mean of a scalar along its first axis (keras-team/keras issue 20585). These serve every
-strategy, and on a TPU, where the loop over `steps_per_execution` has to be inside the
-compiled function.
+Keras 3's functions fail under `MultiWorkerMirroredStrategy`, where they compute the
+mean of a scalar along its first axis (keras-team/keras issue 20585). The ones here work
+with every strategy, including TPUs, where the loop over `steps_per_execution` must be
+inside the compiled function.
 """
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Callable
 
 import tensorflow as tf
 
 _ITERATORS = tf.data.Iterator | tf.distribute.DistributedIterator
 
 
-def step_function(model, step):
-    """Makes of a step on one replica's data what `fit` or `evaluate` calls.
+def step_function(model, step: Callable) -> Callable:
+    """Wraps a step of one replica into the function that `fit` or `evaluate` calls.
 
     Args:
-        model: `bt_keras.BarlowTwins`, compiled: its strategy, `run_eagerly`,
-            `jit_compile` and `steps_per_execution` decide.
-        step: function of one element of the dataset, this replica's part, that returns
-            a dict of scalars, the same on every replica; `model.train_step` or
-            `model.test_step`.
+        model: `bt_keras.BarlowTwins`, compiled. Its strategy, `run_eagerly`,
+            `jit_compile` and `steps_per_execution` apply.
+        step: `model.train_step` or `model.test_step`: function from this replica's
+            shard of an element of the dataset to a dict of scalars that are equal on
+            every replica.
 
     Returns:
-        A function of an iterator that takes `steps_per_execution` elements out of it
-        and returns the means of the epoch so far, a dict of float32 scalars. It ends
-        an epoch as iterators do, by `StopIteration` or `OutOfRangeError`.
+        Function of an iterator that runs `steps_per_execution` steps and returns the
+        means of the epoch so far, a dict of float32 scalars. At the end of the epoch it
+        raises `StopIteration` or `OutOfRangeError`, like the iterator.
     """
     strategy, count = model.distribute_strategy, model.steps_per_execution
     if model.jit_compile and not model.run_eagerly:
-        # Inside `run`: on a TPU the function around it is the host's.
+        # Compiled inside `run`: on a TPU the outer function runs on the host.
         step = tf.function(step, jit_compile=True, autograph=False)
 
     def one_step(data):
         logs = strategy.run(step, args=(data,))
-        # All replicas return the global batch's: any will do.
-        model.track(
+        # All replicas return the values of the global batch.
+        model.update_metrics(
             {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
         )
 
@@ -44,18 +47,18 @@ def step_function(model, step):
         one_step = tf.function(one_step, autograph=False, reduce_retracing=True)
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def one_of(iterator):
+    def run_one(iterator):
         one_step(next(iterator))
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def up_to_count_of(iterator):
+    def run_up_to_count(iterator):
         def body(number, element):
             one_step(element.get_value())
-            go_on = number + 1 < count
-            following = tf.cond(go_on, iterator.get_next_as_optional, lambda: element)
+            more = number + 1 < count
+            following = tf.cond(more, iterator.get_next_as_optional, lambda: element)
             return number + 1, following
 
-        # An iterator that ended in the middle of a loop would cancel the step before.
+        # `iterator.get_next` at the end of the data would cancel the running step.
         return tf.while_loop(
             lambda number, element: tf.logical_and(number < count, element.has_value()),
             body,
@@ -65,11 +68,11 @@ def step_function(model, step):
 
     def function(iterator):
         compiled = isinstance(iterator, _ITERATORS) and not model.run_eagerly
-        if not compiled:  # `train_on_batch` has a generator of one element.
+        if not compiled:  # `train_on_batch` passes a generator.
             _loop(one_step, itertools.islice(iterator, count))
         elif count == 1:
-            one_of(iterator)
-        elif not up_to_count_of(iterator):
+            run_one(iterator)
+        elif not run_up_to_count(iterator):
             raise StopIteration
         return {tracker.name: tracker.result() for tracker in model.metrics}
 

@@ -1,4 +1,6 @@
-"""Batch normalisation as torchvision has it: fused, and synchronised over replicas."""
+"""Batch normalization with PyTorch's statistics, synchronized over replicas."""
+
+from __future__ import annotations
 
 import keras
 import tensorflow as tf
@@ -8,35 +10,50 @@ from bt_keras.distribution import collectives
 
 @keras.saving.register_keras_serializable("bt_keras")
 class BatchNormalization(keras.layers.Layer):
-    """Normalises each channel over the global batch (and space).
+    """Normalizes each channel over the global batch and all pixels.
 
-    Differs from `keras.layers.BatchNormalization` in three ways. One replica runs
-    TensorFlow's fused kernel. Several replicas share statistics always, through one
-    packed all-reduce forward and one backward. And the moving variance is the
-    unbiased one, as PyTorch has it (Keras stores the biased), so that weights and
-    statistics move between the two without a change.
+    Differences from `keras.layers.BatchNormalization`:
+
+    - One replica uses TensorFlow's fused kernel.
+    - Several replicas always share their statistics, through one packed all-reduce
+      forward and one backward.
+    - The moving variance is the unbiased one, as in PyTorch (Keras stores the biased
+      one), so that weights and statistics are exchanged with PyTorch unchanged.
 
     Args:
-        momentum: float in [0, 1), how much of the moving statistics a step keeps
-            (Keras's meaning of the word; PyTorch's is one minus this).
-        epsilon: float > 0, added to the variance.
-        gamma_initializer: initializer of the scale; `"zeros"` for the last one of a
-            residual block.
-        **kwargs: of `keras.layers.Layer` (`name`, `dtype`, `trainable`).
+        momentum: Float in [0, 1), the fraction of the moving statistics that a step
+            keeps, as in Keras (PyTorch's momentum is one minus this). Defaults to
+            `0.9`.
+        epsilon: Float > 0, added to the variance. Defaults to `1e-5`.
+        gamma_initializer: Initializer of the scale; `"zeros"` in the last batch norm of
+            a residual block. Defaults to `"ones"`.
+        **kwargs: Keyword arguments of `keras.layers.Layer` (`name`, `dtype`,
+            `trainable`).
 
-    Input: float Tensor (N, C) or (N, H, W, C); the output has its shape. Statistics
-    and the arithmetic are float32 under mixed precision. With `training=True` a layer
-    whose `trainable` is False still normalises with its moving statistics, as
-    Keras's own does.
+    Call arguments:
+        inputs: Float tensor (N, C) or (N, H, W, C). Statistics and arithmetic are
+            float32 under mixed precision.
+        training: Bool, whether to normalize with the statistics of the batch and to
+            update the moving ones. A layer with `trainable = False` always uses its
+            moving statistics, as in Keras. Defaults to `False`.
 
     Example:
 
-    >>> layer = BatchNormalization()
-    >>> layer(tf.random.normal((32, 64)), training=True).shape
-    TensorShape([32, 64])
+    >>> layer = BatchNormalization(momentum=0.9)
+    >>> layer(tf.constant([[1.0], [3.0]]), training=True).numpy().round(3)
+    array([[-1.],
+           [ 1.]], dtype=float32)
+    >>> [v.numpy().round(3) for v in (layer.moving_mean, layer.moving_variance)]
+    [array([0.2], dtype=float32), array([1.1], dtype=float32)]
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, gamma_initializer="ones", **kwargs):
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        gamma_initializer: str | keras.Initializer = "ones",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.momentum = momentum
         self.epsilon = epsilon
@@ -51,7 +68,7 @@ class BatchNormalization(keras.layers.Layer):
                 initializer=initializer,
                 trainable=trainable,
                 autocast=False,
-                # Every replica computes the same statistics: any copy will do.
+                # Statistics are equal on all replicas: no reduction is needed.
                 aggregation="none" if trainable else "only_first_replica",
                 name=name,
             )
@@ -72,10 +89,10 @@ class BatchNormalization(keras.layers.Layer):
             args = (inputs, gamma, beta, mean, variance, self.epsilon, True)
             outputs, batch_mean, batch_variance = _fused(*args)
         else:
-            outputs, batch_mean, batch_variance = _synchronised(
+            outputs, batch_mean, batch_variance = _synchronized(
                 inputs, gamma, beta, shift=mean, epsilon=self.epsilon
             )
-        # One batch that is not finite must not spoil all that come after it.
+        # A batch with non-finite statistics must not spoil all later ones.
         batch_mean = tf.where(tf.math.is_finite(batch_mean), batch_mean, mean)
         finite = tf.math.is_finite(batch_variance)
         batch_variance = tf.where(finite, batch_variance, variance)
@@ -87,7 +104,7 @@ class BatchNormalization(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "momentum": self.momentum,
@@ -97,15 +114,15 @@ class BatchNormalization(keras.layers.Layer):
 
 
 def _fused(x, gamma, beta, mean, variance, epsilon, is_training):
-    """TensorFlow's kernel: one pass over `x` a direction, its variance unbiased."""
-    if x.dtype == tf.float64:  # The one dtype the kernel does not know.
+    """TensorFlow's fused kernel; returns outputs, mean and unbiased variance."""
+    if x.dtype == tf.float64:  # Not supported by the kernel.
         return _composed(x, gamma, beta, mean, variance, epsilon, is_training)
     rank2 = x.shape.rank == 2
     outputs = tf.raw_ops.FusedBatchNormV3(
         x=x[:, tf.newaxis, tf.newaxis, :] if rank2 else x,
         scale=gamma,
         offset=beta,
-        # In training the kernel computes these itself.
+        # In training the kernel computes these.
         mean=tf.zeros([0]) if is_training else mean,
         variance=tf.zeros([0]) if is_training else variance,
         epsilon=epsilon,
@@ -116,7 +133,7 @@ def _fused(x, gamma, beta, mean, variance, epsilon, is_training):
 
 
 def _composed(x, gamma, beta, mean, variance, epsilon, is_training):
-    """`_fused` for float64, in elementary operations."""
+    """Computes `_fused` for float64, with elementary operations."""
     unbiased = variance
     if is_training:
         mean, variance = tf.nn.moments(x, axes=list(range(x.shape.rank - 1)))
@@ -126,25 +143,25 @@ def _composed(x, gamma, beta, mean, variance, epsilon, is_training):
     return outputs, mean, unbiased
 
 
-def _synchronised(x, gamma, beta, shift, epsilon):
-    """Normalises with the statistics of all replicas' rows.
+def _synchronized(x, gamma, beta, shift, epsilon):
+    """Normalizes with the statistics of the rows of all replicas.
 
     Args:
-        x: float Tensor (n, ..., C), this replica's rows.
+        x: Float tensor (n, ..., C), the rows of this replica.
         gamma: Tensor (C,), the scale.
         beta: Tensor (C,), the offset.
-        shift: Tensor (C,), the same on every replica and near the mean: sums of
-            squares are taken about it, so that their difference keeps its digits.
-        epsilon: float.
+        shift: Tensor (C,), equal on every replica and close to the mean. Squares are
+            summed about it to avoid cancellation in the variance.
+        epsilon: Float > 0, added to the variance.
 
     Returns:
-        `(outputs, mean, variance)`, the variance unbiased; no gradient flows through
-        the last two.
+        Tuple `(outputs, mean, variance)` with the unbiased variance; no gradient flows
+        through the last two.
     """
     axes = list(range(x.shape.rank - 1))
 
     @tf.custom_gradient
-    def normalise(x, gamma, beta):
+    def normalize(x, gamma, beta):
         dtype = x.dtype
         x = tf.cast(x, gamma.dtype)
         count = tf.cast(tf.size(x) // x.shape[-1], gamma.dtype)
@@ -155,18 +172,18 @@ def _synchronised(x, gamma, beta, shift, epsilon):
         variance = second / count - tf.square(first / count)
         mean = shift + first / count
         inverse = tf.math.rsqrt(variance + epsilon)
-        standard = (x - mean) * inverse
+        standardized = (x - mean) * inverse
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
 
         def grad(dy, *_):
             dy = tf.cast(dy, gamma.dtype)
             dbeta = tf.reduce_sum(dy, axis=axes)
-            dgamma = tf.reduce_sum(dy * standard, axis=axes)
+            dgamma = tf.reduce_sum(dy * standardized, axis=axes)
             all_dbeta, all_dgamma = collectives.all_reduce_sum([dbeta, dgamma])
-            dx = dy - all_dbeta / count - standard * (all_dgamma / count)
+            dx = dy - all_dbeta / count - standardized * (all_dgamma / count)
             return tf.cast(gamma * inverse * dx, dtype), dgamma, dbeta
 
-        outputs = tf.cast(standard * gamma + beta, dtype)
+        outputs = tf.cast(standardized * gamma + beta, dtype)
         return (outputs, tf.stop_gradient(mean), tf.stop_gradient(unbiased)), grad
 
-    return normalise(x, gamma, beta)
+    return normalize(x, gamma, beta)

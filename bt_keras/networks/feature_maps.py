@@ -1,36 +1,81 @@
-"""The maps that detection and segmentation build on: one a stride of the network."""
+"""What a backbone computes, found without running it: feature width, feature maps."""
+
+from __future__ import annotations
 
 import keras
 
 from bt_keras.errors import UsageError
 
-# A side that every stride up to 32 divides.
+# A side length that all strides up to 32 divide.
 _SIDE = 256
-_MOST_MAPS = 4
+_MAX_MAPS = 4
 
 
-def feature_maps(backbone):
-    """Finds the maps at a backbone's coarsest strides, by its graph.
-
-    A map stands for its stride if all that comes later comes from it alone (so that it
-    is the sum at the end of a residual block, never a tensor within one) and no later
-    map of this stride does; a padded map, whose sides are no whole fraction of the
-    image's, does not count.
+def feature_dim(backbone: keras.Model | keras.Layer) -> int:
+    """Returns the width of a backbone's features.
 
     Args:
-        backbone: `keras.Model`, images (N, H, W, C) to features.
+        backbone: Built `keras.Model` or layer from images to features (N, F).
 
     Returns:
-        dict from stride, int in pixels, to `KerasTensor` (N, H / stride, W / stride,
-        channels) of the backbone's graph: the four coarsest strides, finest first. For
-        ResNets 4, 8, 16 and 32, with the CIFAR stem 1, 2, 4 and 8. Empty for a
-        backbone without a graph (a subclass of `keras.Model`) or without such maps.
+        Int, F.
+
+    Raises:
+        UsageError: If the backbone is not built, or its output is not (N, F).
 
     Example:
 
-    >>> maps = feature_maps(bt_keras.resnet(50))
+    >>> from bt_keras.networks import feature_dim
+    >>> feature_dim(bt_keras.resnet(18, width=0.125))
+    64
+    """
+    shape = _output_shape(backbone) if backbone.built else None
+    if shape is None:
+        raise UsageError(
+            f"the backbone {backbone.name!r} is not built: call it on a batch of "
+            "images first, or give it an Input of its own, such as "
+            "keras.Sequential([keras.Input((32, 32, 3)), backbone])."
+        )
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
+        raise UsageError(
+            f"the backbone {backbone.name!r} returns {shape}, but it must return "
+            "features (N, F): add keras.layers.GlobalAveragePooling2D() or "
+            'pooling="avg".'
+        )
+    return shape[1]
+
+
+def _output_shape(backbone):
+    try:
+        return backbone.output_shape
+    except AttributeError:  # A subclass of keras.Model: let Keras trace its call.
+        images = keras.KerasTensor((None, 64, 64, 3))
+        return tuple(backbone.compute_output_spec(images).shape)
+
+
+def feature_maps(backbone: keras.Model) -> dict[int, keras.KerasTensor]:
+    """Finds the feature maps that detection and segmentation use, one per stride.
+
+    A tensor qualifies if all later tensors depend on it alone, so that it is the sum
+    at the end of a residual block and not a tensor inside the block. The last
+    qualifying tensor of a stride is the map of the stride. Maps with padded sides, to
+    which the image's sides have no whole ratio, are skipped.
+
+    Args:
+        backbone: `keras.Model` from images (N, H, W, C) to features.
+
+    Returns:
+        Dict from stride, int in pixels, to `KerasTensor` (N, H / stride, W / stride,
+        channels) of the backbone's graph, for the four largest strides in ascending
+        order: 4, 8, 16 and 32 for ResNets, with the CIFAR stem 1, 2, 4 and 8. Empty for
+        a backbone without a graph (a subclass of `keras.Model`) or without such maps.
+
+    Example:
+
+    >>> from bt_keras.networks import feature_maps
+    >>> maps = feature_maps(bt_keras.resnet(18, width=0.125))
     >>> {stride: tensor.shape[-1] for stride, tensor in maps.items()}
-    {4: 256, 8: 512, 16: 1024, 32: 2048}
+    {4: 8, 8: 16, 16: 32, 32: 64}
     """
     nodes = _nodes(backbone)
     maps = [t for t in _bottlenecks(nodes) if len(getattr(t, "shape", ())) == 4]
@@ -38,14 +83,14 @@ def feature_maps(backbone):
     for tensor, stride in zip(maps, _strides(backbone, maps), strict=True):
         if stride:
             by_stride[stride] = tensor
-    return {stride: by_stride[stride] for stride in sorted(by_stride)[-_MOST_MAPS:]}
+    return {stride: by_stride[stride] for stride in sorted(by_stride)[-_MAX_MAPS:]}
 
 
 def _nodes(backbone):
-    """`(inputs, output)` of every operation, in an order in which they can be run."""
-    # Not its layers: a sum written with `+` is an operation, and no layer.
+    """Returns `(inputs, output)` of every operation, in topological order."""
+    # Operations, not layers: a sum written with `+` is an operation, but no layer.
     operations = getattr(backbone, "operations", [])
-    # A model inside of the model keeps its graph to itself.
+    # The graph of a nested model is not part of this graph.
     if any(isinstance(operation, keras.Model) for operation in operations):
         return []
     nodes = []
@@ -53,18 +98,18 @@ def _nodes(backbone):
         for operation in operations:
             if not isinstance(operation, keras.layers.InputLayer):
                 nodes.append((keras.tree.flatten(operation.input), operation.output))
-    # Keras says so of those that are called more than once.
+    # Raised by Keras for operations that are called more than once.
     except (AttributeError, ValueError):
         return []
     return nodes
 
 
 def _bottlenecks(nodes):
-    """Yields the outputs that nothing passes by, in their order."""
+    """Yields, in order, the outputs that no connection bypasses."""
     last_use = {}
     for index, (inputs, _) in enumerate(nodes):
         last_use.update({id(tensor): index for tensor in inputs})
-    # Up to where a tensor from before the one at hand is still needed.
+    # The last node that uses a tensor from before the current one.
     needed = max((last_use[id(t)] for t in nodes[0][0]), default=0) if nodes else 0
     for index, (_, output) in enumerate(nodes):
         if needed <= index:
@@ -73,7 +118,7 @@ def _bottlenecks(nodes):
 
 
 def _strides(backbone, maps):
-    """The stride of every map, None where it is no whole number or not of both axes."""
+    """Returns the stride of every map, `None` if it is not one whole number."""
     if not maps:
         return []
     shape = (1, *(side or _SIDE for side in backbone.input_shape[1:]))
@@ -88,39 +133,3 @@ def _strides(backbone, maps):
         ratio = ratios.pop()
         strides.append(int(ratio) if not ratios and ratio.is_integer() else None)
     return strides
-
-
-def feature_dim(backbone):
-    """Finds the width of a backbone's features without running it.
-
-    Args:
-        backbone: a built `keras.Model` or layer, images to features (N, F).
-
-    Returns:
-        int, F.
-
-    Raises:
-        UsageError: if it is not built, or gives something else than (N, F).
-    """
-    shape = _output_shape(backbone) if backbone.built else None
-    if shape is None:
-        raise UsageError(
-            f"the backbone {backbone.name!r} is not built: call it on a batch of "
-            "images first, or give it an Input of its own, such as "
-            "keras.Sequential([keras.Input((32, 32, 3)), backbone])."
-        )
-    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
-        raise UsageError(
-            f"the backbone {backbone.name!r} gives {shape}, but it must give "
-            "features (N, F): add keras.layers.GlobalAveragePooling2D() or "
-            'pooling="avg".'
-        )
-    return shape[1]
-
-
-def _output_shape(backbone):
-    try:
-        return backbone.output_shape
-    except AttributeError:  # A subclass of keras.Model: let Keras trace its call.
-        images = keras.KerasTensor((None, 64, 64, 3))
-        return tuple(backbone.compute_output_spec(images).shape)

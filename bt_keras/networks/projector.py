@@ -1,4 +1,8 @@
-"""The projector: what stands between the backbone's features and the loss."""
+"""The projector, between the backbone's features and the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import keras
 
@@ -6,28 +10,35 @@ from bt_keras.errors import UsageError
 from bt_keras.networks.batch_norm import BatchNormalization
 
 
-def projector(widths, feature_dim):
-    """Builds the projector of the paper's section 2.2, without biases.
+def projector(widths: Sequence[int], feature_dim: int) -> keras.Sequential:
+    """Builds the projector of section 2.2 of the paper, without biases.
 
-    Dense -> batch norm -> ReLU for all widths but the last, which is Dense alone: its
-    output is standardised inside the loss. Dense layers start as PyTorch's do, from
-    U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+    Every width is a Dense layer, followed by batch norm and ReLU except for the last
+    one, whose output is standardized inside the loss. Kernels are initialized as in
+    PyTorch, from U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 
     Args:
-        widths: sequence of ints > 0, (8192, 8192, 8192) in the paper.
-        feature_dim: int, the width F of the backbone's features.
+        widths: Sequence of ints > 0, the widths of the layers; (8192, 8192, 8192) in
+            the paper.
+        feature_dim: Int, the width F of the backbone's features.
 
     Returns:
-        A `keras.Sequential`, features (N, F) to projections (N, widths[-1]).
+        `keras.Sequential` from features (N, F) to projections (N, widths[-1]).
 
     Raises:
-        UsageError: if there is no width, or one is not a positive integer.
+        UsageError: If `widths` is empty or has an element that is not a positive int.
+
+    Example:
+
+    >>> from bt_keras.networks import projector
+    >>> projector((32, 16), feature_dim=8).output_shape
+    (None, 16)
     """
     widths = tuple(widths)
     if not widths or not all(isinstance(w, int) and w > 0 for w in widths):
         raise UsageError(
-            f"projector={widths!r} must be one or more positive integers, the widths "
-            "of its layers, such as (8192, 8192, 8192)."
+            f"projector={widths!r} must be one or more positive ints, the widths of "
+            "its layers, such as (8192, 8192, 8192)."
         )
     layers = [keras.Input((feature_dim,))]
     for index, width in enumerate(widths):

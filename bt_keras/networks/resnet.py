@@ -1,17 +1,19 @@
 """ResNet backbones with torchvision's arithmetic (He et al., arXiv 1512.03385).
 
-The v1.5 variant: a bottleneck strides in its 3x3 convolution. Strided convolutions
-pad symmetrically, which Keras's "same" does not. Layers carry torchvision's names
-with underscores for dots (`layer1_0_conv2`), which is how `bt_keras.convert` finds
-them.
+This is the v1.5 variant: the stride of a bottleneck is in its 3x3 convolution. Strided
+convolutions are padded symmetrically, unlike Keras's `padding="same"`. Layers have
+torchvision's names with underscores for dots (`layer1_0_conv2`); `bt_keras.convert`
+relies on these names.
 """
+
+from __future__ import annotations
 
 import keras
 
 from bt_keras.errors import UsageError
 from bt_keras.networks.batch_norm import BatchNormalization
 
-# depth: (residual block, blocks in each of the four stages)
+# Depth to (residual block, number of blocks in each of the four stages).
 DEPTHS = {
     18: ("basic", (2, 2, 2, 2)),
     34: ("basic", (3, 4, 6, 3)),
@@ -23,25 +25,32 @@ EXPANSION = {"basic": 1, "bottleneck": 4}
 STEMS = ("imagenet", "cifar")
 
 
-def resnet(depth, width=1.0, stem="imagenet", input_shape=(None, None, 3)):
-    """Builds a ResNet that maps images to pooled features.
+def resnet(
+    depth: int,
+    width: float = 1.0,
+    stem: str = "imagenet",
+    input_shape: tuple = (None, None, 3),
+) -> keras.Model:
+    """Builds a ResNet (https://arxiv.org/abs/1512.03385) with pooled features.
 
     Args:
-        depth: int, one of 18, 34, 50, 101, 152.
-        width: float > 0, multiplies the channels of every stage; 1.0 is the paper's
-            network (64, 128, 256, 512 channels, four times that out of bottlenecks).
-        stem: `"imagenet"`, a 7x7 convolution of stride 2 and a 3x3 max pooling of
-            stride 2; or `"cifar"`, one 3x3 convolution of stride 1, for images of
-            about 32 x 32 pixels.
-        input_shape: tuple (height, width, channels), None where it may vary.
+        depth: Int, one of 18, 34, 50, 101, 152.
+        width: Float > 0, multiplies the channels of every stage. 1.0 gives the
+            network of the paper, with 64, 128, 256 and 512 channels in its stages
+            (bottleneck blocks output four times as many). Defaults to `1.0`.
+        stem: `"imagenet"` for a 7x7 convolution of stride 2 and 3x3 max pooling of
+            stride 2; `"cifar"` for one 3x3 convolution of stride 1, for images of
+            about 32 x 32 pixels. Defaults to `"imagenet"`.
+        input_shape: Tuple `(height, width, channels)`, with `None` for sizes that may
+            vary. Defaults to `(None, None, 3)`.
 
     Returns:
-        A `keras.Model`, float images (N, H, W, C), normalised with the mean and
-        standard deviation of the training data, to features (N, F), F being
-        512 * width (depths 18 and 34) or 2048 * width.
+        `keras.Model` from float images (N, H, W, C), normalized with the mean and
+        standard deviation of the training data, to features (N, F). F is 512 * width
+        for depths 18 and 34, otherwise 2048 * width.
 
     Raises:
-        UsageError: for an unknown depth or stem, or a width that is not positive.
+        UsageError: If `depth` or `stem` is unknown or `width` is not positive.
 
     Example:
 
@@ -73,7 +82,7 @@ def resnet(depth, width=1.0, stem="imagenet", input_shape=(None, None, 3)):
 
 
 def _conv(x, filters, size, stride, name):
-    """A convolution without bias, padded by `size // 2` on every side."""
+    """Convolution without bias, padded by `size // 2` on every side."""
     padding = "same"
     if stride > 1 and size > 1:
         pad = keras.layers.ZeroPadding2D(
@@ -107,7 +116,7 @@ def _stem(x, filters, stem):
     if stem == "cifar":
         return _relu(_norm(_conv(x, filters, 3, 1, "conv1"), "bn1"), "relu")
     x = _relu(_norm(_conv(x, filters, 7, 2, "conv1"), "bn1"), "relu")
-    # What follows a ReLU is not negative, so that padding with 0 cannot win.
+    # Padding with 0 does not change the maximum: outputs of a ReLU are not negative.
     x = keras.layers.ZeroPadding2D(1, data_format="channels_last", name="maxpool_pad")(
         x
     )
@@ -133,11 +142,11 @@ def _bottleneck_block(x, filters, stride, name):
 
 
 def _subsample(x, stride, name):
-    """Every `stride`-th pixel, for a convolution of 1x1.
+    """Takes every `stride`-th pixel, before a 1x1 convolution.
 
-    With the stride in the convolution, as others have it, oneDNN's gradient of the
-    kernel is wrong below 16 channels, by as much as it is large, and another one each
-    time (TensorFlow 2.21 on a CPU with AVX2).
+    With the stride in the convolution itself, oneDNN computes wrong kernel gradients
+    below 16 channels, with errors of 100 % that change from call to call (TensorFlow
+    2.21 on a CPU with AVX2).
     """
     if stride == 1:
         return x
@@ -147,7 +156,7 @@ def _subsample(x, stride, name):
 
 
 def _residual(x, y, stride, name):
-    """Adds the block's input, through a 1x1 convolution where the shapes differ."""
+    """Adds the input of a block, through a 1x1 convolution if the shapes differ."""
     if stride > 1 or x.shape[-1] != y.shape[-1]:
         x = _subsample(x, stride, name + "downsample_pool")
         x = _conv(x, y.shape[-1], 1, 1, name + "downsample_0")

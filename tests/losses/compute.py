@@ -1,4 +1,4 @@
-"""The loss, its terms and its gradients, on one device or on several replicas."""
+"""Computes the loss, its terms and its gradients, on one device or on replicas."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +9,7 @@ NAMES = ("loss", "invariance", "redundancy", "grad_a", "grad_b")
 
 
 def terms_and_gradients(z_a, z_b, lambd, implementation):
-    """Values of `NAMES`, in that order."""
+    """Returns the values of `NAMES`, in this order."""
     z_a, z_b = tf.convert_to_tensor(z_a), tf.convert_to_tensor(z_b)
     with tf.GradientTape() as tape:
         tape.watch([z_a, z_b])
@@ -19,16 +19,16 @@ def terms_and_gradients(z_a, z_b, lambd, implementation):
 
 
 def on_replicas(strategy, z_a, z_b, lambd, implementation):
-    """`NAMES` to a list of every replica's value, each having its part of the rows."""
+    """Splits the rows over replicas; returns a dict from `NAMES` to their values."""
 
     @tf.function
     def step(a, b):
         return strategy.run(terms_and_gradients, (a, b, lambd, implementation))
 
     def distributed(z):
-        parts = np.split(z, strategy.num_replicas_in_sync)
+        shards = np.split(z, strategy.num_replicas_in_sync)
         return strategy.experimental_distribute_values_from_function(
-            lambda context: parts[context.replica_id_in_sync_group]
+            lambda context: shards[context.replica_id_in_sync_group]
         )
 
     values = step(distributed(z_a), distributed(z_b))

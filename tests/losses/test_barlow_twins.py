@@ -11,7 +11,7 @@ SHAPES = ("16x64", "32x32", "96x24")
 
 
 def numpy_loss(z_a, z_b, lambd):
-    """Equations 1 and 2 of the paper in float64, term by term."""
+    """Equations 1 and 2 of the paper in float64."""
     a, b = (
         (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5) for z in map(np.float64, (z_a, z_b))
     )
@@ -28,47 +28,47 @@ def test_equals_pytorch_in_float64(recorded, shape, implementation):
     for lambd in reference["lambdas"]:
         ours = terms_and_gradients(z_a, z_b, lambd, implementation)
         for name, value in zip(NAMES, ours, strict=True):
-            theirs = reference[f"{shape}/{lambd}/{name}"]
-            assert relative_error(value, theirs) < 1e-5, name
+            expected = reference[f"{shape}/{lambd}/{name}"]
+            assert relative_error(value, expected) < 1e-5, name
 
 
 @pytest.mark.parametrize("noise", [1.0, 0.1, 0.01])
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
-def test_keeps_its_digits_when_the_views_agree(implementation, noise):
-    """Near the optimum 1 - d is tiny; the gradient must not be rounding noise."""
+def test_gradient_is_accurate_for_nearly_equal_views(implementation, noise):
+    """Near the optimum 1 - d is tiny, and 1 - mean(a b) would be rounding noise."""
     rng = np.random.default_rng(0)
     shared, first, second = rng.normal(size=(3, 48, 20))
     z_a, z_b = (3 + shared + noise * own for own in (first, second))
     z_a, z_b = np.float32(z_a), np.float32(z_b)
-    lambd = 1e-4  # The invariance leads, where the cancellation is.
+    lambd = 1e-4  # Small, since the cancellation is in the invariance term.
     loss, _, _, grad_a, _ = terms_and_gradients(z_a, z_b, lambd, implementation)
     assert relative_error(loss, numpy_loss(z_a, z_b, lambd)) < 1e-5
     step = 1e-6 * np.eye(1, z_a.size).reshape(z_a.shape)
     z_a, z_b = np.float64(z_a), np.float64(z_b)
     up, down = numpy_loss(z_a + step, z_b, lambd), numpy_loss(z_a - step, z_b, lambd)
-    slope = (up - down) / 2e-6
+    difference = (up - down) / 2e-6
     scale = np.abs(grad_a).max()
-    assert abs(grad_a.numpy()[0, 0] - slope) / scale < 1e-4
+    assert abs(grad_a.numpy()[0, 0] - difference) / scale < 1e-4
 
 
-def test_ignores_scale_and_offset_of_every_column():
+def test_loss_does_not_depend_on_scale_and_offset_of_columns():
     rng = np.random.default_rng(1)
     z_a, z_b = rng.normal(size=(2, 32, 12)).astype("float32")
-    moved = z_a * rng.uniform(5, 50, 12) + rng.normal(size=12)
+    shifted = z_a * rng.uniform(5, 50, 12) + rng.normal(size=12)
     plain = bt_keras.barlow_twins_loss(z_a, z_b)
     np.testing.assert_allclose(
-        bt_keras.barlow_twins_loss(moved.astype("float32"), z_b), plain, rtol=1e-4
+        bt_keras.barlow_twins_loss(shifted.astype("float32"), z_b), plain, rtol=1e-4
     )
 
 
-def test_equal_views_have_no_invariance_term():
+def test_equal_views_have_zero_invariance():
     z = tf.random.normal((64, 16))
     invariance, redundancy = barlow_twins_terms(z, z)
     assert invariance < 1e-8
     assert redundancy > 0.1
 
 
-def test_a_constant_column_gives_finite_gradients():
+def test_constant_column_has_finite_gradients():
     z = np.random.default_rng(2).normal(size=(16, 8)).astype("float32")
     z[:, 3] = 7.0
     for implementation in ("gram", "correlation"):
@@ -84,7 +84,7 @@ def test_half_precision_projections_are_computed_in_float32():
     np.testing.assert_allclose(loss, numpy_loss(*half.numpy(), lambd=5e-3), rtol=1e-5)
 
 
-def test_cross_correlation_is_numpys():
+def test_cross_correlation_equals_numpy():
     z_a, z_b = np.random.default_rng(3).normal(size=(2, 50, 6)).astype("float32")
     c = np.corrcoef(z_a.T, z_b.T)[:6, 6:]
     np.testing.assert_allclose(bt_keras.cross_correlation(z_a, z_b), c, atol=1e-4)
@@ -92,7 +92,7 @@ def test_cross_correlation_is_numpys():
 
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
-def test_replicas_equal_one_device_on_the_whole_batch(
+def test_replicas_equal_pytorch_on_the_global_batch(
     recorded, replicas, implementation, count
 ):
     reference, lambd = recorded("loss"), 0.0051
@@ -101,11 +101,11 @@ def test_replicas_equal_one_device_on_the_whole_batch(
         z_a, z_b = reference[f"{shape}/z_a"], reference[f"{shape}/z_b"]
         results = on_replicas(strategy, z_a, z_b, lambd, implementation)
         for name, values in results.items():
-            theirs = reference[f"{shape}/{lambd}/{name}"]
+            expected = reference[f"{shape}/{lambd}/{name}"]
             if name.startswith("grad"):
                 values = [np.concatenate(values)]
             for value in values:
-                assert relative_error(value, theirs) < 1e-5, name
+                assert relative_error(value, expected) < 1e-5, name
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_replicas_equal_one_device_on_the_whole_batch(
         (np.zeros((1, 8)), np.zeros((1, 8)), "at least 2 images"),
     ],
 )
-def test_bad_projections_are_named(z_a, z_b, message):
+def test_invalid_projections_are_reported(z_a, z_b, message):
     with pytest.raises(bt_keras.UsageError, match=message):
         bt_keras.barlow_twins_loss(z_a, z_b)
 
 
-def test_an_unknown_implementation_is_named():
+def test_unknown_implementation_is_reported():
     with pytest.raises(bt_keras.UsageError, match="gram, correlation"):
         bt_keras.barlow_twins_loss(np.zeros((4, 8)), np.zeros((4, 8)), 1.0, "fft")

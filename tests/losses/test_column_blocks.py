@@ -1,4 +1,4 @@
-"""The loss of wide projections, a block of columns at a time."""
+"""The loss of wide projections, computed in blocks of columns."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ LAMBD = 0.0051
 
 @pytest.fixture(params=[gram, correlation], ids=["gram", "correlation"])
 def narrow_blocks(request, monkeypatch):
-    """The implementation's name, its blocks being so narrow that there are several."""
+    """Makes the blocks of an implementation narrow; returns its name."""
     monkeypatch.setattr(request.param, "BLOCK_BYTES", 4 * 16 * 10)
     return request.param.__name__.rpartition(".")[2]
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_blocks_give_pytorchs_loss_and_gradients(recorded, narrow_blocks, compiled):
+def test_blocks_equal_pytorch(recorded, narrow_blocks, compiled):
     reference = recorded("loss")
     z_a, z_b = (tf.constant(reference[f"16x64/{z}"]) for z in ("z_a", "z_b"))
     step = tf.function(terms_and_gradients, jit_compile=compiled)
@@ -29,7 +29,7 @@ def test_blocks_give_pytorchs_loss_and_gradients(recorded, narrow_blocks, compil
         assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name
 
 
-def test_blocks_of_four_replicas_give_them_too(recorded, replicas, narrow_blocks):
+def test_blocks_on_four_replicas_equal_pytorch(recorded, replicas, narrow_blocks):
     reference = recorded("loss")
     z_a, z_b = reference["16x64/z_a"], reference["16x64/z_b"]
     results = on_replicas(replicas(4), z_a, z_b, LAMBD, narrow_blocks)
@@ -38,9 +38,9 @@ def test_blocks_of_four_replicas_give_them_too(recorded, replicas, narrow_blocks
         assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name
 
 
-def test_half_a_gram_matrix_is_enough(recorded, monkeypatch):
-    """Four strips of 24 rows, each beginning at its own diagonal."""
-    monkeypatch.setattr(gram, "NARROWEST", 24)
+def test_gram_matrix_in_strips_equals_pytorch(recorded, monkeypatch):
+    """Four strips of 24 rows, each starting at its own diagonal."""
+    monkeypatch.setattr(gram, "MIN_STRIP_ROWS", 24)
     reference = recorded("loss")
     z_a, z_b = reference["96x24/z_a"], reference["96x24/z_b"]
     ours = tf.function(terms_and_gradients)(z_a, z_b, LAMBD, "gram")

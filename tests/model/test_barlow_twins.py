@@ -12,7 +12,7 @@ from tests.reference import weights
 
 
 def train_as_recorded(recorded, depth):
-    """Four whole steps of the official model: losses, statistics and weights."""
+    """Compares four steps with the official model: losses, statistics and weights."""
     reference = recorded(f"training_resnet{depth}")
     widths = tuple(int(w) for w in reference["projector"])
     batch, size = int(reference["batch"]), int(reference["size"])
@@ -26,7 +26,7 @@ def train_as_recorded(recorded, depth):
         logs = model.train_on_batch(*weights.image_pair(batch, size, size, step))
         model.reset_metrics()
         logs = dict(zip(("loss", "invariance", "redundancy"), logs, strict=True))
-        # Far below what one step changes, or an optimizer could stand still here.
+        # Far below the change of one step: an idle optimizer must fail here.
         assert abs(logs["loss"] / loss - 1) < 2e-5, step
         for term in ("invariance", "redundancy"):
             assert abs(logs[term] / reference[term][step] - 1) < 2e-5, (term, step)
@@ -38,29 +38,29 @@ def compare_with_recording(final, initial, reference):
         reference["parameters/names"], reference["parameters/update_norms"], strict=True
     ):
         update = np.linalg.norm(np.float64(final[name]) - initial[name])
-        # LARS moves a weight by parts in ten thousand, float32 keeps seven digits.
+        # LARS changes a weight by about 1e-4 of itself; float32 has seven digits.
         assert abs(update / norm - 1) < 2e-2, name
     compared = 0
-    for key, theirs in reference.items():
+    for key, expected in reference.items():
         kind, _, name = key.partition("/")
         if kind == "update":
-            corner = tuple(slice(n) for n in theirs.shape)
+            corner = tuple(slice(n) for n in expected.shape)
             update = (np.float64(final[name]) - initial[name])[corner]
-            assert relative_error(update, theirs) < 1e-2, name
+            assert relative_error(update, expected) < 1e-2, name
         elif kind == "final" and not name.startswith("bn."):
-            assert relative_error(final[name], theirs) < 1e-5, name
+            assert relative_error(final[name], expected) < 1e-5, name
         else:
             continue
         compared += 1
     assert compared == 15
 
 
-def test_four_steps_equal_the_official_resnet18s(recorded):
+def test_four_steps_equal_the_official_code_resnet18(recorded):
     train_as_recorded(recorded, 18)
 
 
 @pytest.mark.slow
-def test_four_steps_equal_the_official_resnet50s(recorded):
+def test_four_steps_equal_the_official_code_resnet50(recorded):
     train_as_recorded(recorded, 50)
 
 
@@ -84,7 +84,7 @@ def test_fit_and_evaluate_log_the_loss_and_its_terms():
     np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
 
-def test_takes_labels_and_validation_data_and_callbacks(tmp_path):
+def test_fit_with_labels_validation_data_and_callbacks(tmp_path):
     model = tiny()
     model.compile(optimizer="adam")
     best = keras.callbacks.ModelCheckpoint(
@@ -101,7 +101,7 @@ def test_takes_labels_and_validation_data_and_callbacks(tmp_path):
     assert (tmp_path / "best.keras").exists()
 
 
-def test_each_view_has_batch_statistics_of_its_own():
+def test_batch_norm_uses_the_statistics_of_each_view():
     model = tiny()
     model.compile(optimizer=keras.optimizers.SGD(0.0))
     norm = model.backbone.layers[2]
@@ -113,8 +113,8 @@ def test_each_view_has_batch_statistics_of_its_own():
     np.testing.assert_allclose(norm.moving_mean, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_layer_regularisation_counts_in_the_gradient():
-    moved = []
+def test_layer_regularization_is_part_of_the_gradient():
+    ratios = []
     for strength in (0.0, 10.0):
         keras.utils.set_random_seed(1)
         inputs = keras.Input((8, 8, 3))
@@ -126,22 +126,22 @@ def test_layer_regularisation_counts_in_the_gradient():
         model.compile(optimizer=keras.optimizers.SGD(1e-2))
         before = np.linalg.norm(dense.kernel)
         model.train_on_batch(*next(iter(pairs())))
-        moved.append(np.linalg.norm(dense.kernel) / before)
-    assert moved[1] < moved[0] - 0.1
+        ratios.append(np.linalg.norm(dense.kernel) / before)
+    assert ratios[1] < ratios[0] - 0.1
 
 
-def test_saved_whole_or_as_weights_it_comes_back(tmp_path):
+def test_saved_model_and_saved_weights_load(tmp_path):
     model = tiny(lambd=0.02)
     model.compile(optimizer=bt_keras.LARS(bt_keras.WarmupCosine(0.2, 1, 10)))
     model.fit(pairs(), shuffle=False, verbose=0)
     images = next(iter(pairs()))[0]
 
     model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(again(images), model(images))
-    assert again.lambd == 0.02
-    assert again.optimizer.iterations == model.optimizer.iterations
-    logs = [m.fit(pairs(), shuffle=False, verbose=0).history for m in (model, again)]
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(images), model(images))
+    assert loaded.lambd == 0.02
+    assert loaded.optimizer.iterations == model.optimizer.iterations
+    logs = [m.fit(pairs(), shuffle=False, verbose=0).history for m in (model, loaded)]
     np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], rtol=1e-6)
 
     model.save_weights(tmp_path / "model.weights.h5")
@@ -151,7 +151,7 @@ def test_saved_whole_or_as_weights_it_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_trains_with_the_loss_in_float32(policy):
+def test_mixed_precision_trains_with_float32_weights(policy):
     keras.config.set_dtype_policy(policy)
     model = tiny()
     model.compile(optimizer=bt_keras.LARS(0.2))
@@ -161,7 +161,7 @@ def test_mixed_precision_trains_with_the_loss_in_float32(policy):
     assert all(v.dtype == "float32" for v in model.trainable_variables)
 
 
-def test_two_replicas_train_as_one_device(replicas):
+def test_two_replicas_equal_one_device(replicas):
     def trained(strategy):
         with strategy.scope():
             keras.utils.set_random_seed(3)
@@ -203,22 +203,22 @@ def test_two_replicas_train_as_one_device(replicas):
     ],
     ids=["keras.applications", "keras_cv.models"],
 )
-def test_other_peoples_backbones_train(make):
+def test_backbones_of_other_libraries_train(make):
     model = bt_keras.BarlowTwins(make(), (16, 16))
-    # Eagerly, since most of a graph's time here would go into making it.
+    # Eagerly: tracing a graph would take longer than the step.
     model.compile(optimizer="adam", run_eagerly=True)
     history = model.fit(pairs(1, size=32), shuffle=False, verbose=0).history
     assert np.isfinite(history["loss"][0])
 
 
-def test_the_step_compiles_with_xla():
+def test_step_compiles_with_xla():
     model = tiny()
     model.compile(optimizer=bt_keras.LARS(0.2), jit_compile=True)
     history = model.fit(pairs(), shuffle=False, verbose=0).history
     assert np.isfinite(history["loss"][0])
 
 
-def test_a_subclassed_backbone_trains_once_it_was_called():
+def test_subclassed_backbone_trains_after_a_call():
     with pytest.raises(bt_keras.UsageError, match="not built"):
         bt_keras.BarlowTwins(Subclass(), (8,))
     backbone = Subclass()
@@ -228,14 +228,14 @@ def test_a_subclassed_backbone_trains_once_it_was_called():
     assert np.isfinite(model.fit(pairs(), shuffle=False, verbose=0).history["loss"][0])
 
 
-def test_a_batch_of_one_is_named():
+def test_batch_of_one_is_reported():
     model = tiny()
     model.compile(optimizer="sgd")
     with pytest.raises(Exception, match="at least 2 images"):
         model.fit(pairs(batches=2, batch=1), shuffle=False, verbose=0)
 
 
-def test_a_backbone_without_pooling_is_named():
+def test_backbone_without_pooling_is_reported():
     backbone = keras.applications.MobileNetV3Small(
         input_shape=(32, 32, 3), include_top=False, weights=None
     )
@@ -251,9 +251,9 @@ def test_a_backbone_without_pooling_is_named():
         np.zeros((4, 8, 8, 3)),
         (np.zeros((4, 8, 8, 1)), np.zeros((4, 8, 8, 1))),
     ],
-    ids=["no images", "one view", "a tensor", "grey"],
+    ids=["no images", "one view", "a tensor", "gray"],
 )
-def test_data_that_are_not_pairs_of_images_are_named(element):
+def test_data_other_than_pairs_of_images_are_reported(element):
     model = tiny()
     model.compile(optimizer="sgd")
     with pytest.raises(ValueError, match="view_a, view_b"):

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.model.gradients import of_batch, of_microbatches
+from bt_keras.model.gradients import batch_gradients, microbatch_gradients
 from bt_keras.networks import BatchNormalization
 from tests.conftest import relative_error
 
@@ -13,7 +13,7 @@ def model_of(layers, **kwargs):
     inputs = keras.Input((8, 8, 3))
     x = keras.Sequential(layers)(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    # The loss does not change with a bias here, whose gradient would be noise.
+    # The loss does not depend on a bias here; its gradient would be rounding noise.
     last = keras.layers.Dense(16, use_bias=False)
     projector = keras.Sequential(
         [keras.Input((6,)), keras.layers.Dense(12, "relu"), last]
@@ -24,7 +24,7 @@ def model_of(layers, **kwargs):
 
 
 def plain(**kwargs):
-    """Without batch norm: nothing but the loss ties the images of a batch together."""
+    """Without batch norm: the images of a batch interact in the loss alone."""
     conv = keras.layers.Conv2D(6, 3, activation="relu", kernel_regularizer="l2")
     return model_of([conv], **kwargs)
 
@@ -34,24 +34,24 @@ def two_views(batch=8):
     return tf.constant(a, tf.float32), tf.constant(a + 0.3 * b, tf.float32)
 
 
-def assert_same(ours, theirs):
-    for gradient, expected in zip(ours, theirs, strict=True):
-        # float32, summed in another order.
+def assert_same(values, references):
+    for gradient, expected in zip(values, references, strict=True):
+        # float32 sums in a different order.
         assert relative_error(gradient, expected) < 5e-5
 
 
 @pytest.mark.parametrize("count", [2, 4, 8])
-def test_microbatches_give_the_whole_batchs_loss_and_gradients(count):
+def test_microbatches_equal_the_whole_batch(count):
     model, views = plain(), two_views()
-    whole, whole_logs = of_batch(model, *views)
-    gradients, logs = of_microbatches(model, *views, count)
+    whole, whole_logs = batch_gradients(model, *views)
+    gradients, logs = microbatch_gradients(model, *views, count)
     assert_same(gradients, whole)
     for name, value in whole_logs.items():
         np.testing.assert_allclose(logs[name], value, rtol=1e-5)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_step_in_microbatches_is_the_whole_batchs(compiled):
+def test_step_in_microbatches_equals_the_whole_batch(compiled):
     weights = []
     for count in (1, 4):
         keras.utils.set_random_seed(0)
@@ -62,8 +62,8 @@ def test_a_step_in_microbatches_is_the_whole_batchs(compiled):
     assert_same(*weights)
 
 
-def test_replicas_cut_their_own_rows_into_microbatches(replicas):
-    """Two replicas' first halves are what batch norm sees together, then the others."""
+def test_replicas_split_their_own_rows_into_microbatches(replicas):
+    """Batch norm uses the first halves of both replicas together, then the second."""
     views = two_views()
     together = [tf.gather(view, [0, 1, 4, 5, 2, 3, 6, 7]) for view in views]
     weights = []
@@ -81,8 +81,8 @@ def test_replicas_cut_their_own_rows_into_microbatches(replicas):
     assert_same(*weights)
 
 
-def test_both_passes_see_the_same_dropout_and_batch_norm():
-    """As one tape over all micro-batches would; statistics are kept once."""
+def test_both_passes_use_the_same_dropout_and_batch_norm():
+    """Equals one tape over all micro-batches; statistics are updated once."""
     layers = [
         keras.layers.Conv2D(6, 3, use_bias=False),
         BatchNormalization(),
@@ -92,8 +92,8 @@ def test_both_passes_see_the_same_dropout_and_batch_norm():
     state = model.backbone.non_trainable_variables
     assert len(state) == 3  # Mean, variance, and the seed of dropout.
     initial = [variable.numpy() for variable in state]
-    gradients, _ = of_microbatches(model, view_a, view_b, 2)
-    left = [variable.numpy() for variable in state]
+    gradients, _ = microbatch_gradients(model, view_a, view_b, 2)
+    final = [variable.numpy() for variable in state]
 
     for variable, value in zip(state, initial, strict=True):
         variable.assign(value)
@@ -104,28 +104,30 @@ def test_both_passes_see_the_same_dropout_and_batch_norm():
             z_b.append(model.project(view_b[half], training=True))
         loss = bt_keras.barlow_twins_loss(tf.concat(z_a, 0), tf.concat(z_b, 0))
     assert_same(gradients, tape.gradient(loss, model.trainable_variables))
-    for variable, value in zip(state, left, strict=True):
+    for variable, value in zip(state, final, strict=True):
         np.testing.assert_allclose(variable.numpy(), value, rtol=1e-6)
 
 
-def test_microbatches_are_what_batch_norm_sees():
+def test_batch_norm_uses_the_statistics_of_microbatches():
     model = model_of([keras.layers.Conv2D(6, 3, use_bias=False), BatchNormalization()])
     views = two_views()
-    whole, _ = of_batch(model, *views)
-    parts, _ = of_microbatches(model, *views, 2)
+    whole, _ = batch_gradients(model, *views)
+    parts, _ = microbatch_gradients(model, *views, 2)
     assert relative_error(parts[0], whole[0]) > 1e-3
 
 
 def test_xla_runs_every_microbatch_twice():
-    """Or all activations would be kept, and no memory saved."""
+    """Otherwise all activations would be kept, and no memory saved."""
     model, views = plain(), two_views()
-    step = tf.function(lambda *v: of_microbatches(model, *v, 2)[0], jit_compile=True)
+    step = tf.function(
+        lambda *v: microbatch_gradients(model, *v, 2)[0], jit_compile=True
+    )
     code = step.experimental_get_compiler_ir(*views)(stage="optimized_hlo")
-    # For two views of two micro-batches: two forward, one backward to the kernel.
+    # Two views of two micro-batches: two passes forward, one backward to the kernel.
     assert code.count(" convolution(") + code.count("__onednn$conv") == 12
 
 
-def test_gradients_of_an_embedding_are_summed():
+def test_sparse_gradients_of_an_embedding_are_summed():
     class Positions(keras.layers.Layer):
         def build(self, shape):
             self.table = keras.layers.Embedding(36, 6)
@@ -138,8 +140,8 @@ def test_gradients_of_an_embedding_are_summed():
 
     model, views = model_of([keras.layers.Conv2D(6, 3), Positions()]), two_views()
     assert_same(
-        of_microbatches(model, *views, 2)[0],
-        map(tf.convert_to_tensor, of_batch(model, *views)[0]),
+        microbatch_gradients(model, *views, 2)[0],
+        map(tf.convert_to_tensor, batch_gradients(model, *views)[0]),
     )
 
 
@@ -152,8 +154,8 @@ def test_microbatches_must_divide_the_batch():
         model.fit(ragged, verbose=0)
 
 
-def test_a_scaled_loss_and_accumulated_gradients_train_the_same():
-    """float16's loss scale multiplies the slopes, and LARS sees it taken out again."""
+def test_loss_scale_and_accumulated_gradients_do_not_change_training():
+    """A loss scale multiplies the gradients and is removed before LARS."""
     weights = []
     for wrap in (lambda o: o, keras.optimizers.LossScaleOptimizer):
         keras.utils.set_random_seed(0)
@@ -172,5 +174,5 @@ def test_a_scaled_loss_and_accumulated_gradients_train_the_same():
 
 @pytest.mark.parametrize("count", [0, -1, 2.0, "4"])
 def test_microbatches_must_be_a_positive_int(count):
-    with pytest.raises(bt_keras.UsageError, match="int above 0"):
+    with pytest.raises(bt_keras.UsageError, match="positive int"):
         plain(microbatches=count)

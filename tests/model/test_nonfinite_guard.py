@@ -10,7 +10,7 @@ from tests.models import pairs, tiny
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_one_bad_element_anywhere_is_seen(bad, dtype):
+def test_one_non_finite_element_is_detected(bad, dtype):
     good = [tf.cast(np.full((300, 300), 1000.0), dtype), tf.zeros(3, dtype)]
     assert nonfinite_guard.are_finite(good)
     values = np.zeros((7, 5))
@@ -20,7 +20,7 @@ def test_one_bad_element_anywhere_is_seen(bad, dtype):
     assert not nonfinite_guard.are_finite([*good, sparse])
 
 
-def test_gradients_pass_or_are_replaced_whole():
+def test_gradients_are_kept_or_replaced_as_a_whole():
     gradients = [tf.ones(2), None, tf.IndexedSlices(tf.ones((1, 2)), [0], [1, 2])]
     for good, value, expected in ((True, 0.0, 1.0), (False, 0.0, 0.0)):
         first, none, last = nonfinite_guard.replace_unless(
@@ -32,7 +32,7 @@ def test_gradients_pass_or_are_replaced_whole():
 
 
 def poisoned(batches=2, bad_row=5):
-    """`pairs` with one pixel of one image, on the second of two replicas, too large."""
+    """`pairs` with a pixel that overflows, on the second of two replicas."""
 
     def poison(view_a, view_b):
         row = tf.one_hot(bad_row, tf.shape(view_a)[0])[:, None, None, None]
@@ -42,7 +42,7 @@ def poisoned(batches=2, bad_row=5):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_weights_stay_finite_and_the_loss_tells(replicas, count):
+def test_weights_stay_finite_and_the_loss_is_nan(replicas, count):
     strategy = replicas(2) if count == 2 else tf.distribute.get_strategy()
     with strategy.scope():
         model = tiny()
@@ -54,7 +54,7 @@ def test_weights_stay_finite_and_the_loss_tells(replicas, count):
 
 
 class OverflowOnOneReplica(keras.layers.Layer):
-    """Passes on, but its gradient is infinite where an input is above 100."""
+    """Identity whose gradient is infinite if an input is above 100."""
 
     def call(self, x):
         @tf.custom_gradient
@@ -69,13 +69,13 @@ class OverflowOnOneReplica(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("kind", ["merge_call", "collectives"])
-def test_replicas_skip_together_what_overflows_on_one(replicas, two_replicas, kind):
-    """Keras's loss scaling looks at each replica's own gradients alone."""
+def test_all_replicas_skip_a_step_that_overflows_on_one(replicas, two_replicas, kind):
+    """Keras's loss scaling checks the gradients of each replica separately."""
     strategy = two_replicas if kind == "collectives" else replicas(2)
     with strategy.scope():
         inputs = keras.Input((8, 8, 3))
         x = keras.layers.Conv2D(6, 3)(OverflowOnOneReplica()(inputs))
-        # The overflow has to come before weights: a layer with some below it.
+        # A layer with weights must be below the overflow.
         x = OverflowOnOneReplica()(x)
         x = keras.layers.GlobalAveragePooling2D()(x)
         model = bt_keras.BarlowTwins(keras.Model(inputs, x), (8,))
@@ -96,7 +96,7 @@ def test_replicas_skip_together_what_overflows_on_one(replicas, two_replicas, ki
         np.any(ours != theirs)
         for ours, theirs in zip(model.get_weights(), before, strict=True)
     )
-    # Below a scale of 1, halving it again no longer helps.
+    # Below a scale of 1, halving does not help.
     model.optimizer.dynamic_scale.assign(0.5)
     logs = model.fit(pairs(1).map(large), shuffle=False, verbose=0).history
     assert np.isnan(logs["loss"][0])

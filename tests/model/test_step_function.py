@@ -1,4 +1,4 @@
-"""What `fit` runs: on one device, on replicas, compiled by XLA; and what crosses."""
+"""Steps of `fit` on one device, on replicas and with XLA; their collectives."""
 
 import collections
 
@@ -15,7 +15,7 @@ BATCH = 8
 
 
 def five_steps(strategy, implementation="auto", **compiled):
-    """Logs, weights and slots after five steps on different data for every replica."""
+    """Returns logs and all variables after five steps, with other data per replica."""
     with strategy.scope():
         keras.utils.set_random_seed(3)
         model = tiny(implementation=implementation)
@@ -29,7 +29,7 @@ def five_steps(strategy, implementation="auto", **compiled):
 
 @pytest.fixture(scope="module")
 def alone():
-    """`alone(implementation)`: `five_steps` on one device."""
+    """`alone(implementation)`: the results of `five_steps` on one device."""
     results = {}
 
     def of(implementation="auto"):
@@ -41,55 +41,53 @@ def alone():
     return of
 
 
-def assert_same(ours, theirs, rtol):
-    for name in theirs[0]:
-        np.testing.assert_allclose(ours[0][name], theirs[0][name], rtol=1e-5)
-    assert len(ours[1]) == len(theirs[1])
-    for a, b in zip(ours[1], theirs[1], strict=True):
+def assert_same(result, reference, rtol):
+    for name in reference[0]:
+        np.testing.assert_allclose(result[0][name], reference[0][name], rtol=1e-5)
+    assert len(result[1]) == len(reference[1])
+    for a, b in zip(result[1], reference[1], strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-6)
 
 
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_replicas_train_and_validate_as_one_device(
-    replicas, alone, implementation, count
-):
+def test_replicas_equal_one_device(replicas, alone, implementation, count):
     together = five_steps(replicas(count), implementation)
     assert_same(together, alone(implementation), rtol=1e-4)
 
 
-def test_replicas_that_talk_by_collectives_do_as_well(two_replicas, alone):
+def test_replicas_with_collectives_equal_one_device(two_replicas, alone):
     assert_same(five_steps(two_replicas), alone(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 7])
-def test_steps_in_one_execution_are_the_same_steps(alone, steps):
-    """Also where they do not divide the epoch."""
+def test_steps_per_execution_equal_single_steps(alone, steps):
+    """Also if they do not divide the epoch."""
     looped = five_steps(tf.distribute.get_strategy(), steps_per_execution=steps)
     assert_same(looped, alone(), rtol=1e-6)
 
 
-def test_steps_in_one_execution_on_replicas(two_replicas, alone):
+def test_steps_per_execution_on_replicas(two_replicas, alone):
     looped = five_steps(two_replicas, steps_per_execution=2)
     assert_same(looped, alone(), rtol=1e-4)
 
 
-def test_eager_steps_are_the_same_steps(alone):
+def test_eager_steps_equal_compiled_steps(alone):
     eager = five_steps(tf.distribute.get_strategy(), run_eagerly=True)
     assert_same(eager, alone(), rtol=1e-5)
 
 
-def test_an_epoch_of_a_strategy_begins_with_the_first_batch(replicas):
-    """Keras would take a batch of its own, to build the model."""
+def test_epoch_under_a_strategy_starts_with_the_first_batch(replicas):
+    """Keras would consume a batch to build the model."""
     seen = []
 
-    def noted():
+    def batches():
         for number in range(4):
             seen.append(number)
             yield tuple(np.random.default_rng(number).normal(size=(2, 8, 8, 8, 3)))
 
     spec = tf.TensorSpec((8, 8, 8, 3))
-    dataset = tf.data.Dataset.from_generator(noted, output_signature=(spec, spec))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=(spec, spec))
     with replicas(2).scope():
         model = tiny()
         model.compile(optimizer="sgd")
@@ -97,8 +95,8 @@ def test_an_epoch_of_a_strategy_begins_with_the_first_batch(replicas):
     assert seen == [0, 1, 2, 3] * 2
 
 
-def counted(strategy, implementation):
-    """The collectives of one replica in the traced step: `(kind, elements)`."""
+def count_collectives(strategy, implementation):
+    """Counts the `(kind, elements)` of a replica's collectives in the traced step."""
     with strategy.scope():
         model = tiny(implementation=implementation)
         model.compile(optimizer=bt_keras.LARS(0.1))
@@ -109,10 +107,10 @@ def counted(strategy, implementation):
     for node in graph.get_operations():
         if node.type.startswith("Collective") and node.device.endswith("CPU:1"):
             sent = node.inputs[0]
-            if sent.dtype == tf.int32:  # The shape, sent before a gather.
+            if sent.dtype == tf.int32:  # The shape, sent before an all-gather.
                 assert sent.shape.num_elements() <= 2
                 continue
-            if sent.op.type == "Pad":  # To the longest of all replicas' rows.
+            if sent.op.type == "Pad":  # To the largest number of rows of any replica.
                 sent = sent.op.inputs[0]
             kind = node.type.removeprefix("Collective").removesuffix("V2")
             sizes[kind, sent.shape.num_elements()] += 1
@@ -121,10 +119,10 @@ def counted(strategy, implementation):
 
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
 @pytest.mark.parametrize("count", [2, 4])
-def test_what_crosses_replicas_is_what_the_docstring_says(implementation, count):
-    # Only traced: it may be a second strategy.
+def test_collectives_are_those_of_the_docstring(implementation, count):
+    # A second strategy in this process works, since it only traces.
     strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
-    model, sizes = counted(strategy, implementation)
+    model, sizes = count_collectives(strategy, implementation)
     n, width = BATCH // count, model.projector.output_shape[-1]
     norms = [
         layer
@@ -152,15 +150,15 @@ def test_what_crosses_replicas_is_what_the_docstring_says(implementation, count)
 
 
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
-def test_the_step_of_a_resnet_compiles_whole_with_xla(implementation):
-    """What a TPU asks for: static shapes, nothing outside the compiled function."""
+def test_step_of_a_resnet_compiles_with_xla_as_a_whole(implementation):
+    """TPUs require static shapes and no operation outside the compiled function."""
     backbone = bt_keras.resnet(6, width=0.1, stem="cifar", input_shape=(16, 16, 3))
     model = bt_keras.BarlowTwins(backbone, (32, 32), implementation=implementation)
     model.compile(optimizer=bt_keras.LARS(0.1, 1e-3), jit_compile=True)
     views = [tf.zeros((BATCH, 16, 16, 3))] * 2
     step = tf.function(lambda *data: model.train_step(data), jit_compile=True)
     code = step.experimental_get_compiler_ir(*views)(stage="hlo")
-    assert "<=" not in code  # That is how dynamic sizes are noted.
+    assert "<=" not in code  # Marks dynamic sizes.
     assert f"f32[{BATCH},16,16,3]" in code
     data = pairs(2, size=16)
     for epochs in (1, 2):

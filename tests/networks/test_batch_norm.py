@@ -24,7 +24,7 @@ def layer_with(shape, **kwargs):
 
 
 def numpy_batch_norm(x, dy, gamma, beta, epsilon=1e-5):
-    """Outputs, input gradient, dgamma, dbeta, mean and unbiased variance, float64."""
+    """Returns y, dx, dgamma, dbeta, mean and unbiased variance, in float64."""
     shape = x.shape
     x, dy = (v.reshape(-1, shape[-1]).astype(np.float64) for v in (x, dy))
     mean, variance = x.mean(0), x.var(0)
@@ -46,8 +46,8 @@ def run(layer, x, dy):
 
 def check(ours, layer, x, dy, rtol=1e-4):
     gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
-    *theirs, mean, variance = numpy_batch_norm(x, dy, gamma, beta)
-    for name, a, b in zip(("y", "dx", "dgamma", "dbeta"), ours, theirs, strict=True):
+    *expected, mean, variance = numpy_batch_norm(x, dy, gamma, beta)
+    for name, a, b in zip(("y", "dx", "dgamma", "dbeta"), ours, expected, strict=True):
         np.testing.assert_allclose(
             np.float64(a), b, rtol=rtol, atol=rtol * np.abs(b).max(), err_msg=name
         )
@@ -60,7 +60,7 @@ def check(ours, layer, x, dy, rtol=1e-4):
     ("policy", "tolerance"),
     [
         ("float32", 1e-5),
-        ("float64", 1e-6),  # the moving statistics are compared in float32
+        ("float64", 1e-6),  # Moving statistics are compared in float32.
         ("mixed_bfloat16", 3e-2),
         ("mixed_float16", 3e-3),
     ],
@@ -77,7 +77,7 @@ def test_training_equals_numpy(shape, policy, tolerance):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("count", [2, 4])
 def test_replicas_share_statistics_and_gradients(replicas, shape, count):
-    """Different rows on every replica equal one device on all of them."""
+    """Shards of the rows on replicas equal one device with all rows."""
     x, dy = inputs(shape, offset=30.0), inputs(shape, offset=0.0)
     strategy = replicas(count)
     with strategy.scope():
@@ -87,7 +87,7 @@ def test_replicas_share_statistics_and_gradients(replicas, shape, count):
     def step(x, dy):
         return strategy.run(lambda a, b: run(layer, a, b), (x, dy))
 
-    parts = [
+    shards = [
         strategy.experimental_distribute_values_from_function(
             lambda context, v=v: tf.constant(
                 np.split(v, count)[context.replica_id_in_sync_group]
@@ -96,7 +96,7 @@ def test_replicas_share_statistics_and_gradients(replicas, shape, count):
         for v in (x, dy)
     ]
     y, dx, dgamma, dbeta = (
-        strategy.experimental_local_results(v) for v in step(*parts)
+        strategy.experimental_local_results(v) for v in step(*shards)
     )
     ours = np.concatenate(y), np.concatenate(dx), sum(dgamma), sum(dbeta)
     check(ours, layer, x, dy)
@@ -115,7 +115,7 @@ def test_evaluation_uses_the_moving_statistics():
     assert np.all(layer.moving_mean.numpy() == 1)
 
 
-def test_comes_back_from_its_config():
+def test_config_round_trip():
     layer = BatchNormalization(0.8, 1e-3, "zeros", name="bn")
-    again = keras.layers.deserialize(keras.layers.serialize(layer))
-    assert again.get_config() == layer.get_config()
+    restored = keras.layers.deserialize(keras.layers.serialize(layer))
+    assert restored.get_config() == layer.get_config()

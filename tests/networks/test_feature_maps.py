@@ -6,8 +6,8 @@ import bt_keras
 from bt_keras.networks import feature_maps
 
 
-def taps(backbone):
-    """`{stride: (layer, channels)}`."""
+def map_layers(backbone):
+    """Returns `{stride: (layer, channels)}`."""
     outputs = {id(layer.output): layer.name for layer in backbone.layers}
     return {
         stride: (outputs[id(tensor)], tensor.shape[-1])
@@ -16,24 +16,24 @@ def taps(backbone):
 
 
 @pytest.mark.parametrize(("depth", "last", "expansion"), [(18, 1, 1), (50, 2, 4)])
-def test_of_resnets_the_ends_of_their_stages(depth, last, expansion):
+def test_maps_of_resnets_are_the_ends_of_stages(depth, last, expansion):
     blocks = {18: (1, 1, 1, 1), 50: (2, 3, 5, 2)}[depth]
-    assert taps(bt_keras.resnet(depth, width=1 / 16)) == {
+    assert map_layers(bt_keras.resnet(depth, width=1 / 16)) == {
         4 * 2**stage: (f"layer{stage + 1}_{block}_relu", expansion * 4 * 2**stage)
         for stage, block in enumerate(blocks)
     }
 
 
-def test_of_the_cifar_stem_four_finer_ones():
+def test_strides_with_the_cifar_stem():
     strides = list(feature_maps(bt_keras.resnet(18, width=0.1, stem="cifar")))
     assert strides == [1, 2, 4, 8]
 
 
-def test_of_keras_applications_what_detectors_use():
+def test_maps_of_mobilenet_are_those_that_detectors_use():
     network = keras.applications.MobileNetV2(
         (96, 96, 3), alpha=0.35, include_top=False, weights=None, pooling="avg"
     )
-    assert {stride: name for stride, (name, _) in taps(network).items()} == {
+    assert {stride: name for stride, (name, _) in map_layers(network).items()} == {
         4: "block_3_expand_relu",
         8: "block_6_expand_relu",
         16: "block_13_expand_relu",
@@ -41,7 +41,7 @@ def test_of_keras_applications_what_detectors_use():
     }
 
 
-def test_maps_have_their_strides_and_end_in_the_features():
+def test_maps_have_their_strides_and_lead_to_the_features():
     network = bt_keras.resnet(18, width=1 / 16)
     maps = feature_maps(network)
     model = keras.Model(network.input, [*maps.values(), network.output])
@@ -52,23 +52,23 @@ def test_maps_have_their_strides_and_end_in_the_features():
     np.testing.assert_allclose(np.mean(outputs[-1], axis=(1, 2)), features, rtol=1e-5)
 
 
-def test_a_skip_past_a_map_keeps_it_from_counting():
+def test_bypassed_tensors_are_no_maps():
     images = keras.Input((32, 32, 3))
     half = keras.layers.Conv2D(4, 3, 2, "same", name="half")(images)
     inner = keras.layers.Conv2D(4, 3, 1, "same", name="inner")(half)
     total = keras.layers.Add(name="total")([half, inner])
     written = keras.layers.Identity(name="written")(half + inner)
     features = keras.layers.GlobalAveragePooling2D()(written)
-    assert taps(keras.Model(images, features)) == {2: ("written", 4)}
+    assert map_layers(keras.Model(images, features)) == {2: ("written", 4)}
     features = keras.layers.GlobalAveragePooling2D()(total)
-    assert taps(keras.Model(images, features)) == {2: ("total", 4)}
-    # The features see `half` as well: no map of this stride is all there is.
+    assert map_layers(keras.Model(images, features)) == {2: ("total", 4)}
+    # The features depend on `half`, too: `total` alone does not determine them.
     both = keras.layers.GlobalAveragePooling2D()(half)
     features = keras.layers.Concatenate()([features, both])
-    assert taps(keras.Model(images, features)) == {2: ("half", 4)}
+    assert map_layers(keras.Model(images, features)) == {2: ("half", 4)}
 
 
-def test_without_a_graph_there_are_none():
+def test_backbones_without_a_graph_have_no_maps():
     class Custom(keras.Model):
         def call(self, images):
             return keras.ops.mean(images, axis=(1, 2))

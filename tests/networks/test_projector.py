@@ -5,16 +5,16 @@ from bt_keras import UsageError
 from bt_keras.networks import projector
 
 
-def test_has_no_biases_and_ends_without_norm():
+def test_layers_have_no_biases_and_no_final_norm():
     network = projector((32, 16, 8), feature_dim=64)
     shapes = [tuple(v.shape) for v in network.trainable_variables if len(v.shape) > 1]
     assert shapes == [(64, 32), (32, 16), (16, 8)]
-    # Two vectors for each of the two batch norms, none for a Dense.
+    # Two vectors for each of the two batch norms, none for Dense layers.
     assert sum(len(v.shape) == 1 for v in network.trainable_variables) == 4
     assert network(np.ones((2, 64), "float32")).shape == (2, 8)
 
 
-def test_starts_as_pytorchs_linear_does():
+def test_initial_kernel_is_distributed_as_in_pytorch():
     kernel = projector((512,), feature_dim=400).trainable_variables[0].numpy()
     bound = 1 / np.sqrt(400)
     assert np.abs(kernel).max() <= bound
@@ -22,6 +22,6 @@ def test_starts_as_pytorchs_linear_does():
 
 
 @pytest.mark.parametrize("widths", [(), (0,), (8, -1), (8, "a"), (8.5,)])
-def test_widths_that_are_none_are_named(widths):
+def test_invalid_widths_are_reported(widths):
     with pytest.raises(UsageError, match="projector="):
         projector(widths, 64)

@@ -11,7 +11,7 @@ from tests.reference import weights
 QUICK = ("resnet18", "resnet34", "resnet50", "resnet18_cifar")
 
 
-def features_against_torchvision(recorded, name):
+def compare_features_with_torchvision(recorded, name):
     reference = recorded("features")
     depth, _, stem = name.removeprefix("resnet").partition("_")
     state = weights.resnet_state(int(depth), int(depth), stem=stem or "imagenet")
@@ -23,33 +23,33 @@ def features_against_torchvision(recorded, name):
     ]
     assert sizes
     for size in sizes:
-        theirs = reference[f"{name}/{size}"]
+        expected = reference[f"{name}/{size}"]
         height, width = map(int, size.split("x"))
-        images = weights.images(len(theirs), height, width, seed=height + width)
+        images = weights.images(len(expected), height, width, seed=height + width)
         ours = backbone(images, training=False)
-        assert relative_error(ours, theirs) < 1e-4, size
+        assert relative_error(ours, expected) < 1e-4, size
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_features_equal_torchvisions(recorded, name):
+def test_features_equal_torchvision(recorded, name):
     """96 x 96 and 97 x 131 pixels, arbitrary weights and statistics."""
-    features_against_torchvision(recorded, name)
+    compare_features_with_torchvision(recorded, name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet101", "resnet152"])
-def test_features_of_deep_networks_equal_torchvisions(recorded, name):
-    features_against_torchvision(recorded, name)
+def test_features_of_deep_networks_equal_torchvision(recorded, name):
+    compare_features_with_torchvision(recorded, name)
 
 
-def test_starts_as_torchvisions_does():
+def test_initial_weights_are_distributed_as_in_torchvision():
     backbone = bt_keras.resnet(50)
     # torchvision's resnet50 without fc has 23,508,032 parameters.
     assert sum(np.prod(v.shape) for v in backbone.trainable_variables) == 23_508_032
     kernel = backbone.get_layer("layer2_0_conv2").kernel.numpy()
-    expected = np.sqrt(2 / (3 * 3 * 128))  # He et al., over the fan out
+    expected = np.sqrt(2 / (3 * 3 * 128))  # He et al., fan out
     assert abs(kernel.std() / expected - 1) < 0.02
-    assert abs(kernel.max()) > 3.5 * expected  # not truncated
+    assert abs(kernel.max()) > 3.5 * expected  # Not truncated.
     assert not np.any(backbone.get_layer("layer3_1_bn3").gamma.numpy())
     assert np.all(backbone.get_layer("layer3_1_bn2").gamma.numpy() == 1)
 
@@ -62,14 +62,14 @@ def test_width_and_stem():
 
 
 @pytest.mark.parametrize("width", [0.05, 0.25])
-def test_gradients_of_narrow_networks_are_those_in_float64(width):
-    """oneDNN's are wrong for strided 1x1 convolutions of few channels."""
+def test_gradients_of_narrow_networks_equal_float64(width):
+    """oneDNN computes wrong ones for strided 1x1 convolutions of few channels."""
     images = np.random.default_rng(0).normal(size=(8, 8, 8, 3))
     backbones = []
     for dtype in ("float32", "float64"):
         keras.config.set_dtype_policy(dtype)
         backbones.append(bt_keras.resnet(18, width, stem="cifar"))
-    for layer in backbones[0].layers:  # Residual branches that are not zero.
+    for layer in backbones[0].layers:  # Makes residual branches nonzero.
         if layer.name.endswith("bn2"):
             layer.gamma.assign(0.5 * np.ones(layer.gamma.shape))
     backbones[1].set_weights(backbones[0].get_weights())
@@ -84,7 +84,7 @@ def test_gradients_of_narrow_networks_are_those_in_float64(width):
         return tape.gradient(loss, backbone.trainable_variables)
 
     exact = gradients(backbones[1])
-    for _ in range(50):  # It was wrong now and then.
+    for _ in range(50):  # The errors were intermittent.
         for variable, ours, theirs in zip(
             backbones[0].trainable_variables,
             gradients(backbones[0]),
@@ -98,6 +98,6 @@ def test_gradients_of_narrow_networks_are_those_in_float64(width):
     ("arguments", "message"),
     [((20,), "18, 34, 50"), ((18, 0.0), "width"), ((18, 1.0, "tiny"), "cifar")],
 )
-def test_unknown_networks_are_named(arguments, message):
+def test_invalid_arguments_are_reported(arguments, message):
     with pytest.raises(bt_keras.UsageError, match=message):
         bt_keras.resnet(*arguments)
