@@ -1,7 +1,7 @@
 """The published Barlow Twins training algorithm in PyTorch and plain NumPy.
 
-Written from the paper (arXiv 2103.03230) and the behaviour of its released code. It
-favours the most literal form over speed: the loss forms the D x D matrix.
+Written from the paper (arXiv 2103.03230) and the behavior of its released code. It
+prefers the most literal form to speed: the loss computes the D x D matrix.
 """
 
 import itertools
@@ -14,21 +14,21 @@ from torch import nn
 
 
 def invariance_and_redundancy(c):
-    """Sum of (1 - C_ii)^2 and sum over i != j of C_ij^2."""
+    """Returns the sum of (1 - C_ii)^2 and the sum over i != j of C_ij^2."""
     diagonal = torch.diagonal(c)
     off_diagonal = c[~torch.eye(len(c), dtype=torch.bool)]
     return (1 - diagonal).square().sum(), off_diagonal.square().sum()
 
 
 def loss_terms(z_a, z_b, norm=None):
-    """Both terms of the loss, standardised by an affine-free batch norm (eps 1e-5)."""
+    """Returns both terms of the loss, with an affine-free batch norm (eps 1e-5)."""
     if norm is None:
         norm = nn.BatchNorm1d(z_a.shape[1], affine=False).to(z_a.dtype)
     return invariance_and_redundancy(norm(z_a).T @ norm(z_b) / len(z_a))
 
 
 def resnet(depth, stem="imagenet"):
-    """torchvision's ResNet from images to pooled features."""
+    """Returns torchvision's ResNet from images to pooled features."""
     model = torchvision.models.get_model(f"resnet{depth}", weights=None)
     model.fc = nn.Identity()
     if stem == "cifar":
@@ -38,7 +38,7 @@ def resnet(depth, stem="imagenet"):
 
 
 class BarlowTwins(nn.Module):
-    """Backbone, bias-free projector and the last, affine-free batch norm."""
+    """Backbone, bias-free projector and the final affine-free batch norm."""
 
     def __init__(self, depth, projector):
         super().__init__()
@@ -52,14 +52,14 @@ class BarlowTwins(nn.Module):
         self.bn = nn.BatchNorm1d(sizes[-1], affine=False)
 
     def forward(self, view_a, view_b):
-        """Both loss terms; every batch norm sees view a first, then view b."""
+        """Returns both loss terms; view a passes through the network before view b."""
         z_a = self.projector(self.backbone(view_a))
         z_b = self.projector(self.backbone(view_b))
         return loss_terms(z_a, z_b, self.bn)
 
 
 def load(model, state, dtype):
-    """Put a dict of NumPy arrays into a model and convert it to `dtype`."""
+    """Loads a dict of NumPy arrays into a model and converts it to `dtype`."""
     state = {name: torch.from_numpy(value) for name, value in state.items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     counters = [name for name in missing if name.endswith(".num_batches_tracked")]
@@ -69,7 +69,7 @@ def load(model, state, dtype):
 
 
 class Lars(torch.optim.Optimizer):
-    """LARS for two groups; tensors of rank 1 take neither decay nor adaptation."""
+    """LARS for two groups; tensors of rank 1 use neither decay nor adaptation."""
 
     def __init__(self, weights, biases, weight_decay, momentum=0.9, trust=1e-3):
         groups = [{"params": list(weights)}, {"params": list(biases)}]
@@ -83,7 +83,7 @@ class Lars(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, rates):
-        """Update with one rate for each group: (weights, biases and norms)."""
+        """Updates with one rate per group: weights, then biases and norms."""
         for group, rate in zip(self.param_groups, rates, strict=True):
             for p in group["params"]:
                 velocity = self.state[p].setdefault("velocity", torch.zeros_like(p))
@@ -103,18 +103,18 @@ class Lars(torch.optim.Optimizer):
 
 
 def lars_trajectory(p, gradients, rates, weight_decay, momentum=0.9, trust=1e-3):
-    """NumPy LARS of one variable: its value after every step, stacked.
+    """Computes the values of one variable under LARS with NumPy.
 
     Args:
-        p: array, the initial value; its dtype is the dtype of the computation.
-        gradients: array (steps, *p.shape).
-        rates: float array (steps,), the learning rate of every step.
-        weight_decay: float.
-        momentum: float.
-        trust: float, the trust coefficient eta.
+        p: Array, the initial value. Its dtype is the dtype of the computation.
+        gradients: Array (steps, *p.shape).
+        rates: Float array (steps,), the learning rate of every step.
+        weight_decay: Float >= 0.
+        momentum: Float in [0, 1). Defaults to `0.9`.
+        trust: Float > 0, the trust coefficient eta. Defaults to `1e-3`.
 
     Returns:
-        Array (steps, *p.shape).
+        Array (steps, *p.shape), the value after every step.
     """
     velocity, trajectory = np.zeros_like(p), []
     for g, rate in zip(gradients, rates, strict=True):
@@ -131,10 +131,10 @@ def lars_trajectory(p, gradients, rates, weight_decay, momentum=0.9, trust=1e-3)
 
 
 def learning_rate(step, warmup_steps, total_steps, peak, floor=1e-3):
-    """Linear warm-up from 0, then a cosine towards `floor * peak`.
+    """Returns the rate of a linear warm-up from 0 and a cosine to `floor * peak`.
 
-    The cosine ends at `total_steps`, one step after the last one taken, so the last
-    rate lies a little above the floor.
+    The cosine ends at `total_steps`, one step after the last one of the run, so the
+    last rate is slightly above the floor.
     """
     if step < warmup_steps:
         return peak * step / warmup_steps

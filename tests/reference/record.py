@@ -1,8 +1,9 @@
-"""Record what PyTorch computes, for the tests: `python tests/reference/record.py`.
+"""Records PyTorch's results for the tests: `python tests/reference/record.py`.
 
-Needs torch and torchvision, which the tests do not. Weights and images are made again
-from their seeds (`weights.py`), so the files hold outputs only, in float64 unless the
-name says otherwise. Prints how far a float32 run lies from each recording.
+Requires torch and torchvision, which the tests do not. Tests generate weights and
+images from their seeds (`weights.py`), so the files contain outputs only, in float64
+unless the name says otherwise. Prints the deviation of a float32 run from each
+recording.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from official import Lars, lars_trajectory, learning_rate, load, loss_terms, res
 from train import record_training
 from weights import images, resnet_state
 
-FEATURES = {  # depth, stem, number of images, height, width
+FEATURES = {  # Depth, stem, and (number of images, height, width) of every batch.
     "resnet18": (18, "imagenet", ((2, 96, 96), (2, 97, 131))),
     "resnet34": (34, "imagenet", ((2, 96, 96), (2, 97, 131))),
     "resnet50": (50, "imagenet", ((2, 96, 96), (2, 97, 131))),
@@ -24,7 +25,7 @@ FEATURES = {  # depth, stem, number of images, height, width
     "resnet18_cifar": (18, "cifar", ((2, 32, 32),)),
 }
 LAMBDAS = (0.0051, 0.005)
-LARS_RUNS = {  # weight decay, trust coefficient, rates of weights, rates of biases
+LARS_RUNS = {  # Weight decay, trust coefficient, rates of weights, rates of biases.
     "constant": (1e-6, 1e-3, [0.2] * 6, [0.0048] * 6),
     "varying": (1e-2, 2e-2, [0, 0.1, 0.2, 0.3, 0.2, 0.05], [0, 1, 2, 3, 2, 0.5]),
 }
@@ -32,7 +33,7 @@ LARS_RUNS = {  # weight decay, trust coefficient, rates of weights, rates of bia
 
 @torch.no_grad()
 def record_features():
-    """Pooled features in evaluation mode."""
+    """Records pooled features in evaluation mode."""
     record = {}
     for name, (depth, stem, shapes) in FEATURES.items():
         state = resnet_state(depth, seed=depth, stem=stem)
@@ -50,7 +51,7 @@ def record_features():
 
 
 def correlated_projections(n, d, seed):
-    """Raw projections of two views with a mean and a scale of their own per column."""
+    """Generates projections of two views with a random mean and scale per column."""
     rng = np.random.default_rng([seed, n, d])
     shared, first, second = rng.standard_normal((3, n, d))
     pair = []
@@ -62,7 +63,7 @@ def correlated_projections(n, d, seed):
 
 
 def loss_and_gradients(z_a, z_b, lambd, dtype):
-    """Loss, its two terms and both input gradients, by name."""
+    """Returns a dict of the loss, its two terms and both input gradients."""
     leaves = [torch.tensor(z, dtype=dtype, requires_grad=True) for z in (z_a, z_b)]
     invariance, redundancy = loss_terms(*leaves)
     loss = invariance + lambd * redundancy
@@ -73,7 +74,7 @@ def loss_and_gradients(z_a, z_b, lambd, dtype):
 
 
 def record_loss():
-    """The loss and its gradients for N < D, N = D and N > D."""
+    """Records the loss and its gradients for N < D, N = D and N > D."""
     record = {"lambdas": np.array(LAMBDAS)}
     for n, d in ((16, 64), (32, 32), (96, 24)):
         z_a, z_b = correlated_projections(n, d, seed=0)
@@ -90,21 +91,21 @@ def record_loss():
 
 
 def lars_problem(seed=0, steps=6):
-    """Initial values and gradients; `zero` and `kernel` meet norms of 0 on the way."""
+    """Generates initial values and gradients, some of them with a norm of 0."""
     rng = np.random.default_rng(seed)
     shapes = {"bias": (7,), "matrix": (5, 4), "kernel": (3, 3, 2, 4), "zero": (4, 3)}
     initial = {name: rng.standard_normal(s) for name, s in shapes.items()}
     initial["zero"] *= 0
     gradients = {name: rng.standard_normal((steps, *s)) for name, s in shapes.items()}
-    gradients["zero"][0] = 0  # norms 0 and 0, then 0 and not 0
-    gradients["kernel"][3] = 0  # weight decay alone
+    gradients["zero"][0] = 0  # Both norms are 0, then that of the value alone.
+    gradients["kernel"][3] = 0  # Weight decay alone.
     return [
         {k: v.astype(np.float32) for k, v in x.items()} for x in (initial, gradients)
     ]
 
 
 def torch_lars(initial, gradients, weight_decay, trust, rates):
-    """Trajectories by the optimizer that also runs the training recordings."""
+    """Computes trajectories with the optimizer of the training recordings."""
     leaves = {k: torch.nn.Parameter(torch.tensor(v)) for k, v in initial.items()}
     biases = [leaves["bias"]]
     others = [p for name, p in leaves.items() if name != "bias"]
@@ -120,7 +121,7 @@ def torch_lars(initial, gradients, weight_decay, trust, rates):
 
 
 def record_lars():
-    """Trajectories by NumPy, checked against the torch optimizer."""
+    """Records trajectories computed with NumPy, checked against torch."""
     initial, gradients = lars_problem()
     record = {f"initial/{name}": value for name, value in initial.items()}
     record |= {f"gradients/{name}": value for name, value in gradients.items()}
@@ -151,7 +152,7 @@ def record_lars():
 
 
 def record_schedule(epochs=20, warmup_epochs=2, batch=512, steps_per_epoch=7):
-    """Both learning rates at every step of a short run."""
+    """Records both learning rates at every step of a short run."""
     total, warmup = epochs * steps_per_epoch, warmup_epochs * steps_per_epoch
     peaks = [0.2 * batch / 256, 0.0048 * batch / 256]
     table = [[learning_rate(s, warmup, total, p) for p in peaks] for s in range(total)]
@@ -179,7 +180,7 @@ RECORDS = {
 
 
 def main():
-    """Write every recording next to this file."""
+    """Writes every recording next to this file."""
     packages = (torch, torchvision, np)
     versions = ", ".join(f"{p.__name__} {p.__version__}" for p in packages)
     print(f"{versions}; float32 from float64, relative:")

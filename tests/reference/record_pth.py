@@ -1,13 +1,16 @@
-"""Record files that PyTorch writes: `python tests/reference/record_pth.py`.
+"""Records files that PyTorch writes: `python tests/reference/record_pth.py`.
 
-Needs torch and torchvision, which the tests do not. `tensors.pth` and
-`tensors_stream.pth` hold the kinds of tensors that there are, in today's format and in
-the older one; `checkpoint.pth` is what the official code writes of a tiny network that
-has trained for three steps, `backbone_stream.pth` its backbone; `checkpoint_step.npz`
-is what a fourth step does, in float64. `checkpoint_one_group.pth` and its step are the
-same of the official code as it was at first, on 16 replicas; `groups_by_name.pth` are
-the two groups of today's code with its functions of then. `torchvision.npz` holds the
-names of torchvision's ResNets and features of a narrow one.
+Requires torch and torchvision, which the tests do not.
+
+- `tensors.pth`, `tensors_stream.pth`: all kinds of tensors, in the current file format
+  and in the older one.
+- `checkpoint.pth`: the official code's checkpoint of a tiny network after three steps;
+  `backbone_stream.pth`: its backbone; `checkpoint_step.npz`: the changes by a fourth
+  step, in float64.
+- `checkpoint_one_group.pth`, `checkpoint_one_group_step.npz`: the same for the first
+  release of the official code, on 16 replicas; `groups_by_name.pth`: the two groups of
+  the current code with the functions of the first release.
+- `torchvision.npz`: the names in torchvision's ResNets, and features of a narrow one.
 """
 
 import copy
@@ -27,19 +30,20 @@ from weights import BLOCKS, barlow_twins_state, image_pair, images, resnet_state
 FOLDER = Path(__file__).parent
 WIDTH, PROJECTOR, BATCH, SIZE, LAMBDA = 1, (8, 8, 8), 16, 16, 0.0051
 STEPS, RATES = 3, (0.2, 0.0048)
-# The first code's loss was multiplied by 0.024, and the mean of the replicas' gradients
-# divides by their number.
+# The first release multiplied its loss by 0.024; the mean of the replicas' gradients
+# divides by the number of replicas.
 ONE_GROUP_SCALE = 0.024 / 16
-NARROW = {"depth": 50, "seed": 1, "width": 4}  # A sixteenth, bottleneck blocks.
+# A sixteenth of the width, with bottleneck blocks.
+NARROW = {"depth": 50, "seed": 1, "width": 4}
 
 
 def exclude_bias_and_norm(p):
-    """The first code's filter, which its checkpoints name as a function of its own."""
+    """The filter of the first release, whose checkpoints contain it by name."""
     return p.ndim == 1
 
 
 def tensors():
-    """Every data type, layout and container; the tests make the same with NumPy."""
+    """Returns all data types, layouts and containers; tests compare with NumPy."""
     base = torch.arange(24, dtype=torch.float32).reshape(4, 6) / 8
     names = ("float16", "float32", "float64", "bfloat16", "uint8", "int8", "int16")
     names += ("int32", "int64", "bool")
@@ -58,7 +62,7 @@ def tensors():
 
 
 def narrow_resnet(depth, width):
-    """torchvision's blocks on few channels, with a stem for small images."""
+    """Returns a ResNet of torchvision's blocks with few channels and a small stem."""
     block = Bottleneck if depth >= 50 else BasicBlock
     model = nn.Module()
     model.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
@@ -78,13 +82,13 @@ def narrow_resnet(depth, width):
 
 
 def features(net, images):
-    """What comes out of such a network."""
+    """Returns the pooled features of a `narrow_resnet`."""
     x = torch.relu(net.bn1(net.conv1(images)))
     return net.layer4(net.layer3(net.layer2(net.layer1(x)))).mean((2, 3))
 
 
 class Network(nn.Module):
-    """Backbone, projector and last batch norm by the official names."""
+    """Backbone, projector and final batch norm with the official names."""
 
     def __init__(self):
         super().__init__()
@@ -104,7 +108,7 @@ class Network(nn.Module):
 
 
 class Lars(torch.optim.Optimizer):
-    """LARS with the state and the groups of the official checkpoint."""
+    """LARS with the state and the parameter groups of the official checkpoint."""
 
     def __init__(self, model, one_group=False, excluded=True):
         parameters = list(model.parameters())
@@ -133,7 +137,7 @@ class Lars(torch.optim.Optimizer):
 
 
 def train(model, optimizer, steps, dtype, scale=1.0):
-    """The loss of the last of these steps; gradients are `scale` times its."""
+    """Trains with `scale` times the gradients; returns the loss of the last step."""
     for step in steps:
         views = image_pair(BATCH, SIZE, SIZE, seed=step)
         invariance, redundancy = model(*(nchw(view, dtype) for view in views))
@@ -145,12 +149,12 @@ def train(model, optimizer, steps, dtype, scale=1.0):
 
 
 def write_checkpoint(path, make_optimizer, scale):
-    """Three steps; returns the model and the checkpoint."""
+    """Trains for three steps; returns the model and the checkpoint."""
     initial = barlow_twins_state(18, PROJECTOR, seed=1, width=WIDTH, stem="cifar")
     model = load(Network(), initial, torch.float32).train()
     optimizer = make_optimizer(model)
     train(model, optimizer, range(STEPS), torch.float32, scale)
-    parallel = nn.Module()  # As DistributedDataParallel names what it wraps.
+    parallel = nn.Module()  # The attribute that DistributedDataParallel uses.
     parallel.module = model
     checkpoint = {"epoch": 3, "model": parallel.state_dict()}
     checkpoint["optimizer"] = optimizer.state_dict()
@@ -159,13 +163,13 @@ def write_checkpoint(path, make_optimizer, scale):
 
 
 def fourth_step(checkpoint, make_optimizer, scale, dtype):
-    """Goes on from a checkpoint: the loss, and by how much every array changed."""
+    """Resumes from a checkpoint; returns the loss and the change of every array."""
     model = Network()
     state = {n.removeprefix("module."): v for n, v in checkpoint["model"].items()}
     model.load_state_dict(state)
     model.to(dtype)
     optimizer = make_optimizer(model)
-    # It would take the momenta themselves, and the next run what this one leaves.
+    # Without a copy the next run would start from the momenta that this run changed.
     optimizer.load_state_dict(copy.deepcopy(checkpoint["optimizer"]))
     loss = train(model, optimizer, [STEPS], dtype, scale)
     changes = {"loss": np.array(loss)}
@@ -177,7 +181,7 @@ def fourth_step(checkpoint, make_optimizer, scale, dtype):
 
 
 def write_step(path, *arguments):
-    """The fourth step in float64; says how far a float32 run lies from it."""
+    """Writes the fourth step in float64; prints the deviation of a float32 run."""
     single, double = (fourth_step(*arguments, t) for t in (torch.float32, torch.double))
     far = {name: deviation(single[name], double[name]) for name in double}
     worst = sorted(far, key=far.get)[-3:]
@@ -187,7 +191,7 @@ def write_step(path, *arguments):
 
 
 def write_arrays(path, **arrays):
-    """An .npz with the versions of what computed it."""
+    """Writes an .npz file that also contains the versions of the packages."""
     packages = (torch, torchvision, np)
     versions = ", ".join(f"{p.__name__} {p.__version__}" for p in packages)
     np.savez_compressed(path, versions=np.array(versions), **arrays)
@@ -195,7 +199,7 @@ def write_arrays(path, **arrays):
 
 @torch.no_grad()
 def write_torchvision(path):
-    """Names of all state dicts, and features of a narrow network in float64."""
+    """Writes names of all state dicts, and features of a narrow network in float64."""
     arrays = {}
     for depth in BLOCKS:
         state = torchvision.models.get_model(f"resnet{depth}").state_dict()
@@ -208,7 +212,7 @@ def write_torchvision(path):
 
 
 def main():
-    """Write all files next to this one."""
+    """Writes all files next to this one."""
     old = {"_use_new_zipfile_serialization": False}
     torch.save(tensors(), FOLDER / "tensors.pth")
     torch.save(tensors(), FOLDER / "tensors_stream.pth", **old)

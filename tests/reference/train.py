@@ -10,9 +10,9 @@ from weights import barlow_twins_state, image_pair
 STEPS = 4
 LAMBDA = 0.0051
 WEIGHT_DECAY = 1e-6
-PEAKS = (0.2, 0.0048)  # weights, biases and norms, at batch 256
+PEAKS = (0.2, 0.0048)  # Weights, biases and norms, for a batch of 256.
 
-# Leading corner of every parameter's update that is kept, () for all of it.
+# Leading corner of every parameter's update that is recorded, () for the whole.
 UPDATES = {
     "backbone.conv1.weight": (),
     "backbone.bn1.bias": (),
@@ -37,7 +37,7 @@ BUFFERS = (
 
 
 def run(depth, state, projector, pairs, rates, dtype):
-    """Train at constant rates: (losses by name, first gradients, final state)."""
+    """Trains at constant rates; returns (losses, first gradients, final state)."""
     model = load(BarlowTwins(depth, projector), state, dtype).train()
     margins = watch_relus(model.projector)
     parameters = dict(model.named_parameters())
@@ -62,37 +62,38 @@ def run(depth, state, projector, pairs, rates, dtype):
 
 
 def watch_relus(layers):
-    """A list that fills with the smallest |input| of every call of every ReLU."""
+    """Returns a list to which every call of a ReLU appends its smallest |input|."""
     margins = []
 
-    def note(_, inputs):
+    def record(_, inputs):
         margins.append(inputs[0].detach().abs().min().item())
 
     for layer in layers:
         if isinstance(layer, nn.ReLU):
-            layer.register_forward_pre_hook(note)
+            layer.register_forward_pre_hook(record)
     return margins
 
 
 def corner(array, size):
-    """The leading corner of an array; axes not named are whole."""
+    """Returns the leading corner of an array; further axes are whole."""
     return array[tuple(slice(n) for n in size)]
 
 
 def norms(arrays):
-    """Euclidean norms, in float64."""
+    """Returns Euclidean norms in float64."""
     return np.array([np.linalg.norm(a.astype(np.float64)) for a in arrays])
 
 
 def record_training(depth, projector, batch, size, seed):
-    """Losses, and what four steps did to parameters and running statistics.
+    """Records losses and the changes of parameters and statistics by four steps.
 
-    float32 follows float64 as long as no ReLU of the projector changes side: each
-    has few units, so one of them shows in every gradient. `relu_margin` says how
-    near to 0 their inputs come; choose a seed that keeps it above 1e-4.
+    float32 agrees with float64 as long as no input of a ReLU in the projector changes
+    sign: its layers have few units, so that one unit affects every gradient.
+    `relu_margin` is the smallest absolute input; choose a seed for which it exceeds
+    1e-4.
 
-    Parameters are recorded as updates (final minus initial), because LARS moves a
-    weight by parts in ten thousand: the final value alone would hardly show it.
+    Parameters are recorded as updates (final minus initial), because LARS changes a
+    weight by about 1e-4 of itself, which a comparison of final values would miss.
     """
     state = barlow_twins_state(depth, projector, seed=seed)
     pairs = [image_pair(batch, size, size, seed=step) for step in range(STEPS)]
@@ -116,7 +117,7 @@ def record_training(depth, projector, batch, size, seed):
 
 
 def settings(depth, projector, batch, size, seed, rates, state, pairs):
-    """All a test needs to repeat the run."""
+    """Returns the settings that a test needs to repeat the run."""
     return {
         "depth": np.array(depth),
         "projector": np.array(projector),
@@ -132,7 +133,7 @@ def settings(depth, projector, batch, size, seed, rates, state, pairs):
 
 
 def summary(depth, losses, gradients, final, updates):
-    """The float64 run: losses, a norm of everything, and a few arrays."""
+    """Returns losses, norms of all arrays and a few arrays of the float64 run."""
     names = list(updates)
     stats = [name for name in final if "running_" in name]
     parts = {
@@ -155,7 +156,7 @@ def summary(depth, losses, gradients, final, updates):
 
 
 def report(single, double, record):
-    """Print how far float32 is from float64."""
+    """Prints the deviation of float32 from float64."""
     print(f"  relu_margin: {record['relu_margin']:.1e}")
     for name in ("loss", "invariance", "redundancy"):
         values = double[0][name]

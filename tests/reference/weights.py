@@ -1,9 +1,9 @@
 """Seeded weights, statistics and images for comparing implementations.
 
-Everything is NumPy and a pure function of its seed, so that two frameworks can load
-the same network and read the same pixels without a file of weights between them.
-Names and layouts are those of PyTorch: torchvision's ResNet names, and the released
-Barlow Twins checkpoint's `backbone.*`, `projector.*` and `bn.*`.
+All arrays are pure functions of a seed, computed with NumPy, so that two frameworks use
+the same network and pixels without exchanging files. Names and layouts are those of
+PyTorch: torchvision's ResNet names, and `backbone.*`, `projector.*` and `bn.*` of the
+released Barlow Twins checkpoint.
 """
 
 import zlib
@@ -20,29 +20,29 @@ BLOCKS = {
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 
-# Small residual branches keep rounding errors, and so float32 and float64, together
-# over several training steps; they also stop 50 blocks from doubling the variance 50
-# times under statistics that do not belong to the data.
+# Small residual branches keep rounding errors small, so that float32 and float64 agree
+# over several training steps. With statistics that do not belong to the data, 50 blocks
+# would otherwise double the variance 50 times.
 RESIDUAL_SCALE = 0.2
 
-# In training a rounding error that moves one ReLU's input across 0 shows in every
-# gradient before it. So few inputs lie near 0: batch norms have biases of 2 scales.
+# A rounding error that changes the sign of one ReLU's input changes all gradients of
+# earlier layers. Batch norms with biases of 2 scales leave few inputs near 0.
 BIAS_RATIO = 2.0
 
 
 def _rng(seed, name):
-    """Generator of its own for every array, so that their order does not matter."""
+    """Returns a generator for one array, so that the order of arrays is irrelevant."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
 def _kernel(seed, name, shape):
-    """He-scaled convolution (out, in, h, w) or linear (out, in) weights."""
+    """Returns He-scaled convolution (out, in, h, w) or linear (out, in) weights."""
     scale = np.sqrt(2.0 / np.prod(shape[1:]))
     return {name: scale * _rng(seed, name).standard_normal(shape)}
 
 
 def _batch_norm(seed, name, channels, scale=1.0, affine=True):
-    """Scale in [0.5, 1.5] times `scale`, variance in [0.5, 2], the rest small."""
+    """Returns scales in [0.5, 1.5] * `scale`, variances in [0.5, 2], a small rest."""
 
     def draw(part):
         return _rng(seed, f"{name}.{part}")
@@ -58,7 +58,7 @@ def _batch_norm(seed, name, channels, scale=1.0, affine=True):
 
 
 def _block(seed, name, inputs, width, bottleneck, strided):
-    """One residual block: (its arrays, its number of output channels)."""
+    """Returns the arrays and the number of output channels of a residual block."""
     outputs = 4 * width if bottleneck else width
     sizes = [(width, inputs, 1), (width, width, 3), (outputs, width, 1)]
     if not bottleneck:
@@ -76,7 +76,7 @@ def _block(seed, name, inputs, width, bottleneck, strided):
 
 
 def _distant_biases(state):
-    """Biases `BIAS_RATIO` scales away from 0, with the sign of the small ones."""
+    """Moves biases away from 0 by `BIAS_RATIO` scales."""
     distant = {}
     for name in (name for name in state if name.endswith(".bias")):
         ratio = BIAS_RATIO * np.sign(state[name]) + state[name]
@@ -89,16 +89,18 @@ def _float32(state):
 
 
 def resnet_state(depth, seed, width=64, stem="imagenet"):
-    """Arbitrary but well-conditioned weights and statistics of a ResNet without `fc`.
+    """Generates well-conditioned weights and statistics of a ResNet without `fc`.
 
     Args:
-        depth: int, one of 18, 34, 50, 101, 152.
-        seed: int, at least 0.
-        width: int, channels of the stem and of the first stage's 3x3 convolutions.
-        stem: `"imagenet"` (7x7 convolution) or `"cifar"` (3x3 convolution).
+        depth: Int, one of 18, 34, 50, 101, 152.
+        seed: Int >= 0.
+        width: Int, channels of the stem and of the first stage's 3x3 convolutions.
+            Defaults to `64`.
+        stem: `"imagenet"` (7x7 convolution) or `"cifar"` (3x3 convolution). Defaults
+            to `"imagenet"`.
 
     Returns:
-        dict from torchvision's names to float32 arrays in PyTorch's layout
+        Dict from torchvision's names to float32 arrays in PyTorch's layout
         (convolutions are out, in, height, width).
     """
     k = {"imagenet": 7, "cifar": 3}[stem]
@@ -119,20 +121,21 @@ def resnet_state(depth, seed, width=64, stem="imagenet"):
 def barlow_twins_state(
     depth, projector=(64, 64, 64), seed=0, width=64, stem="imagenet"
 ):
-    """ResNet under `backbone.*`, with a bias-free projector and a last norm.
+    """Generates a ResNet under `backbone.*`, a bias-free projector and a final norm.
 
-    As `resnet_state`, but with biases of about `BIAS_RATIO` scales.
+    Equals `resnet_state`, but with biases of about `BIAS_RATIO` scales.
 
     Args:
-        depth: int, as for `resnet_state`.
-        projector: tuple of int, output widths of the projector's linear layers.
-        seed: int, at least 0.
-        width: int, as for `resnet_state`.
-        stem: str, as for `resnet_state`.
+        depth: Int, see `resnet_state`.
+        projector: Tuple of ints, output widths of the projector's linear layers.
+            Defaults to `(64, 64, 64)`.
+        seed: Int >= 0. Defaults to `0`.
+        width: Int, see `resnet_state`. Defaults to `64`.
+        stem: See `resnet_state`. Defaults to `"imagenet"`.
 
     Returns:
-        dict from the released checkpoint's names to float32 arrays; linear layers are
-        (out, in). Layer i of the projector is `projector.{3i}`, its batch norm
+        Dict from the names of the released checkpoint to float32 arrays; linear layers
+        are (out, in). Layer i of the projector is `projector.{3i}`, its batch norm
         `projector.{3i + 1}`; `bn`, after the last layer, has statistics only.
     """
     backbone = resnet_state(depth, seed, width, stem)
@@ -150,16 +153,16 @@ def barlow_twins_state(
 
 
 def images(n, h, w, seed):
-    """Natural-like images: a 1/f spectrum, correlated colours, 256 grey levels.
+    """Generates images with a 1/f spectrum, correlated colors and 256 gray levels.
 
     Args:
-        n: int, number of images.
-        h: int, height in pixels.
-        w: int, width in pixels.
-        seed: int, at least 0.
+        n: Int, number of images.
+        h: Int, height in pixels.
+        w: Int, width in pixels.
+        seed: Int >= 0.
 
     Returns:
-        float32 array (n, h, w, 3) (NHWC), normalised with ImageNet's statistics.
+        Float32 array (n, h, w, 3) (NHWC), normalized with ImageNet's statistics.
     """
     noise = _rng(seed, "images").standard_normal((n, h, w, 4))
     f = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.fftfreq(w)[None, :])
@@ -170,22 +173,22 @@ def images(n, h, w, seed):
     field = (field - field.mean((1, 2, 3), keepdims=True)) / field.std(
         (1, 2, 3), keepdims=True
     )
-    # Whole grey levels make the pixels immune to the last bits of the FFT.
+    # Rounding to gray levels makes pixels independent of the last bits of the FFT.
     pixels = np.round(255.0 * np.clip(0.45 + 0.22 * field, 0.0, 1.0)) / 255.0
     return ((pixels - IMAGENET_MEAN) / IMAGENET_STD).astype(np.float32)
 
 
 def image_pair(n, h, w, seed):
-    """Two correlated views, each three quarters one shared image.
+    """Generates two correlated views, each three quarters of one shared image.
 
     Args:
-        n: int, number of pairs.
-        h: int, height in pixels.
-        w: int, width in pixels.
-        seed: int, at least 0.
+        n: Int, number of pairs.
+        h: Int, height in pixels.
+        w: Int, width in pixels.
+        seed: Int >= 0.
 
     Returns:
-        Two float32 arrays (n, h, w, 3) (NHWC) as from `images`.
+        Two float32 arrays (n, h, w, 3) (NHWC), see `images`.
     """
     shared, first, second = np.split(images(3 * n, h, w, seed), 3)
     quarter = np.float32(0.25)
