@@ -26,8 +26,8 @@ def test_equals_pytorch_in_float64(recorded, shape, implementation):
     reference = recorded("loss")
     z_a, z_b = reference[f"{shape}/z_a"], reference[f"{shape}/z_b"]
     for lambd in reference["lambdas"]:
-        ours = terms_and_gradients(z_a, z_b, lambd, implementation)
-        for name, value in zip(NAMES, ours, strict=True):
+        result = terms_and_gradients(z_a, z_b, lambd, implementation)
+        for name, value in zip(NAMES, result, strict=True):
             expected = reference[f"{shape}/{lambd}/{name}"]
             assert relative_error(value, expected) < 1e-5, name
 

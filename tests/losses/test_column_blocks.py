@@ -24,8 +24,8 @@ def test_blocks_equal_pytorch(recorded, narrow_blocks, compiled):
     reference = recorded("loss")
     z_a, z_b = (tf.constant(reference[f"16x64/{z}"]) for z in ("z_a", "z_b"))
     step = tf.function(terms_and_gradients, jit_compile=compiled)
-    ours = step(z_a, z_b, LAMBD, narrow_blocks)
-    for name, value in zip(NAMES, ours, strict=True):
+    result = step(z_a, z_b, LAMBD, narrow_blocks)
+    for name, value in zip(NAMES, result, strict=True):
         assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name
 
 
@@ -43,8 +43,8 @@ def test_gram_matrix_in_strips_equals_pytorch(recorded, monkeypatch):
     monkeypatch.setattr(gram, "MIN_STRIP_ROWS", 24)
     reference = recorded("loss")
     z_a, z_b = reference["96x24/z_a"], reference["96x24/z_b"]
-    ours = tf.function(terms_and_gradients)(z_a, z_b, LAMBD, "gram")
-    for name, value in zip(NAMES, ours, strict=True):
+    result = tf.function(terms_and_gradients)(z_a, z_b, LAMBD, "gram")
+    for name, value in zip(NAMES, result, strict=True):
         assert relative_error(value, reference[f"96x24/{LAMBD}/{name}"]) < 1e-5, name
 
 

@@ -89,12 +89,12 @@ def test_all_replicas_skip_a_step_that_overflows_on_one(replicas, two_replicas, 
     logs = model.fit(pairs(1).map(large), shuffle=False, verbose=0).history
     assert np.isfinite(logs["loss"][0])
     assert model.optimizer.dynamic_scale.numpy() == 2.0**14
-    for ours, theirs in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for weight, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
     model.fit(pairs(1), shuffle=False, verbose=0)
     assert any(
-        np.any(ours != theirs)
-        for ours, theirs in zip(model.get_weights(), before, strict=True)
+        np.any(weight != expected)
+        for weight, expected in zip(model.get_weights(), before, strict=True)
     )
     # Below a scale of 1, halving does not help.
     model.optimizer.dynamic_scale.assign(0.5)

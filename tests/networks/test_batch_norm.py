@@ -44,10 +44,12 @@ def run(layer, x, dy):
     return (y, *gradients)
 
 
-def check(ours, layer, x, dy, rtol=1e-4):
+def check(result, layer, x, dy, rtol=1e-4):
     gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
     *expected, mean, variance = numpy_batch_norm(x, dy, gamma, beta)
-    for name, a, b in zip(("y", "dx", "dgamma", "dbeta"), ours, expected, strict=True):
+    for name, a, b in zip(
+        ("y", "dx", "dgamma", "dbeta"), result, expected, strict=True
+    ):
         np.testing.assert_allclose(
             np.float64(a), b, rtol=rtol, atol=rtol * np.abs(b).max(), err_msg=name
         )
@@ -69,9 +71,9 @@ def test_training_equals_numpy(shape, policy, tolerance):
     layer = layer_with(shape, dtype=policy)
     dtype = layer.compute_dtype
     x, dy = (tf.cast(inputs(shape, offset), dtype) for offset in (3.0, 0.0))
-    ours = run(layer, x, dy)
-    assert ours[0].dtype == dtype
-    check(ours, layer, x.numpy(), dy.numpy(), tolerance)
+    result = run(layer, x, dy)
+    assert result[0].dtype == dtype
+    check(result, layer, x.numpy(), dy.numpy(), tolerance)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -98,8 +100,8 @@ def test_replicas_share_statistics_and_gradients(replicas, shape, count):
     y, dx, dgamma, dbeta = (
         strategy.experimental_local_results(v) for v in step(*shards)
     )
-    ours = np.concatenate(y), np.concatenate(dx), sum(dgamma), sum(dbeta)
-    check(ours, layer, x, dy)
+    result = np.concatenate(y), np.concatenate(dx), sum(dgamma), sum(dbeta)
+    check(result, layer, x, dy)
 
 
 def test_evaluation_uses_the_moving_statistics():

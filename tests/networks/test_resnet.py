@@ -26,8 +26,8 @@ def compare_features_with_torchvision(recorded, name):
         expected = reference[f"{name}/{size}"]
         height, width = map(int, size.split("x"))
         images = weights.images(len(expected), height, width, seed=height + width)
-        ours = backbone(images, training=False)
-        assert relative_error(ours, expected) < 1e-4, size
+        result = backbone(images, training=False)
+        assert relative_error(result, expected) < 1e-4, size
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -85,13 +85,13 @@ def test_gradients_of_narrow_networks_equal_float64(width):
 
     exact = gradients(backbones[1])
     for _ in range(50):  # The errors were intermittent.
-        for variable, ours, theirs in zip(
+        for variable, result, expected in zip(
             backbones[0].trainable_variables,
             gradients(backbones[0]),
             exact,
             strict=True,
         ):
-            assert relative_error(ours, theirs) < 1e-3, variable.path
+            assert relative_error(result, expected) < 1e-3, variable.path
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ def test_equals_the_official_schedule_at_every_step(recorded):
             int(reference["total_steps"]),
             float(reference["floor"]),
         )
-        ours = np.array([float(schedule(step)) for step in reference["step"]])
-        np.testing.assert_allclose(ours, rates, rtol=1e-6)
-        assert ours[0] == 0
-        assert ours[-1] > peak * reference["floor"]
+        result = np.array([float(schedule(step)) for step in reference["step"]])
+        np.testing.assert_allclose(result, rates, rtol=1e-6)
+        assert result[0] == 0
+        assert result[-1] > peak * reference["floor"]
 
 
 def test_stays_at_the_floor_after_the_end():
