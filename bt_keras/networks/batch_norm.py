@@ -39,6 +39,7 @@ class BatchNormalization(keras.layers.Layer):
 
     Example:
 
+    >>> from bt_keras.networks import BatchNormalization
     >>> layer = BatchNormalization(momentum=0.9)
     >>> layer(tf.constant([[1.0], [3.0]]), training=True).numpy().round(3)
     array([[-1.],
