@@ -1,7 +1,6 @@
-"""`python -m export --workdir runs/x --out module/`: exports a run's backbone.
+"""`python -m export --workdir runs/x --out module/`: export the backbone of a run.
 
-The code is in `bt_keras.export`, so that `bt-keras export` does the same after
-`pip install`.
+The same as `bt-keras export`, from a checkout without an installation.
 """
 
 import sys

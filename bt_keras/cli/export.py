@@ -2,15 +2,21 @@
 
 Writes the backbone of the newest checkpoint as a TensorFlow Hub module (a SavedModel
 folder, and a .tar.gz of it), as a .keras file or as a .tflite file, and checks in a
-fresh process that the written file gives the same features.
+fresh process that the written file gives the same features. Publishing sends a module
+to Kaggle Models; kagglehub must be logged in.
 
 Examples:
 
     bt-keras export --workdir runs/demo --out runs/demo/module
     bt-keras export --workdir runs/demo --format keras --out backbone.keras
     bt-keras export --verify runs/demo/module
+    bt-keras export --publish kaggle --out runs/demo/module \\
+        --handle me/barlow-twins/tensorFlow2/demo --dry_run
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags as absl_flags
@@ -19,11 +25,18 @@ from bt_keras.cli import flags, start
 from bt_keras.errors import UsageError
 
 FORMATS = ("savedmodel", "keras", "tflite")
-_DIFFERENT = 1
+_DIFFERS = 1  # The exit status if a check fails.
 
 
-def run(arguments):
-    """Writes a run's backbone for others, checks it, or publishes it."""
+def run(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The command's arguments.
+
+    Returns:
+        Integer, the exit status: 1 if a check of the module fails.
+    """
     values = define_flags()
     flags.parse(values, arguments)
     _check(values)
@@ -31,7 +44,7 @@ def run(arguments):
     if values.publish:
         from bt_keras.export import kaggle
 
-        kaggle.parse(values.handle)  # Before the export takes its time.
+        kaggle.check_handle(values.handle)  # The export takes a while.
     if values.verify is not None:
         return _verify(values.verify)
     if values.workdir:
@@ -43,82 +56,92 @@ def run(arguments):
     return 0
 
 
-def define_flags():
-    """Returns the command's flags."""
+def define_flags() -> absl_flags.FlagValues:
+    """Return the command's flags."""
     values = flags.new()
     text, switch = absl_flags.DEFINE_string, absl_flags.DEFINE_bool
-    text("workdir", None, "The folder of the run.", flag_values=values)
+    text("workdir", None, "Folder of the run to export.", flag_values=values)
     text(
         "out",
         None,
-        "What to write: the folder of the module (WORKDIR/module if not given), or the "
-        "file of another format.",
+        "Folder of the module, or path of the .keras or .tflite file, which must not "
+        "exist. If not given: WORKDIR/module, or WORKDIR/backbone.FORMAT.",
         flag_values=values,
     )
     absl_flags.DEFINE_enum(
         "format",
         "savedmodel",
         FORMATS,
-        "savedmodel (for TensorFlow Hub, with a .tar.gz beside it), keras (a .keras "
-        "file that needs Keras alone) or tflite.",
+        "Format of the export: savedmodel, a module for TensorFlow Hub, with a .tar.gz "
+        "next to it; keras, a .keras file that Keras loads without bt_keras; tflite, a "
+        "file for TensorFlow Lite.",
         flag_values=values,
     )
-    switch("projector", False, "Export the projector too.", flag_values=values)
+    switch("projector", False, "Export the projector, too.", flag_values=values)
     text(
         "license",
         None,
-        "The licence of the weights, such as Apache-2.0, for the model card.",
+        "SPDX name of the weights' license, such as Apache-2.0, for the model card. "
+        "Kaggle Models requires one.",
         flag_values=values,
     )
     text(
         "verify",
         None,
-        "Only check this module: load it in a fresh process without bt_keras and try "
-        "all it offers; status 1 if anything differs.",
+        "Module to check instead of an export: a folder, a .tar.gz or a URL. It is "
+        "loaded in a process without bt_keras, and its outputs are compared with those "
+        "at export. The exit status is 1 if a check fails.",
         flag_values=values,
     )
     absl_flags.DEFINE_enum(
         "publish",
         None,
         ["kaggle"],
-        "Send the module to Kaggle Models, as --handle says; without --workdir the "
-        "one that --out names.",
+        "Where to publish the module. Without --workdir, the module at --out is "
+        "published without a new export.",
         flag_values=values,
     )
-    text("handle", None, "OWNER/MODEL/tensorFlow2/VARIATION.", flag_values=values)
+    text(
+        "handle",
+        None,
+        "Name to publish the module under: OWNER/MODEL/tensorFlow2/VARIATION.",
+        flag_values=values,
+    )
     switch(
         "dry_run",
         False,
-        "With --publish: lay the folder out and show what would be sent.",
+        "List what --publish would send, and send nothing.",
         flag_values=values,
     )
     return values
 
 
 def _check(values):
-    """Refuses what does not go together, before TensorFlow is waited for."""
+    """Reject flags that contradict each other, before TensorFlow is imported."""
     if values.verify is not None:
         others = ("workdir", "out", "publish", "handle", "license")
         others += ("projector", "format", "dry_run")
         given = [f"--{name}" for name in others if values[name].present]
         if given:
             raise UsageError(
-                f"--verify checks a module as it is: leave {given[0]} out."
+                f"--verify checks an existing module: leave {given[0]} out."
             )
         return
     if not values.workdir and not (values.publish and values.out):
         raise UsageError(
-            "--workdir is missing: the run to export (or --verify=MODULE, or "
-            "--publish=kaggle --out=MODULE for a module that is there already)."
+            "--workdir is missing: give the run to export (or --verify=MODULE, or "
+            "--publish=kaggle --out=MODULE for an existing module)."
         )
     if values.publish:
         if values.format != "savedmodel":
-            raise UsageError(f"--publish sends modules, not --format={values.format}.")
+            raise UsageError(
+                f"--publish sends modules: leave --format={values.format} out."
+            )
     elif values.handle or values.dry_run:
-        raise UsageError("--handle and --dry_run belong to --publish=kaggle.")
+        raise UsageError("--handle and --dry_run require --publish=kaggle.")
     if values.format != "savedmodel" and (values.projector or values.license):
         raise UsageError(
-            "--projector and --license belong to --format=savedmodel, not "
+            "--projector and --license require --format=savedmodel, not "
             f"--format={values.format}."
         )
 
@@ -143,7 +166,7 @@ def _export(values):
         workdir, module, projector=values.projector, license=values.license
     )
     if not all(check.passed for check in checks):
-        return _show(checks)
+        return _print_checks(checks)
     print(
         f"{module} and {module.name}.tar.gz: {len(checks)} checks passed in a fresh "
         f"process (bt-keras export --verify={module} lists them)"
@@ -154,10 +177,10 @@ def _export(values):
 def _verify(module):
     from bt_keras.export import verify
 
-    return _show(verify.verify(module))
+    return _print_checks(verify.verify(module))
 
 
-def _show(checks):
+def _print_checks(checks):
     from bt_keras.evaluation.report import table
 
     header = ("check", "expected", "found", "")
@@ -167,21 +190,20 @@ def _show(checks):
     print(table(header, rows))
     failed = sum(not check.passed for check in checks)
     print(f"\n{len(checks) - failed} of {len(checks)} checks passed")
-    return _DIFFERENT if failed else 0
+    return _DIFFERS if failed else 0
 
 
 def _publish(values):
     from bt_keras.export import kaggle
 
-    module = _module(values)
-    target = module.with_name(module.name + "-kaggle")
-    folder = kaggle.lay_out(module, values.handle, target)
-    sizes = kaggle.listing(folder)
-    print(f"{target}: the folder for Kaggle Models; to {values.handle} go")
-    for name, size in sizes:
+    upload = kaggle.prepare(_module(values), values.handle)
+    print(f"to {upload.handle} on Kaggle Models:")
+    print(f"  license: {upload.license_name}")
+    print(f"  version notes: {upload.version_notes}")
+    for name, size in upload.files:
         print(f"  {size:>12,}  {name}")
     if values.dry_run:
-        print("nothing is sent: --dry_run")
+        print("nothing was sent: --dry_run")
         return
-    kaggle.publish(folder, values.handle)
-    print(f"published as {values.handle}")
+    kaggle.publish(upload)
+    print(f"published as {upload.handle}")

@@ -70,19 +70,19 @@ def of_module(handle):
     Raises:
         UsageError: if there is no such module, or it was not exported by bt_keras.
     """
-    backbone, known = hub.read_backbone(handle)
-    if known.get("config"):
-        config = config_lib.from_json(json.dumps(known["config"]))
+    backbone, metadata = hub.read_backbone(handle)
+    if metadata.config:
+        config = config_lib.from_json(json.dumps(metadata.config))
     else:
         config = config_lib.default()
         config.data.source = ""
-        config.views.size = known.get("image_size") or config.views.size
-        ratio = known.get("resize_ratio") or config.evaluation.resize_ratio
+        config.views.size = metadata.image_size or config.views.size
+        ratio = metadata.resize_ratio or config.evaluation.resize_ratio
         config.evaluation.resize_ratio = ratio
     # A module keeps no path; what is left of one could be any folder of this name.
     if config.data.source != "shipped" and not config.data.source.startswith("tfds:"):
         config.data.source = ""
-    return Subject(backbone, config, str(known.get("epochs") or "?"))
+    return Subject(backbone, config, str(metadata.epochs or "?"))
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""Exporting: SavedModels for TensorFlow Hub, single-file formats, Kaggle Models."""
+"""Export of backbones: SavedModels for TensorFlow Hub, Keras and TensorFlow Lite."""
 
 from bt_keras.export.export_backbone import export_backbone
 

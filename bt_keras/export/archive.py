@@ -1,38 +1,41 @@
-"""`.tar.gz` files of modules, as hosts of TensorFlow Hub serve them."""
+"""`.tar.gz` archives of modules, as TensorFlow Hub downloads them."""
+
+from __future__ import annotations
 
 import gzip
+import os
 import tarfile
 from pathlib import Path
 
-from bt_keras import atomic
+from bt_keras.atomic import atomic_file
 
-# 1980-01-02: zip files, such as Keras's, cannot say of an earlier time.
+# 1980-01-02: zip files, such as `.keras` files, cannot store earlier times.
 _TIME = 315_619_200
 
 
-def pack(folder, path):
-    """Packs a module; the same files give the same bytes.
+def pack(folder: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Pack a module; the same files give the same bytes.
 
     Args:
-        folder: path of a module.
-        path: path of the `.tar.gz` to write, whole or not at all.
+        folder: Path of a module.
+        path: Path of the `.tar.gz`, written completely or not at all.
 
     Raises:
-        UsageError: if it is there already or cannot be written.
+        UsageError: If the archive exists already or cannot be written.
     """
     folder = Path(folder)
     with (
-        atomic.atomic_file(path) as temporary,
+        atomic_file(path) as temporary,
         temporary.open("wb") as file,
         gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as tar,
     ):
         for member in sorted(folder.rglob("*")):
-            tar.add(member, member.relative_to(folder), False, filter=_anonymous)
+            tar.add(member, member.relative_to(folder), False, filter=_normalize)
 
 
-def _anonymous(member):
-    """Without what differs from one machine, or second, to the next."""
+def _normalize(member):
+    """Remove what depends on the machine and the time."""
     member.uid = member.gid = 0
     member.mtime = _TIME
     member.uname = member.gname = ""

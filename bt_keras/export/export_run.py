@@ -1,9 +1,12 @@
-"""Export: what a run has learnt, in a form for others, checked by loading it again."""
+"""Export the newest checkpoint of a run, and check the result by loading it again."""
+
+from __future__ import annotations
 
 import itertools
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -20,38 +23,47 @@ from bt_keras.export import (
     tflite_format,
     verify,
 )
+from bt_keras.workdir import Workdir
 
-# How many of the run's images go with a module.
-_SAMPLES = 4
-# Of the largest feature, for files of other formats.
-_BOUND = 1e-4
+# How many of the run's images are stored in the module.
+_SAMPLE_COUNT = 4
+# Relative to the largest feature, for `.keras` and `.tflite` files.
+_TOLERANCE = 1e-4
 
 
-def export(workdir, folder, *, projector=False, license=None):
-    """Exports a run's newest backbone as a module for TensorFlow Hub.
+def export(
+    workdir: Workdir,
+    folder: str | os.PathLike,
+    *,
+    projector: bool = False,
+    license: str | None = None,
+) -> list[verify.Check]:
+    """Export the newest backbone of a run as a module for TensorFlow Hub.
+
+    The number of passed checks is written to export.json in the workdir.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
-        folder: str or path of the module, which must be new or empty. `folder.tar.gz`
-            beside it holds the same.
-        projector: bool, whether the projector comes along.
-        license: optional str, the licence of the weights, an SPDX name.
+        folder: String or path of the module's folder, which must not exist or be
+            empty. `folder.tar.gz` next to it becomes an archive of the module.
+        projector: Boolean, whether to export the projector, too. Defaults to `False`.
+        license: Optional string, the SPDX name of the weights' license.
 
     Returns:
-        list of `bt_keras.export.verify.Check`: what the module gives in a fresh process
-        without bt_keras, against what the training model gives of the run's own
-        images. The count goes to export.json.
+        List of `bt_keras.export.verify.Check`: the module's outputs in a process
+        without bt_keras, compared with those of the training model for images of the
+        run.
 
     Raises:
-        UsageError: if the run has no checkpoint, or the folder or the archive is taken
-            or cannot be written.
+        UsageError: If the run has no checkpoint, or the folder or the archive exists
+            already or cannot be written.
     """
     folder = Path(folder).resolve()
     if not folder.name:
-        raise UsageError(f"--out={folder} is no folder for a module.")
+        raise UsageError(f"--out={folder} cannot be a module: name a new folder.")
     packed = folder.with_name(folder.name + ".tar.gz")
     atomic.check_free(packed)
-    config, progress, model = _newest(workdir)
+    config, progress, model = _load_newest(workdir)
     workdir.check_writable()
     export_backbone(
         model,
@@ -59,77 +71,77 @@ def export(workdir, folder, *, projector=False, license=None):
         projector=projector,
         image_size=config.views.size,
         resize_ratio=config.evaluation.resize_ratio,
-        images=_images(config),
+        images=_sample_images(config),
         about=_about(config, progress, workdir.results(), license),
     )
     try:
         archive.pack(folder, packed)
     except UsageError:
-        shutil.rmtree(folder)  # Both or neither: the same command can be tried again.
+        shutil.rmtree(folder)  # So that the same command can be repeated.
         raise
     checks = verify.verify(folder)
     passed = sum(check.passed for check in checks)
-    known = {"module": str(folder), "checks": len(checks), "passed": passed}
-    workdir.replace(workdir.export_report, json.dumps(known, indent=2) + "\n")
+    counts = {"module": str(folder), "checks": len(checks), "passed": passed}
+    workdir.replace(workdir.export_report, json.dumps(counts, indent=2) + "\n")
     return checks
 
 
-def export_keras(workdir, path):
-    """Exports a run's newest backbone as a `.keras` file of Keras's own layers.
+def export_keras(workdir: Workdir, path: str | os.PathLike) -> float:
+    """Export the newest backbone of a run as a `.keras` file of Keras's own layers.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
-        path: str or path that ends in `.keras` and does not exist yet.
+        path: String or path of a new file that ends in `.keras`.
 
     Returns:
-        float, the largest difference of features after reloading, in parts of the
-        largest feature.
+        Float, the largest difference between the features of the model and of the
+        file, relative to the largest feature.
 
     Raises:
-        UsageError: if the run has no checkpoint, or the path is taken, cannot be
-            written, or ends otherwise; if the features differ.
+        UsageError: If the run has no checkpoint, the path exists already, cannot be
+            written or has another suffix, or the features differ.
     """
-    path = _free(path, ".keras")
-    config, _, model = _newest(workdir)
-    portable = keras_format.portable(model.backbone)
+    path = _check_path(path, ".keras")
+    config, _, model = _load_newest(workdir)
+    portable = keras_format.with_keras_layers(model.backbone)
 
     def write(temporary):
         portable.save(temporary)
         images = _crops(config)
-        again = keras.models.load_model(temporary, compile=False)
-        return _difference(model.backbone, images, again(images / 255.0))
+        reloaded = keras.models.load_model(temporary, compile=False)
+        return _relative_difference(model.backbone, images, reloaded(images / 255.0))
 
-    return _written(path, write)
+    return _write_checked(path, write)
 
 
-def export_tflite(workdir, path):
-    """Exports a run's newest backbone for TensorFlow Lite.
+def export_tflite(workdir: Workdir, path: str | os.PathLike) -> float:
+    """Export the newest backbone of a run for TensorFlow Lite.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
-        path: str or path that ends in `.tflite` and does not exist yet.
+        path: String or path of a new file that ends in `.tflite`.
 
     Returns:
-        float, as `export_keras`.
+        Float, as for `export_keras`.
 
     Raises:
-        UsageError: as `export_keras`.
+        UsageError: As for `export_keras`.
     """
-    path = _free(path, ".tflite")
-    config, _, model = _newest(workdir)
+    path = _check_path(path, ".tflite")
+    config, _, model = _load_newest(workdir)
 
     def write(temporary):
         contents = tflite_format.convert(model.backbone, config.views.size)
         temporary.write_bytes(contents)
         images = _crops(config)
-        again = tflite_format.run(temporary.read_bytes(), images / np.float32(255.0))
-        return _difference(model.backbone, images, again)
+        features = tflite_format.run(temporary.read_bytes(), images / np.float32(255.0))
+        return _relative_difference(model.backbone, images, features)
 
-    return _written(path, write)
+    return _write_checked(path, write)
 
 
 def _about(config, progress, results, license):
-    """What the card says of a run, without where on this machine the images are."""
+    """Describe the training for the model card, without paths of this machine."""
     fields = json.loads(config.to_json())
     fields["data"]["source"] = _public_name(fields["data"]["source"])
     return {
@@ -146,33 +158,34 @@ def _public_name(source):
     return os.path.basename(os.path.abspath(source)) if is_folder else source
 
 
-def _newest(workdir):
-    """`(config, progress, model)` of a run's newest checkpoint."""
+def _load_newest(workdir):
+    """Return `(config, progress, model)` of a run's newest checkpoint."""
     config = workdir.config()
     progress, path = latest.require_checkpoint(workdir)
     return config, progress, save_restore.load(path)
 
 
-def _images(config):
-    """The first images of the run's data, uint8, of whatever sizes."""
+def _sample_images(config):
+    """Return the first images of the run's data, uint8, of any sizes."""
     source = data.load(
         config.data.source, config.data.train_split, config.data.skip_corrupt
     )
-    first = itertools.islice(source.dataset(), _SAMPLES)
+    first = itertools.islice(source.dataset(), _SAMPLE_COUNT)
     return [image.numpy() for image, _ in first]
 
 
 def _crops(config):
-    ratio = config.evaluation.resize_ratio
-    return reference_sample.cropped(_images(config), config.views.size, ratio)
+    return reference_sample.resize_and_crop(
+        _sample_images(config), config.views.size, config.evaluation.resize_ratio
+    )
 
 
-def _difference(backbone, images, features):
+def _relative_difference(backbone, images, features):
     expected = reference_sample.features(backbone, images)
     return float(np.abs(features - expected).max() / np.abs(expected).max())
 
 
-def _free(path, suffix):
+def _check_path(path, suffix):
     path = Path(path).resolve()
     if path.suffix != suffix:
         raise UsageError(f"--out={path} must end in {suffix}.")
@@ -180,13 +193,14 @@ def _free(path, suffix):
     return path
 
 
-def _written(path, write):
-    """Writes a file whole or not at all; returns what `write` says of it."""
+def _write_checked(path: Path, write: Callable[[Path], float]) -> float:
+    """Write a file unless its features differ; return their relative difference."""
     with atomic.atomic_file(path) as temporary:
         difference = write(temporary)
-        if not difference <= _BOUND:
+        if not difference <= _TOLERANCE:
             raise UsageError(
-                f"{path} is not written: reloaded, its features differ from the "
-                f"model's by {difference:.2g} of the largest, more than {_BOUND:g}."
+                f"{path} was not written: the features of the reloaded file differ by "
+                f"{difference:.2g} of the largest feature, more than {_TOLERANCE:g}; "
+                "export another --format."
             )
     return difference

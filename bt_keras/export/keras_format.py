@@ -1,4 +1,6 @@
-"""Backbones as `.keras` files of Keras's own layers alone."""
+"""Backbones as `.keras` files that Keras loads without bt_keras."""
+
+from __future__ import annotations
 
 import keras
 
@@ -6,19 +8,20 @@ from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.networks import BatchNormalization
 
 
-def portable(backbone):
-    """Makes a model that Keras loads without bt_keras, images in [0, 1] to features.
+def with_keras_layers(backbone: keras.Model) -> keras.Model:
+    """Copy a backbone into a model of Keras's own layers, normalization included.
 
-    Batch norm becomes Keras's own. Evaluated it gives the same; trained further, its
-    moving variance is the biased one, and not synchronised over replicas.
+    `bt_keras` batch normalization becomes Keras's. The outputs in inference mode are
+    the same; in training, Keras uses the biased variance for the moving variance and
+    does not synchronize the statistics over replicas.
 
     Args:
-        backbone: `keras.Model`, normalised images to features (N, F).
+        backbone: `keras.Model` from normalized images (N, H, W, C) to features (N, F).
 
     Returns:
-        `keras.Model`, images (N, H, W, C) in [0, 1] to features, float32.
+        `keras.Model` from images (N, H, W, C) in [0, 1] to features, float32.
     """
-    clone = keras.models.clone_model(backbone, clone_function=_portable_layer)
+    clone = keras.models.clone_model(backbone, clone_function=_keras_layer)
     clone.set_weights(backbone.get_weights())
     clone.name = "backbone"
     inputs = keras.Input(backbone.input_shape[1:], name="images")
@@ -33,20 +36,20 @@ def portable(backbone):
     return keras.Model(inputs, outputs, name=backbone.name)
 
 
-def in_float32(backbone):
-    """Returns the backbone, or a copy of it, that computes in float32 throughout."""
+def in_float32(backbone: keras.Model) -> keras.Model:
+    """Return the backbone, or a float32 copy if it computes in mixed precision."""
     if all(layer.compute_dtype == "float32" for layer in backbone.layers):
         return backbone
 
-    def copied(layer):
+    def float32_layer(layer):
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
-    clone = keras.models.clone_model(backbone, clone_function=copied)
+    clone = keras.models.clone_model(backbone, clone_function=float32_layer)
     clone.set_weights(backbone.get_weights())
     return clone
 
 
-def _portable_layer(layer):
+def _keras_layer(layer):
     config = layer.get_config()
     if isinstance(layer, BatchNormalization):
         return keras.layers.BatchNormalization.from_config(config)

@@ -1,8 +1,10 @@
-"""From what a serving process is sent to what a backbone takes, in plain TensorFlow.
+"""From encoded or 8-bit images to the inputs of a backbone, in TensorFlow operations.
 
-Nothing here is compiled by XLA or calls Python: it becomes part of the SavedModel's
-graph, and runs wherever that is loaded.
+These functions become part of the SavedModel's graph, so that they call no Python code
+and need no XLA.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
@@ -10,30 +12,30 @@ from bt_keras.augmentation import ops
 from bt_keras.data.decode import JPEG
 
 
-def normalize(images):
-    """Normalises images (N, H, W, 3) in [0, 1] with ImageNet's statistics, float32."""
+def normalize(images: tf.Tensor) -> tf.Tensor:
+    """Normalize images (N, H, W, 3) in [0, 1] with ImageNet's statistics, float32."""
     return ops.normalize_unit(tf.cast(images, tf.float32))
 
 
-def from_uint8(images):
-    """From uint8 levels to float32 in [0, 1]."""
+def from_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Convert uint8 levels to float32 in [0, 1]."""
     return tf.cast(images, tf.float32) / 255.0
 
 
-def decode(contents, size, resize_ratio):
-    """Decodes JPEG and PNG files and cuts out their middle, as evaluation does.
+def decode(contents: tf.Tensor, size: int, resize_ratio: float) -> tf.Tensor:
+    """Decode JPEG and PNG files, resize them and take the central crop.
 
-    The shorter side is brought to `size * resize_ratio` (bilinear, antialiased, whole
-    levels), then the central square is taken. Evaluation's own resampling rounds to
-    8 bits between the two axes too, so that a pixel may differ by a level.
+    The shorter side becomes `size * resize_ratio` pixels (bilinear, antialiased,
+    rounded to 8-bit levels). The evaluation also rounds between the two axes, so that
+    its pixels may differ by one level.
 
     Args:
-        contents: string Tensor (N,), the bytes of N files.
-        size: int > 0, side of the squares in pixels.
-        resize_ratio: float >= 1.
+        contents: String tensor (N,), the bytes of N files.
+        size: Integer, side of the crops in pixels.
+        resize_ratio: Float, at least 1.
 
     Returns:
-        float32 Tensor (N, size, size, 3) in [0, 1].
+        Float32 tensor (N, size, size, 3) in [0, 1].
     """
 
     resize = round(size * resize_ratio)
@@ -56,7 +58,7 @@ def _decode_image(content):
     is_jpeg = tf.strings.substr(content, 0, len(JPEG)) == JPEG
     image = tf.cond(
         is_jpeg,
-        # As Pillow decodes: TensorFlow's default is faster and less exact.
+        # As Pillow decodes; TensorFlow's default is faster and less accurate.
         lambda: tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_png(content, 3),
     )

@@ -1,8 +1,12 @@
-"""A few images and what the training model makes of them, kept with the module.
+"""A few images with the outputs of the training model, stored in the module.
 
-Whoever loads the module can hold it against these, wherever and with whatever.
+Users of the module can compare its outputs with them on any machine.
 """
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -11,24 +15,27 @@ import tensorflow as tf
 
 from bt_keras.augmentation import ops
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
-from bt_keras.networks import feature_maps
+from bt_keras.hub.metadata import ModuleMetadata
 
 FILE = "sample.npz"
-# PNG files, of which resizing and cropping makes the `images` of the arrays.
+# PNG files; resized and cropped, they are the `images` of the arrays.
 FILES = "sample-*.png"
 _COUNT = 4
 
 
-def cropped(images, image_size, resize_ratio):
-    """Brings images to one size, as evaluation does.
+def resize_and_crop(
+    images: Sequence[np.ndarray], image_size: int, resize_ratio: float
+) -> np.ndarray:
+    """Resize and crop images to one size, as the evaluation does.
 
     Args:
-        images: sequence of uint8 arrays (H, W, 3) of any sizes.
-        image_size: int, pixels.
-        resize_ratio: float >= 1.
+        images: Sequence of uint8 arrays (H, W, 3) of any sizes.
+        image_size: Integer, side of the crops in pixels.
+        resize_ratio: Float, at least 1: the shorter side before the crop is
+            `resize_ratio * image_size` pixels.
 
     Returns:
-        uint8 array (N, image_size, image_size, 3).
+        Uint8 array (N, image_size, image_size, 3).
     """
     resize = round(image_size * resize_ratio)
     crops = [
@@ -38,42 +45,49 @@ def cropped(images, image_size, resize_ratio):
     return np.concatenate(crops)
 
 
-def write(folder, backbone, projector, known, images=None):
-    """Writes images and what the model makes of them.
+def write(
+    folder: str | os.PathLike,
+    backbone: keras.Model,
+    projector: keras.Model | None,
+    maps: Mapping[int, keras.KerasTensor],
+    metadata: ModuleMetadata,
+    images: Sequence[np.ndarray] | None = None,
+) -> None:
+    """Write images and the model's outputs for them.
 
     Args:
-        folder: path of an existing folder.
-        backbone: `keras.Model`, normalised images to features.
-        projector: `keras.Model`, features to embeddings, or None.
-        known: dict, what `saved_model.interface` returned for them.
-        images: optional sequence of uint8 arrays (H, W, 3) of any sizes; noise by
-            default, and for a backbone of another size than files are brought to.
+        folder: Path of an existing folder.
+        backbone: `keras.Model` from normalized images to features.
+        projector: `keras.Model` from features to embeddings, or `None`.
+        maps: Mapping from stride to feature map, see `networks.feature_maps`.
+        metadata: `ModuleMetadata` of the module.
+        images: Optional sequence of uint8 arrays (H, W, 3) of any sizes. Defaults to
+            random noise, which is also used if the module has no signature `encoded`.
     """
-    takes_files = "encoded" in known["signatures"]
-    if images is None or not takes_files:
-        images = _noise(known)
-    if takes_files:
+    accepts_files = "encoded" in metadata.signatures
+    if images is None or not accepts_files:
+        images = _noise(metadata)
+    if accepts_files:
         for number, image in enumerate(images):
             name = FILES.replace("*", f"{number:02d}")
             Path(folder, name).write_bytes(tf.io.encode_png(image).numpy())
-        images = cropped(images, known["image_size"], known["resize_ratio"])
+        images = resize_and_crop(images, metadata.image_size, metadata.resize_ratio)
     inputs = ops.normalize(images)
     outputs = backbone(inputs, training=False)
-    arrays = {FEATURES: outputs, **_maps(backbone, inputs)}
+    arrays = {FEATURES: outputs, **_evaluate_maps(backbone, maps, inputs)}
     if projector:
         arrays[EMBEDDING] = projector(outputs, training=False)
     arrays = {name: tf.cast(a, tf.float32).numpy() for name, a in arrays.items()}
     np.savez_compressed(Path(folder, FILE), images=images, **arrays)
 
 
-def _noise(known):
-    """Images for a backbone that nothing is known of but its input."""
-    sides = [side or known["image_size"] for side in known["input_shape"][1:3]]
+def _noise(metadata):
+    """Random images of the size that the backbone takes."""
+    sides = [side or metadata.image_size for side in metadata.input_shape[1:3]]
     return np.random.default_rng(0).integers(0, 256, (_COUNT, *sides, 3), np.uint8)
 
 
-def _maps(backbone, inputs):
-    maps = feature_maps(backbone)
+def _evaluate_maps(backbone, maps, inputs):
     if not maps:
         return {}
     outputs = keras.Model(backbone.input, list(maps.values()))(inputs, training=False)
@@ -81,13 +95,13 @@ def _maps(backbone, inputs):
     return dict(zip(names, tf.nest.flatten(outputs), strict=True))
 
 
-def features(backbone, images):
-    """Returns the features, float32 array (N, F), of levels, uint8 (N, H, W, 3)."""
+def features(backbone: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Compute the features, float32 (N, F), of uint8 images (N, H, W, 3)."""
     outputs = backbone(ops.normalize(images), training=False)
     return tf.cast(outputs, tf.float32).numpy()
 
 
-def read(folder):
-    """Returns the dict of arrays that `write` wrote."""
+def read(folder: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read the arrays that `write` wrote, by name."""
     with np.load(Path(folder, FILE)) as file:
         return dict(file)

@@ -1,47 +1,58 @@
-"""Backbones as SavedModels, with the interfaces that TensorFlow Hub asks for.
+"""Backbones as SavedModels with the interfaces of TensorFlow Hub.
 
 The Reusable SavedModel interface (`__call__`, `variables`, `trainable_variables`,
-`regularization_losses`) is what `hub.load`, `hub.KerasLayer` and
-`bt_keras.load_backbone` train further; the signatures are for serving. All of it loads
-in processes that have no bt_keras. Images come in [0, 1] and are normalised inside.
+`regularization_losses`) is for `hub.load`, `hub.KerasLayer` and
+`bt_keras.load_backbone`; the signatures are for serving. Neither needs bt_keras to
+load. Images are in [0, 1] and normalized in the graph.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
 from bt_keras.export import preprocessing
-from bt_keras.networks import feature_dim, feature_maps
+from bt_keras.hub.metadata import ModuleMetadata
 
-# What the endpoints of `return_endpoints=True` are called.
+# Names of the outputs.
 FEATURES = "features"
 EMBEDDING = "embedding"
 
 
-def endpoint_name(stride):
-    """The name of the map at a stride, such as `"stride8"`."""
+def endpoint_name(stride: int) -> str:
+    """Return the name of the feature map at a stride, such as `"stride8"`."""
     return f"stride{stride}"
 
 
-def save(backbone, projector, folder, known):
-    """Writes a SavedModel.
+def save(
+    folder: str,
+    backbone: keras.Model,
+    projector: keras.Model | None,
+    maps: Mapping[int, keras.KerasTensor],
+    metadata: ModuleMetadata,
+) -> None:
+    """Write a SavedModel.
 
     Args:
-        backbone: `keras.Model`, normalised images (N, H, W, 3) to features (N, F).
-        projector: `keras.Model`, features (N, F) to embeddings (N, D), or None.
-        folder: path of an existing, empty folder.
-        known: dict, what `interface` returned for them.
+        folder: Path of an existing, empty folder.
+        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        projector: `keras.Model` from features (N, F) to embeddings (N, D), or `None`.
+        maps: Mapping from stride to feature map, see `networks.feature_maps`.
+        metadata: `ModuleMetadata` of the module.
     """
-    module = _Module(backbone, projector)
-    spec = tf.TensorSpec(known["input_shape"], tf.float32, name="inputs")
-    # TensorFlow keeps no Python: each way to call the module is traced on its own.
+    module = _Module(backbone, projector, maps)
+    spec = tf.TensorSpec(metadata.input_shape, tf.float32, name="inputs")
+    # A SavedModel has no Python code: each combination of flags is traced.
     for training in (True, False):
         for return_endpoints in (True, False):
             module.__call__.get_concrete_function(spec, training, return_endpoints)
-    tf.saved_model.save(module, folder, _signatures(module, spec, known))
+    tf.saved_model.save(module, folder, _signatures(module, spec, metadata))
 
 
 class _Part(tf.train.Checkpoint):
-    """What the backbone and the projector have in common: their weights."""
+    """Base of the backbone and the projector: their variables and losses."""
 
     def __init__(self, network, **parts):
         super().__init__(
@@ -55,12 +66,11 @@ class _Part(tf.train.Checkpoint):
 class _Module(_Part):
     """The object that is saved; its attributes are the interface."""
 
-    def __init__(self, backbone, projector):
-        # Behind a lambda, as the layers themselves must not be saved.
-        maps = feature_maps(backbone)
+    def __init__(self, backbone, projector, maps):
         self._names = [endpoint_name(stride) for stride in maps]
         outputs = [backbone.output, *maps.values()] if maps else None
         network = keras.Model(backbone.input, outputs) if maps else backbone
+        # The lambda hides the Keras layers, which must not be saved.
         self._network = lambda images, training: tf.nest.flatten(
             network(images, training=training)
         )
@@ -69,16 +79,17 @@ class _Module(_Part):
 
     @tf.function
     def __call__(self, inputs, training=False, return_endpoints=False):
-        """Features of images.
+        """Compute the features of images.
 
         Args:
-            inputs: float32 Tensor (N, H, W, 3) in [0, 1].
-            training: bool, whether batch norm uses, and keeps, the batch's statistics.
-            return_endpoints: bool, whether to give a dict of all that there is.
+            inputs: Float32 tensor (N, H, W, 3) in [0, 1].
+            training: Boolean, whether batch normalization uses the batch's statistics
+                and updates its moving statistics.
+            return_endpoints: Boolean, whether to return the feature maps, too.
 
         Returns:
-            float32 Tensor (N, F); or a dict of float32 Tensors, "features" and the
-            maps "stride4", "stride8", "stride16" and "stride32".
+            Float32 tensor (N, F); or a dict of float32 tensors, "features" and the
+            feature maps "stride4", "stride8", "stride16" and "stride32".
         """
         features, *maps = self._network(preprocessing.normalize(inputs), training)
         if not return_endpoints:
@@ -89,7 +100,7 @@ class _Module(_Part):
 
 
 class _Projector(_Part):
-    """Embeddings (N, D), float32, of features (N, F)."""
+    """From features (N, F) to embeddings (N, D), float32."""
 
     def __init__(self, projector):
         self._network = lambda features, training: projector(
@@ -105,12 +116,13 @@ class _Projector(_Part):
         return tf.cast(self._network(inputs, training), tf.float32)
 
 
-def _regularized(network):
+def regularized_variables(network: keras.Model) -> list:
+    """Return the trainable variables that have a regularizer."""
     return [v for v in network.trainable_variables if v.regularizer is not None]
 
 
 def _regularization_losses(network):
-    """A function without arguments for every regularised variable, as Hub has them."""
+    """Return one function without arguments for each regularized variable."""
 
     def loss_of(variable):
         def loss():
@@ -118,72 +130,23 @@ def _regularization_losses(network):
 
         return tf.function(loss, input_signature=[])
 
-    return [loss_of(variable) for variable in _regularized(network)]
+    return [loss_of(variable) for variable in regularized_variables(network)]
 
 
-def interface(backbone, projector, image_size, resize_ratio):
-    """Says what a module has, without making one.
+def _signatures(module, spec, metadata):
+    """Return the functions of the serving signatures by name."""
 
-    Args:
-        backbone: `keras.Model`.
-        projector: `keras.Model` or None.
-        image_size: int > 0, the side in pixels that encoded images are brought to.
-        resize_ratio: float >= 1, their shorter side before the central crop, in parts
-            of `image_size`.
-
-    Returns:
-        dict of JSON values: sizes, shapes, numbers of variables, strides, signatures.
-    """
-    # A subclass of keras.Model has no `input_shape`.
-    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
-    shape = (None, *shape[1:])
-    strides = list(feature_maps(backbone))
-    signatures = ["serving_default", "uint8"]
-    # What encoded images are made into must be what the backbone takes.
-    if all(side in (None, image_size) for side in shape[1:3]):
-        signatures.append("encoded")
-    if strides:
-        signatures.append("feature_maps")
-    if projector:
-        signatures.append("embedding")
-    return {
-        "image_size": image_size,
-        "resize_ratio": resize_ratio,
-        "input_shape": list(shape),
-        "feature_dim": feature_dim(backbone),
-        "strides": strides,
-        "embedding_dim": projector.output_shape[-1] if projector else None,
-        "variables": len(backbone.variables),
-        "trainable_variables": len(backbone.trainable_variables),
-        "statistics": _count_statistics(backbone),
-        "regularization_losses": len(_regularized(backbone)),
-        "stored_arrays": len(backbone.variables)
-        + len(getattr(projector, "variables", ())),
-        "signatures": signatures,
-    }
-
-
-def _count_statistics(network):
-    """How many variables of batch norms training moves past the optimizer."""
-    layers = getattr(network, "layers", None)
-    if layers:
-        return sum(map(_count_statistics, layers))
-    is_norm = "BatchNormalization" in type(network).__name__ and network.trainable
-    return len(network.non_trainable_variables) if is_norm else 0
-
-
-def _signatures(module, spec, known):
     def features(images):
         return {FEATURES: module(images, training=False)}
 
-    def of_levels(levels):
+    def features_of_levels(levels):
         return features(preprocessing.from_uint8(levels))
 
-    def of_files(contents):
-        size, ratio = known["image_size"], known["resize_ratio"]
+    def features_of_files(contents):
+        size, ratio = metadata.image_size, metadata.resize_ratio
         return features(preprocessing.decode(contents, size, ratio))
 
-    def maps(images):
+    def feature_maps(images):
         return module(images, training=False, return_endpoints=True)
 
     def embedding(images):
@@ -193,13 +156,13 @@ def _signatures(module, spec, known):
     contents = tf.TensorSpec((None,), tf.string, name="inputs")
     functions = {
         "serving_default": (features, spec),
-        "uint8": (of_levels, levels),
-        "encoded": (of_files, contents),
-        "feature_maps": (maps, spec),
+        "uint8": (features_of_levels, levels),
+        "encoded": (features_of_files, contents),
+        "feature_maps": (feature_maps, spec),
         "embedding": (embedding, spec),
     }
 
     def signature(function, inputs_spec):
         return tf.function(lambda inputs: function(inputs), [inputs_spec])
 
-    return {name: signature(*functions[name]) for name in known["signatures"]}
+    return {name: signature(*functions[name]) for name in metadata.signatures}

@@ -1,9 +1,12 @@
 """Backbones as TensorFlow Lite files, for phones and small devices."""
 
+from __future__ import annotations
+
 import contextlib
 import tempfile
 import warnings
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,22 +15,22 @@ from bt_keras.export import keras_format, preprocessing
 from bt_keras.export.saved_model import FEATURES
 
 
-def convert(backbone, image_size):
-    """Converts a backbone in evaluation mode.
+def convert(backbone: keras.Model, image_size: int) -> bytes:
+    """Convert a backbone in inference mode.
 
     Args:
-        backbone: `keras.Model`, normalised images to features.
-        image_size: int > 0, pixels. The size is fixed; the number of images is not
-            (`Interpreter.resize_tensor_input`).
+        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        image_size: Integer, side of the images in pixels. It is fixed; the number of
+            images is not (`Interpreter.resize_tensor_input`).
 
     Returns:
-        bytes of a `.tflite` file: float32 images (N, image_size, image_size, 3) in
-        [0, 1] to float32 features (N, F).
+        Bytes of a `.tflite` file, from float32 images
+        (N, image_size, image_size, 3) in [0, 1] to float32 features (N, F).
 
     Raises:
-        UsageError: if TensorFlow Lite has no operation for one of the backbone's.
+        UsageError: If TensorFlow Lite lacks an operation of the backbone.
     """
-    backbone = keras_format.in_float32(backbone)  # It knows no mixed precision.
+    backbone = keras_format.in_float32(backbone)  # It has no mixed precision.
     spec = tf.TensorSpec((None, image_size, image_size, 3), name="inputs")
 
     @tf.function(input_signature=[spec])
@@ -36,31 +39,31 @@ def convert(backbone, image_size):
         return {FEATURES: tf.cast(outputs, tf.float32)}
 
     variables = [v.value for v in backbone.variables]
-    with tempfile.TemporaryDirectory(prefix="bt_keras-") as folder, _quietly():
-        # Of the function itself the converter would leave the variables unset.
+    with tempfile.TemporaryDirectory(prefix="bt_keras-") as folder, _no_warning():
+        # Converting the function itself would leave the variables uninitialized.
         module = tf.train.Checkpoint(variables=variables)
         tf.saved_model.save(module, folder, {"serving_default": features})
         try:
             return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-        # The converter's own class, and what it raises before it gets that far.
+        # The converter raises an error class of its own, among others.
         except Exception as error:
             raise UsageError(
-                f"the backbone cannot be converted for TensorFlow Lite: "
-                f"{one_line(error)}"
+                f"the backbone cannot be converted to TensorFlow Lite "
+                f"({one_line(error)}): export it with another --format."
             ) from error
 
 
-def run(contents, images):
-    """Runs a `.tflite` file of `convert`.
+def run(contents: bytes, images: np.ndarray) -> np.ndarray:
+    """Compute features with a `.tflite` file.
 
     Args:
-        contents: bytes.
-        images: float32 array (N, H, W, 3) in [0, 1].
+        contents: Bytes that `convert` returned.
+        images: Float32 array (N, H, W, 3) in [0, 1].
 
     Returns:
-        float32 array (N, F).
+        Float32 array (N, F).
     """
-    with _quietly():
+    with _no_warning():
         interpreter = tf.lite.Interpreter(model_content=contents)
     (inputs,), (outputs,) = (
         interpreter.get_input_details(),
@@ -74,8 +77,8 @@ def run(contents, images):
 
 
 @contextlib.contextmanager
-def _quietly():
-    """Without the notice that tf.lite will move to a package of its own."""
+def _no_warning():
+    """Suppress the warning that tf.lite will move to a package of its own."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite")
         yield

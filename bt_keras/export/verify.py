@@ -1,4 +1,6 @@
-"""Whether a module is what it says it is, found out in a process without bt_keras."""
+"""Check an exported module in a process without bt_keras."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
@@ -13,30 +15,32 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from bt_keras.errors import one_line
 from bt_keras.export import reference_sample
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
 from bt_keras.hub import checksums, metadata, resolve
 
-_PROBE = Path(__file__).with_name("verify_in_subprocess.py")
-# Of the largest feature. The same operations, perhaps in another order.
-_EXACT = 1e-4
-# Evaluation's resampling rounds once more on the way: a level here and there.
-_ENCODED = 5e-2
-# Parts of the names of operations that wait for another device.
+_SCRIPT = Path(__file__).with_name("verify_in_subprocess.py")
+# Tolerances, relative to the largest feature. The operations are the same, but may run
+# in another order.
+_TOLERANCE = 1e-4
+# The evaluation's resizing rounds once more, so that some pixels differ by one level.
+_ENCODED_TOLERANCE = 5e-2
+# Parts of the names of operations that communicate between devices.
 _CROSS_REPLICA = ("Collective", "Nccl", "CrossReplica", "AllReduce", "AllToAll")
-# A constant of this many bytes could be weights.
+# A constant of this many bytes may be weights.
 _LARGE = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One line of the table.
+    """One row of the table of checks.
 
     Args:
-        name: str, what is checked.
-        expected: str.
-        found: str.
-        passed: bool.
+        name: String, what is checked.
+        expected: String.
+        found: String.
+        passed: Boolean.
     """
 
     name: str
@@ -45,204 +49,202 @@ class Check:
     passed: bool
 
 
-def verify(handle):
-    """Loads a module in a fresh process without bt_keras, and tries all it offers.
+def verify(handle: str | os.PathLike) -> list[Check]:
+    """Load a module in a process without bt_keras and check everything that it offers.
 
-    What it gives is compared with what the training model gave at export, for the
-    sample images in the module.
+    Its outputs for the sample images in the module are compared with those of the
+    training model at export.
 
     Args:
-        handle: str or path, as `bt_keras.load_backbone` takes it.
+        handle: String or path, as for `bt_keras.load_backbone`.
 
     Returns:
-        list of `Check`.
+        List of `Check`.
 
     Raises:
-        UsageError: if there is no such module, or it was not exported by bt_keras.
+        UsageError: If the module does not exist or was not exported by bt_keras.
     """
     with tempfile.TemporaryDirectory(prefix="bt_keras-") as scratch:
         unpacked = Path(scratch, "module")
         unpacked.mkdir()
         folder = resolve.resolve(handle, unpacked)
-        known = metadata.read(folder, handle)
-        checks = [_same_files(folder), *_graph(folder), _stored_once(known, folder)]
-        arrays, found, failure = _probe(folder, Path(scratch))
+        described = metadata.read(folder, handle)
+        checks = [
+            _check_files(folder),
+            *_check_graph(folder),
+            _check_stored_arrays(described, folder),
+        ]
+        arrays, findings, failure = _run_subprocess(folder, Path(scratch))
         if failure:
             checks.append(Check("loads and runs", "yes", failure, False))
         else:
             expected = reference_sample.read(Path(folder, metadata.FOLDER))
-            checks += _interface(known, found)
-            checks += _values(known, expected, arrays)
-            checks += _fine_tuning(known, found)
+            checks += _check_interface(described, findings)
+            checks += _check_outputs(described, expected, arrays)
+            checks += _check_fine_tuning(described, findings)
     return checks
 
 
-def _same_files(folder):
+def _check_files(folder):
     differing = checksums.differing(folder)
     if differing is None:
-        return Check("SHA256SUMS", "one", "none", False)
+        return Check("SHA256SUMS", "present", "missing", False)
     found = f"differ: {', '.join(differing)}" if differing else "equal"
     return Check("SHA-256 of all files", "equal", found, not differing)
 
 
-def _graph(folder):
-    """What can be read off the graph and the sizes of files."""
+def _check_graph(folder):
+    """Check the operations, devices and constants of the graph."""
     saved = saved_model_pb2.SavedModel()
     try:
         saved.ParseFromString(Path(folder, "saved_model.pb").read_bytes())
     except (OSError, DecodeError) as error:
-        return [Check("saved_model.pb", "readable", str(error), False)]
+        return [Check("saved_model.pb", "readable", one_line(error), False)]
     graphs = [g.graph_def for g in saved.meta_graphs]
     nodes = [n for g in graphs for n in g.node]
     nodes += [n for g in graphs for f in g.library.function for n in f.node_def]
-    across = sorted(
+    cross_replica = sorted(
         {n.op for n in nodes if any(part in n.op for part in _CROSS_REPLICA)}
     )
     kinds = {n.device.lower().rsplit("/", 1)[-1] for n in nodes if n.device}
     devices = sorted(kind for kind in kinds if "cpu:" not in kind)
     large = [n.name for n in nodes if n.op == "Const" and n.ByteSize() > _LARGE]
+    found = {
+        "cross-replica operations": cross_replica,
+        "fixed devices": devices,
+        "weights in the graph": large[:3],
+    }
     return [
-        Check("operations across replicas", "none", _listed(across), not across),
-        Check("devices it is bound to", "none", _listed(devices), not devices),
-        Check("weights in the graph", "none", _listed(large[:3]), not large),
+        Check(name, "none", _join(names), not names) for name, names in found.items()
     ]
 
 
-def _stored_once(known, folder):
-    """Each variable is one array of the checkpoint, beside TensorFlow's bookkeeping."""
+def _check_stored_arrays(described, folder):
+    """Check that each variable is stored once, ignoring TensorFlow's bookkeeping."""
+    expected = described.stored_arrays
     try:
         stored = tf.train.list_variables(str(Path(folder, "variables", "variables")))
     except (tf.errors.OpError, ValueError):
-        return Check("arrays stored", str(known["stored_arrays"]), "none", False)
+        return Check("stored arrays", str(expected), "none", False)
     names = [n for n, _ in stored if not n.startswith("_") and "save_counter" not in n]
-    expected = known["stored_arrays"]
     passed = len(names) == expected
-    return Check("arrays stored", str(expected), str(len(names)), passed)
+    return Check("stored arrays", str(expected), str(len(names)), passed)
 
 
-def _listed(names):
+def _join(names):
     return ", ".join(names) or "none"
 
 
-def _probe(folder, scratch):
-    """Runs probe.py: (arrays, facts, None) or (None, None, what went wrong)."""
-    results, found = scratch / "results.npz", scratch / "facts.json"
-    # Its first argument to Python would put the folder of the file on the path, and
-    # our modules in the place of packages of the same names.
-    start = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])"
-    start = start.replace("[0])", "[0], run_name='__main__')")
-    paths = (_PROBE, Path(folder).resolve(), results, found)
-    done = subprocess.run(
+def _run_subprocess(folder, scratch):
+    """Return `(arrays, findings, None)`, or `(None, None, error)` if it fails."""
+    arrays, findings = scratch / "arrays.npz", scratch / "findings.json"
+    # `python FILE` would put the folder of the file on the path, where modules of
+    # bt_keras have the names of other packages.
+    start = "import runpy, sys; del sys.argv[0]; "
+    start += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    paths = (_SCRIPT, Path(folder).resolve(), arrays, findings)
+    process = subprocess.run(
         [sys.executable, "-c", start, *map(str, paths)],
         capture_output=True,
         text=True,
         errors="replace",
         check=False,
         cwd=scratch,
-        # One device, and not one that this process may have filled.
+        # On the CPU: this process may have reserved the memory of the GPUs.
         env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
     )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["it was killed"]
-        return None, None, lines[-1][:200]
-    with np.load(results) as file:
-        return dict(file), json.loads(found.read_text()), None
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or ["the process was killed"]
+        return None, None, one_line(lines[-1])
+    with np.load(arrays) as file:
+        return dict(file), json.loads(findings.read_text()), None
 
 
-def _interface(known, found):
-    losses = found["regularization_losses"]
-    rows = [
-        ("bt_keras importable", False, found["importable"]),
-        ("variables", known["variables"], found["variables"]),
-        (
-            "trainable variables",
-            known["trainable_variables"],
-            found["trainable_variables"],
+def _check_interface(described, findings):
+    expected = {
+        "bt_keras importable": (False, findings["importable"]),
+        "variables": (described.variables, findings["variables"]),
+        "trainable variables": (
+            described.trainable_variables,
+            findings["trainable_variables"],
         ),
-        ("regularization losses", known["regularization_losses"], len(losses)),
-        ("signatures", sorted(known["signatures"]), found["signatures"]),
-    ]
-    if all(side is None for side in known["input_shape"][1:3]):
-        shape = [3, known["feature_dim"]]
-        rows.append(("3 images of another size", shape, found["other_sizes"]))
+        "regularization losses": (
+            described.regularization_losses,
+            len(findings["regularization_losses"]),
+        ),
+        "signatures": (sorted(described.signatures), findings["signatures"]),
+    }
+    if all(side is None for side in described.input_shape[1:3]):
+        shapes = [3, described.feature_dim], findings["other_sizes"]
+        expected["features of 3 images of another size"] = shapes
     return [
-        Check(name, _text(expected), _text(value), expected == value)
-        for name, expected, value in rows
+        Check(name, _format(wanted), _format(found), wanted == found)
+        for name, (wanted, found) in expected.items()
     ]
 
 
-def _text(value):
+def _format(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _listed(map(str, value)) if isinstance(value, list) else str(value)
+    return _join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _expected(known):
-    """What the probe must give: the entry of sample.npz that each array must equal."""
-    maps = [endpoint_name(stride) for stride in known["strides"]]
-    ways = ["hub.load", "tf.saved_model.load", "hub.KerasLayer"]
-    wanted = dict.fromkeys(ways, FEATURES)
-    wanted |= {f"endpoint {name}": name for name in (FEATURES, *maps)}
-    if known["embedding_dim"]:
-        wanted["projector"] = EMBEDDING
-    for name in known["signatures"]:
+def _expected_outputs(described):
+    """Map the name of each output to the name of its reference array."""
+    maps = [endpoint_name(stride) for stride in described.strides]
+    loaders = ["hub.load", "tf.saved_model.load", "hub.KerasLayer"]
+    expected = dict.fromkeys(loaders, FEATURES)
+    expected |= {f"endpoint {name}": name for name in (FEATURES, *maps)}
+    if described.embedding_dim:
+        expected["projector"] = EMBEDDING
+    for name in described.signatures:
         outputs = {"feature_maps": (FEATURES, *maps), "embedding": (EMBEDDING,)}
         for output in outputs.get(name, (FEATURES,)):
-            wanted[f"signature {name} {output}"] = output
-    return wanted
+            expected[f"signature {name} {output}"] = output
+    return expected
 
 
-def _values(known, expected, arrays):
-    """Every array of the probe, against what the training model gave."""
-    wanted = _expected(known)
+def _check_outputs(described, references, arrays):
+    """Compare every output with that of the training model."""
+    expected = _expected_outputs(described)
     checks = [
-        Check(f"{name}: error", "none such", "one", False)
-        for name in sorted(arrays.keys() - wanted.keys())
+        Check(f"{name}: error", "no such output", "an output", False)
+        for name in sorted(arrays.keys() - expected.keys())
     ]
     return checks + [
-        _compared(name, expected[entry], arrays.get(name))
-        for name, entry in wanted.items()
+        _check_output(name, references[reference], arrays.get(name))
+        for name, reference in expected.items()
     ]
 
 
-def _compared(name, wanted, value):
-    bound = _ENCODED if name.startswith("signature encoded") else _EXACT
-    if value is None or value.shape != wanted.shape:
-        found = "none" if value is None else str(value.shape)
-        return Check(f"{name}: error", str(wanted.shape), found, False)
-    scale = max(float(np.abs(wanted).max()), 1e-12)
-    error = float(np.abs(value - wanted).max()) / scale
-    passed = bool(np.isfinite(value).all()) and error <= bound
-    return Check(f"{name}: error", f"<= {bound:g}", f"{error:.1e}", passed)
+def _check_output(name, reference, output):
+    encoded = name.startswith("signature encoded")
+    tolerance = _ENCODED_TOLERANCE if encoded else _TOLERANCE
+    if output is None or output.shape != reference.shape:
+        found = "none" if output is None else str(output.shape)
+        return Check(f"{name}: error", str(reference.shape), found, False)
+    scale = max(float(np.abs(reference).max()), 1e-12)
+    error = float(np.abs(output - reference).max()) / scale
+    passed = bool(np.isfinite(output).all()) and error <= tolerance
+    return Check(f"{name}: error", f"<= {tolerance:g}", f"{error:.1e}", passed)
 
 
-def _fine_tuning(known, found):
-    trainable, statistics = known["trainable_variables"], known["statistics"]
-    first, last = found["losses"][0], found["losses"][-1]
-    moved = found["moved_statistics"]
-    checks = [
-        Check(name, str(wanted), str(value), passed)
-        for name, wanted, value, passed in (
-            (
-                "variables that training=False moves",
-                0,
-                found["moved_in_evaluation"],
-                found["moved_in_evaluation"] == 0,
-            ),
-            # At least: a dropout layer counts its draws.
-            (
-                "statistics that training=True moves",
-                statistics,
-                moved,
-                moved >= statistics,
-            ),
-            (
-                "weights that fine-tuning moves",
-                trainable,
-                found["moved_trainable"],
-                found["moved_trainable"] == trainable,
-            ),
-        )
+def _check_fine_tuning(described, findings):
+    in_inference = findings["changed_in_inference"]
+    weights, trainable = findings["changed_trainable"], described.trainable_variables
+    changed, statistics = findings["changed_statistics"], described.statistics
+    first, last = findings["losses"][0], findings["losses"][-1]
+    losses = f"{first:.4g} to {last:.4g}"
+    rows = [
+        ("variables that inference changes", 0, in_inference, in_inference == 0),
+        # Dropout layers have a state that changes, too.
+        (
+            "statistics that training changes",
+            statistics,
+            changed,
+            changed >= statistics,
+        ),
+        ("weights that fine-tuning changes", trainable, weights, weights == trainable),
+        ("loss in fine-tuning", "decreases", losses, last < first),
     ]
-    falls = f"{first:.4g} to {last:.4g}"
-    return [*checks, Check("loss in fine-tuning", "falls", falls, last < first)]
+    return [Check(name, str(a), str(b), passed) for name, a, b, passed in rows]

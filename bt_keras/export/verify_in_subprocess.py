@@ -1,9 +1,9 @@
-"""Tries everything an exported module offers, with TensorFlow and nothing of ours.
+"""Use everything that an exported module offers, with TensorFlow but not bt_keras.
 
-`python probe.py MODULE RESULTS.npz FACTS.json`: `bt_keras.export.verify` starts it as a
-file of its own, in a process in which bt_keras cannot be imported. What the module
-gives for its own sample images goes to RESULTS.npz, what else there is to say to
-FACTS.json.
+`python verify_in_subprocess.py MODULE ARRAYS.npz FINDINGS.json` is started by
+`bt_keras.export.verify`, with the path of this file: bt_keras cannot be imported in
+this process. The module's outputs for its sample images are written to ARRAYS.npz,
+everything else to FINDINGS.json.
 """
 
 import importlib.abc
@@ -15,8 +15,8 @@ SEED = 0
 _STEPS = 5
 
 
-class _Hidden(importlib.abc.MetaPathFinder):
-    """Lets an import of bt_keras fail, as where it is not installed."""
+class _HideBtKeras(importlib.abc.MetaPathFinder):
+    """Make `import bt_keras` fail as if it was not installed."""
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "bt_keras":
@@ -24,8 +24,9 @@ class _Hidden(importlib.abc.MetaPathFinder):
         return None
 
 
-def main(folder, results, facts):
-    sys.meta_path.insert(0, _Hidden())
+def main(folder, arrays_file, findings_file):
+    """Write the outputs and the findings of a module."""
+    sys.meta_path.insert(0, _HideBtKeras())
     import numpy as np
     import tensorflow as tf
     import tensorflow_hub as hub
@@ -37,17 +38,17 @@ def main(folder, results, facts):
     images = levels.astype(np.float32) / 255.0
 
     module = hub.load(folder)
-    arrays = _outputs(tf, hub, folder, module, images)
-    arrays |= _served(tf, module, images, levels, contents)
-    known = _interface(module)
-    known["other_sizes"] = _other_sizes(np, module, images)
-    known |= _fine_tuned(tf, module, images)
-    known["importable"] = _importable()
-    np.savez(results, **arrays)
-    Path(facts).write_text(json.dumps(known))
+    arrays = _call_outputs(tf, hub, folder, module, images)
+    arrays |= _signature_outputs(tf, module, images, levels, contents)
+    findings = _interface(module)
+    findings["other_sizes"] = _shape_for_other_sizes(np, module, images)
+    findings |= _fine_tune(tf, module, images)
+    findings["importable"] = _is_bt_keras_importable()
+    np.savez(arrays_file, **arrays)
+    Path(findings_file).write_text(json.dumps(findings))
 
 
-def _importable():
+def _is_bt_keras_importable():
     try:
         import bt_keras  # noqa: F401
     except ModuleNotFoundError:
@@ -55,8 +56,8 @@ def _importable():
     return True
 
 
-def _outputs(tf, hub, folder, module, images):
-    """The features by each way to load the module, and its other endpoints."""
+def _call_outputs(tf, hub, folder, module, images):
+    """Return the features by each way to load the module, and its other outputs."""
     plain = tf.saved_model.load(folder)
     layer = hub.KerasLayer(folder, trainable=True)
     arrays = {
@@ -71,13 +72,12 @@ def _outputs(tf, hub, folder, module, images):
     return {name: value.numpy() for name, value in arrays.items()}
 
 
-def _served(tf, module, images, levels, contents):
-    """What the signatures give."""
+def _signature_outputs(tf, module, images, levels, contents):
     inputs = {"uint8": levels, "encoded": contents}
     arrays = {}
     for name, signature in module.signatures.items():
-        served = signature(inputs=tf.constant(inputs.get(name, images)))
-        for output, value in served.items():
+        outputs = signature(inputs=tf.constant(inputs.get(name, images)))
+        for output, value in outputs.items():
             arrays[f"signature {name} {output}"] = value.numpy()
     return arrays
 
@@ -93,21 +93,21 @@ def _interface(module):
     }
 
 
-def _other_sizes(np, module, images):
-    """Whether it takes other numbers and sizes of images; what it says if not."""
+def _shape_for_other_sizes(np, module, images):
+    """Return the output's shape for images of another size, or the error."""
     side = images.shape[1]
     others = np.random.default_rng(SEED).uniform(size=(3, side + 32, side + 9, 3))
     try:
         return list(module(others.astype(np.float32), training=False).shape)
-    except Exception as error:  # TensorFlow's for what was not traced.
+    except Exception as error:  # TensorFlow's error for an input that was not traced.
         return " ".join(str(error).split())[:200]
 
 
-def _fine_tuned(tf, module, images):
-    """Trains a linear classifier and the module for a few steps."""
+def _fine_tune(tf, module, images):
+    """Train a linear classifier and the module for a few steps."""
     before = [v.numpy() for v in module.variables]
     module(images, training=False)
-    moved_in_evaluation = _moved(before, module.variables)
+    changed_in_inference = _changed(before, module.variables)
 
     features = module(images, training=False)
     head = tf.Variable(tf.zeros((features.shape[-1], 2)))
@@ -125,21 +125,21 @@ def _fine_tuned(tf, module, images):
             variable.assign_sub(0.1 * gradient / tf.maximum(norm, 1.0))
         losses.append(float(loss))
     trainable = {id(v) for v in module.trainable_variables}
-    moved = _moved(before, module.variables)
+    changed = _changed(before, module.variables)
     is_trainable = [id(v) in trainable for v in module.variables]
     return {
-        "moved_in_evaluation": sum(moved_in_evaluation),
-        "moved_trainable": sum(
-            m for m, t in zip(moved, is_trainable, strict=True) if t
+        "changed_in_inference": sum(changed_in_inference),
+        "changed_trainable": sum(
+            c for c, t in zip(changed, is_trainable, strict=True) if t
         ),
-        "moved_statistics": sum(
-            m for m, t in zip(moved, is_trainable, strict=True) if not t
+        "changed_statistics": sum(
+            c for c, t in zip(changed, is_trainable, strict=True) if not t
         ),
         "losses": losses,
     }
 
 
-def _moved(before, variables):
+def _changed(before, variables):
     return [
         bool((a != v.numpy()).any()) for a, v in zip(before, variables, strict=True)
     ]

@@ -1,10 +1,14 @@
-"""What is known of an exported module, as JSON next to it.
+"""Metadata of an exported module, stored as JSON in the module's folder.
 
-The model card is made of it, `--verify` holds the module against it, and from its
-architecture the Keras model can be built again.
+The model card is rendered from it, `bt-keras export --verify` compares the module with
+it, and `read_backbone` rebuilds the Keras model from its architecture.
 """
 
+from __future__ import annotations
+
+import dataclasses
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -14,83 +18,162 @@ import tensorflow as tf
 from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import resolve
 
-FOLDER = "assets.extra"  # Which SavedModel keeps for users' files.
+# SavedModel reserves this folder for files of the user.
+FOLDER = "assets.extra"
 _FILE = "bt_keras.json"
-_REQUIRED = {
-    "architecture",
-    "embedding_dim",
-    "feature_dim",
-    "input_shape",
-    "regularization_losses",
-    "signatures",
-    "statistics",
-    "stored_arrays",
-    "strides",
-    "trainable_variables",
-    "variables",
-}
 
 
-def write(folder, known):
-    """Writes a module's metadata into its folder of extra files."""
-    Path(folder, _FILE).write_text(json.dumps(known, indent=2) + "\n")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModuleMetadata:
+    """Everything that is recorded about an exported module.
 
-
-def read(folder, handle):
-    """Reads what `write` wrote.
+    All values are JSON values. The fields without a default are in every module;
+    modules of earlier versions may lack the others.
 
     Args:
-        folder: path of a SavedModel.
-        handle: str, what the user called it.
-
-    Raises:
-        UsageError: if the module says nothing of itself.
+        name: String, the name of the backbone.
+        architecture: Dict, the Keras configuration of the backbone, or `None` if Keras
+            cannot serialize it.
+        parameters: Optional integer, the number of the backbone's weights.
+        image_size: Optional integer, side in pixels of the squares that encoded images
+            are resized and cropped to.
+        resize_ratio: Optional float, at least 1: encoded images are resized to
+            `resize_ratio * image_size` pixels on the shorter side before the crop.
+        input_shape: List `[None, height, width, 3]`; `None` for any size.
+        feature_dim: Integer, the width of the features.
+        strides: List of integers, the strides of the feature maps, ascending.
+        embedding_dim: Integer, the width of the projector's embeddings, or `None` if
+            the projector is not exported.
+        variables: Integer, the number of the backbone's variables.
+        trainable_variables: Integer, how many of them are trainable.
+        statistics: Integer, how many of them batch normalization updates in training.
+        regularization_losses: Integer, the number of regularization losses.
+        stored_arrays: Integer, the number of variables in the checkpoint, the
+            projector's included.
+        signatures: List of strings, the names of the serving signatures.
+        versions: Dict, from the name of a package to the version that exported.
+        config: Optional dict, the config of the run.
+        epochs: Optional string, the number of epochs of the training.
+        steps: Optional integer, the number of steps of the training.
+        results: Optional list of dicts, the rows of the run's results.csv.
+        license: Optional string, the SPDX name of the weights' license.
     """
-    path = Path(folder, FOLDER, _FILE)
-    try:
-        known = json.loads(path.read_text())
-        reason = "" if set(known) >= _REQUIRED else "fields are missing"
-    except (OSError, ValueError, TypeError) as error:
-        reason = one_line(error)
-    if reason:
-        raise UsageError(
-            f"module {handle} was not exported by bt_keras, or is not whole: there is "
-            f"no readable {FOLDER}/{_FILE} in it ({reason})."
-        )
-    return known
+
+    name: str = "backbone"
+    architecture: dict | None
+    parameters: int | None = None
+    image_size: int | None = None
+    resize_ratio: float | None = None
+    input_shape: list
+    feature_dim: int
+    strides: list
+    embedding_dim: int | None
+    variables: int
+    trainable_variables: int
+    statistics: int
+    regularization_losses: int
+    stored_arrays: int
+    signatures: list
+    versions: dict = dataclasses.field(default_factory=dict)
+    config: dict | None = None
+    epochs: str | None = None
+    steps: int | None = None
+    results: list | None = None
+    license: str | None = None
+
+    def to_json(self) -> str:
+        """Format the metadata as JSON, without the optional fields that are `None`."""
+        optional = {f.name for f in dataclasses.fields(self) if f.default is None}
+        fields = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None or name not in optional
+        }
+        return json.dumps(fields, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> ModuleMetadata:
+        """Parse what `to_json` returned; unknown fields are ignored.
+
+        Raises:
+            ValueError: If the text is not JSON or a required field is missing.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("it is not a JSON object")
+        names = {field.name for field in dataclasses.fields(cls)}
+        try:
+            return cls(**{n: value for n, value in values.items() if n in names})
+        except TypeError as error:
+            raise ValueError("fields are missing") from error
+
+    def write(self, folder: str | os.PathLike) -> None:
+        """Write the metadata into a module's folder of extra files."""
+        Path(folder, _FILE).write_text(self.to_json())
 
 
-def read_backbone(handle):
-    """Builds the Keras model that a module was exported from.
+def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata:
+    """Read the metadata of a module.
 
     Args:
-        handle: str or path, as `bt_keras.load_backbone` takes it.
+        folder: Path of the module.
+        handle: The handle as given by the user, for error messages.
 
     Returns:
-        `(backbone, known)`: a `keras.Model` from normalised images to features, with
-        the module's weights; and the dict of `collect`.
+        A `ModuleMetadata`.
 
     Raises:
-        UsageError: if there is no such module, or it was not exported by bt_keras.
+        UsageError: If the module has no metadata or they cannot be read.
+    """
+    try:
+        return ModuleMetadata.from_json(Path(folder, FOLDER, _FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"module {handle} was not exported by bt_keras, or is incomplete: it has "
+            f"no readable {FOLDER}/{_FILE} ({one_line(error)})."
+        ) from error
+
+
+def read_backbone(handle: str | os.PathLike) -> tuple[keras.Model, ModuleMetadata]:
+    """Rebuild the Keras model that a module was exported from.
+
+    Args:
+        handle: String or path, as for `bt_keras.load_backbone`.
+
+    Returns:
+        Tuple `(backbone, metadata)`: a `keras.Model` with the module's weights, from
+        normalized images (N, H, W, 3) to features (N, F), and the `ModuleMetadata`.
+
+    Raises:
+        UsageError: If the module does not exist, was not exported by bt_keras, or its
+            architecture cannot be rebuilt.
+
+    Example:
+
+    >>> model = bt_keras.resnet(18, width=1 / 16)
+    >>> bt_keras.export_backbone(model, "module", image_size=32)
+    >>> backbone, metadata = bt_keras.hub.read_backbone("module")
+    >>> backbone.output_shape, metadata.strides
+    ((None, 32), [4, 8, 16, 32])
     """
     with tempfile.TemporaryDirectory(prefix="bt_keras-") as scratch:
         folder = resolve.resolve(handle, scratch)
-        known = read(folder, handle)
-        backbone = _built(known, handle)
+        metadata = read(folder, handle)
+        backbone = _build(metadata, handle)
         loaded = tf.saved_model.load(folder)
     for variable, value in zip(backbone.variables, loaded.variables, strict=True):
         variable.assign(value)
-    return backbone, known
+    return backbone, metadata
 
 
-def _built(known, handle):
-    """The architecture that a module holds, with new weights."""
+def _build(metadata, handle):
+    """Build the model with new weights."""
     try:
-        return keras.models.model_from_json(json.dumps(known["architecture"]))
-    # Keras raises various errors for classes that are not there, or not its own.
+        return keras.models.model_from_json(json.dumps(metadata.architecture))
+    # Keras raises various errors for classes that it does not know.
     except Exception as error:
         raise UsageError(
-            f"the architecture of module {handle} cannot be built again "
-            f"({one_line(error)}): "
-            "import the classes it is made of first, or use bt_keras.load_backbone."
+            f"the architecture of module {handle} cannot be rebuilt "
+            f"({one_line(error)}): import the modules that define its layers first, or "
+            "use bt_keras.load_backbone."
         ) from error

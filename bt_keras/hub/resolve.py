@@ -1,7 +1,10 @@
-"""From a handle to the folder of a SavedModel: folders, archives, URLs, hub's cache."""
+"""Resolve a module's handle (a folder, an archive or a URL) to a local folder."""
+
+from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import tarfile
 import zlib
 from pathlib import Path
@@ -12,59 +15,60 @@ import tensorflow as tf
 from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import checksums
 
-# What the decompressors and tarfile say of an archive that is not whole.
+# Raised by the decompressors and tarfile for a damaged archive.
 _DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError)
 _CHUNK = 2**22
 
 
-def resolve(handle, scratch):
-    """Finds the folder of a module.
+def resolve(handle: str | os.PathLike, scratch: str | os.PathLike) -> str:
+    """Find the folder of a module.
 
     Args:
-        handle: str or path: the folder of a SavedModel, a `.tar.gz` of one, `file://`
-            and either of them, or a handle of TensorFlow Hub (a URL), which is
-            downloaded once, or found in the folder that `TFHUB_CACHE_DIR` names.
-        scratch: path of an empty folder, into which an archive is unpacked.
+        handle: String or path: a SavedModel folder, a `.tar.gz` of one, a `file://`
+            URL of either, or a TensorFlow Hub handle (a URL), which is downloaded once
+            and cached in the folder `TFHUB_CACHE_DIR`.
+        scratch: Path of an empty folder, into which an archive is unpacked.
 
     Returns:
-        str, the folder.
+        String, the path of the folder.
 
     Raises:
-        UsageError: if there is no such module.
+        UsageError: If the module does not exist, cannot be downloaded, or its archive
+            is damaged or unsafe.
     """
     try:
         folder = _folder(str(handle), scratch)
         if not tf.saved_model.contains_saved_model(folder):
-            raise ValueError("there is no saved_model.pb in it.")
+            raise ValueError("it contains no saved_model.pb.")
         return folder
-    # Hub says ValueError or RuntimeError of what it does not find.
+    # tensorflow_hub raises ValueError or RuntimeError for unknown handles.
     except (OSError, ValueError, RuntimeError, tf.errors.OpError, *_DAMAGE) as error:
         raise UsageError(
             f"module {handle} cannot be loaded: {_reason(error)}"
         ) from error
 
 
-def is_local(handle):
-    """Whether a handle is a path, which nothing has to be downloaded for."""
+def is_local(handle: str | os.PathLike) -> bool:
+    """Return whether a handle is a local path, so that nothing is downloaded."""
     return "://" not in str(handle) or urlparse(str(handle)).scheme == "file"
 
 
 def _folder(handle, scratch):
     if not is_local(handle):
-        import tensorflow_hub as hub  # Here, since it costs a second to import.
+        import tensorflow_hub as hub  # Imported late: it takes a second.
 
         return hub.resolve(handle)
     path = _path(handle)
     if not path.exists():
-        raise ValueError("there is no such folder or archive.")
+        raise ValueError("no such folder or archive.")
     if path.is_dir():
         return str(path)
     unpack(path, scratch)
-    folder = _saved_model_below(scratch)
+    folder = _saved_model_folder(scratch)
     if differing := checksums.differing(folder):
         raise ValueError(
-            f"{', '.join(differing)} in it is not what its SHA256SUMS says: get the "
-            "archive anew."
+            f"{', '.join(differing)} in the archive differs from its SHA256SUMS: "
+            "download the archive again."
         )
     return folder
 
@@ -75,34 +79,34 @@ def _path(handle):
         url = urlparse(handle)
         if url.netloc not in ("", "localhost"):
             raise ValueError(
-                f"{url.netloc!r} is another machine: a path begins after file://, "
-                "with a third slash."
+                f"{url.netloc!r} is another machine: write file:// followed by an "
+                "absolute path, as in file:///home/me/module."
             )
         path = unquote(url.path)
     if not path:
-        raise ValueError("it is empty.")
+        raise ValueError("the handle is empty.")
     return Path(path).expanduser()
 
 
-def unpack(archive, folder):
-    """Unpacks a tar file, refusing all that would lie outside of the folder.
+def unpack(archive: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Unpack a tar file, and refuse entries that would be written outside the folder.
 
     Args:
-        archive: path of a tar file, compressed or not.
-        folder: path of an existing folder.
+        archive: Path of a tar file, compressed or not.
+        folder: Path of an existing folder.
 
     Raises:
-        tarfile.TarError: for a path or a link that leaves the folder, a device, or an
-            archive that is damaged; so do EOFError and zlib.error.
+        tarfile.TarError: If an entry leaves the folder or is a device, or the archive
+            is damaged. `EOFError` and `zlib.error` also mean a damaged archive.
     """
-    _read_to_the_end(archive)
+    _read_to_end(archive)
     with tarfile.open(archive) as tar:
-        # It follows no path out of the folder, and makes neither devices nor setuid.
+        # The filter refuses paths and links out of the folder, devices and setuid.
         tar.extractall(folder, filter="data")
 
 
-def _read_to_the_end(archive):
-    """Lets gzip compare its checksum; tarfile takes what it can get, and is content."""
+def _read_to_end(archive):
+    """Let gzip verify its checksum: tarfile stops reading before it."""
     with open(archive, "rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     if is_gzip:
@@ -111,8 +115,8 @@ def _read_to_the_end(archive):
                 pass
 
 
-def _saved_model_below(folder):
-    """The folder itself, or its only subfolder, as some archives have it."""
+def _saved_model_folder(folder):
+    """The folder, or its only subfolder: some archives contain a top-level folder."""
     entries = list(Path(folder).iterdir())
     if len(entries) == 1 and entries[0].is_dir():
         return str(entries[0])
@@ -122,7 +126,7 @@ def _saved_model_below(folder):
 def _reason(error):
     text = one_line(error, None)
     if isinstance(error, tarfile.FilterError):
-        return f"the archive is not safe, nothing is loaded from it: {text}."
+        return f"the archive is not safe and was not unpacked: {text}."
     if isinstance(error, _DAMAGE):
-        return f"it is no tar archive, or a damaged one ({text}); get it anew."
+        return f"it is not a tar archive or is damaged ({text}): download it again."
     return text

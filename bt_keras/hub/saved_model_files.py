@@ -1,4 +1,6 @@
-"""The files of a SavedModel, from one folder to another."""
+"""Copies of a SavedModel's files, without bt_keras's own files next to them."""
+
+from __future__ import annotations
 
 import os
 import shutil
@@ -10,42 +12,44 @@ _GRAPH = "saved_model.pb"
 _NAMES = (_GRAPH, "fingerprint.pb", "variables", "assets")
 
 
-def keep(folder, target):
-    """Keeps a SavedModel as it is now, whatever becomes of its folder.
+def link_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Link a SavedModel's files, so that they outlive their folder.
+
+    Files are copied where the file system has no hard links.
 
     Args:
-        folder: path of a SavedModel.
-        target: path of a folder that does not exist yet. It gets links to the files,
-            or copies where the file system has none.
+        folder: Path of a SavedModel.
+        target: Path of a folder that does not exist yet.
     """
-    _copy(folder, target, _link)
+    _transfer(folder, target, _link)
 
 
-def put(folder, target):
-    """Copies a SavedModel, without the times of its files, which may be any.
+def copy_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Copy a SavedModel's files.
 
     Args:
-        folder: path of a SavedModel.
-        target: path of a folder, which need not exist.
+        folder: Path of a SavedModel.
+        target: Path of a folder, which is created if it does not exist.
     """
-    _copy(folder, target, shutil.copyfile)
+    # `copyfile` leaves out the modification times: zip files cannot store all of them.
+    _transfer(folder, target, shutil.copyfile)
 
 
-def digest(folder):
-    """Returns str, the SHA-256 of a SavedModel's graph."""
+def graph_sha256(folder: str | os.PathLike) -> str:
+    """Compute the SHA-256 of a SavedModel's graph."""
     return atomic.sha256(Path(folder, _GRAPH))
 
 
-def _copy(folder, target, copy):
+def _transfer(folder, target, transfer):
     Path(target).mkdir(exist_ok=True)
     for name in _NAMES:
         source = Path(folder, name)
         if source.is_dir():
             Path(target, name).mkdir(exist_ok=True)
             for file in source.iterdir():
-                copy(file, Path(target, name, file.name))
+                transfer(file, Path(target, name, file.name))
         elif source.exists():
-            copy(source, Path(target, name))
+            transfer(source, Path(target, name))
 
 
 def _link(source, target):

@@ -1,3 +1,6 @@
+import dataclasses
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -5,14 +8,13 @@ import tensorflow as tf
 
 import bt_keras
 import bt_keras.config
-from bt_keras import atomic
 from bt_keras.export import model_card
 from bt_keras.hub import checksums, metadata
 from tests.conftest import relative_error
 from tests.exported import small_model
 
 
-def test_a_taken_folder_is_left_alone(tmp_path):
+def test_an_existing_folder_is_not_replaced(tmp_path):
     backbone = small_model().backbone
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(bt_keras.UsageError, match="not empty"):
@@ -23,8 +25,8 @@ def test_a_taken_folder_is_left_alone(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "notes.txt"]
 
 
-def test_a_backbone_alone_has_no_projector(tmp_path):
-    with pytest.raises(bt_keras.UsageError, match="a backbone alone"):
+def test_a_backbone_has_no_projector(tmp_path):
+    with pytest.raises(bt_keras.UsageError, match="without a projector"):
         bt_keras.export_backbone(
             small_model().backbone, tmp_path / "module", projector=True
         )
@@ -38,32 +40,32 @@ def test_a_backbone_alone_has_no_projector(tmp_path):
         ({"images": [np.zeros((8, 8, 3), "float32")]}, "images must be uint8"),
         ({"image_size": -1}, "image_size=-1"),
         ({"resize_ratio": 0.5}, "resize_ratio=0.5"),
+        ({"about": {"licence": "MIT"}}, "'licence'.*config, epochs.*license"),
     ],
 )
-def test_bad_arguments_are_named(tmp_path, options, part):
+def test_errors_name_the_argument(tmp_path, options, part):
     with pytest.raises(bt_keras.UsageError, match=part):
         bt_keras.export_backbone(small_model(), tmp_path / "module", **options)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_backbone_for_grey_images_is_refused(tmp_path):
-    grey = bt_keras.resnet(10, width=1 / 16, input_shape=(None, None, 1))
+def test_a_backbone_for_gray_images_is_refused(tmp_path):
+    gray = bt_keras.resnet(10, width=1 / 16, input_shape=(None, None, 1))
     with pytest.raises(bt_keras.UsageError, match="1 channels"):
-        bt_keras.export_backbone(grey, tmp_path / "module")
+        bt_keras.export_backbone(gray, tmp_path / "module")
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path):
-    def write():
-        with atomic.atomic_directory(tmp_path / "module") as folder:
-            (folder / "half").write_text("done")
-            raise OSError(28, "No space left on device")
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(checksums, "write", full)
     with pytest.raises(bt_keras.UsageError, match="No space left"):
-        write()
+        bt_keras.export_backbone(small_model(), tmp_path / "module", image_size=32)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_that_is_a_class_of_its_own(tmp_path):
+def test_a_subclassed_model(tmp_path):
     class Custom(keras.Model):
         def __init__(self):
             super().__init__()
@@ -81,9 +83,7 @@ def test_a_model_that_is_a_class_of_its_own(tmp_path):
         bt_keras.hub.read_backbone(tmp_path / "module")
 
 
-def test_sha256sums_finds_what_has_changed(exported, tmp_path):
-    import shutil
-
+def test_sha256sums_lists_changed_new_and_missing_files(exported, tmp_path):
     folder = shutil.copytree(exported.folder, tmp_path / "module")
     assert checksums.differing(folder) == []
     (folder / "saved_model.pb").write_bytes(b"other")
@@ -93,13 +93,14 @@ def test_sha256sums_finds_what_has_changed(exported, tmp_path):
     assert checksums.differing(folder) == names
 
 
-def test_the_card_says_what_is_known(exported):
+def test_the_card_of_a_model_without_a_run(exported):
+    assert checksums.differing(exported.folder) == []
     text = (exported.folder / "README.md").read_text()
     _, front, body = text.split("---\n", 2)
     fields = dict(line.split(": ", 1) for line in front.splitlines())
     assert fields["library_name"] == "tensorflow"
     assert fields["license"] == '"unknown"'
-    sums = checksums.of(exported.folder)
+    sums = checksums.compute(exported.folder)
     del sums["README.md"]
     for part in (
         'hub.load("module")',
@@ -113,7 +114,7 @@ def test_the_card_says_what_is_known(exported):
         assert part in body, part
 
 
-def test_the_code_of_the_card_runs(exported, monkeypatch):
+def test_the_python_code_of_the_card_runs(exported, monkeypatch):
     monkeypatch.chdir(exported.folder.parent)
     png = tf.io.encode_png(exported.levels[0]).numpy()
     levels = tf.constant(exported.levels)
@@ -127,8 +128,8 @@ def test_the_code_of_the_card_runs(exported, monkeypatch):
     assert relative_error(names["features"], exported.features()) < 1e-5
 
 
-def test_the_card_of_a_run_has_its_recipe_and_results(exported):
-    known = metadata.read(exported.folder, "module")
+def test_the_card_of_a_run_has_its_config_and_results(exported):
+    described = metadata.read(exported.folder, "module")
     row = {
         "backbone": "pretrained",
         "epoch": "6",
@@ -141,7 +142,8 @@ def test_the_card_of_a_run_has_its_recipe_and_results(exported):
     }
     config = bt_keras.config.default().to_dict()
     about = {"config": config, "epochs": "6", "steps": 468, "results": [row]}
-    text = model_card.text({**known, **about, "license": "Apache-2.0"}, {})
+    described = dataclasses.replace(described, **about, license="Apache-2.0")
+    text = model_card.render(described, {})
     for part in (
         'license: "Apache-2.0"',
         'datasets: ["tfds:imagenet2012"]',

@@ -1,4 +1,4 @@
-"""The formats that are one file: `.keras` and `.tflite`."""
+"""The single-file formats: `.keras` and `.tflite`."""
 
 import keras
 import numpy as np
@@ -23,8 +23,10 @@ model.fit(np.load(sys.argv[2]), np.load(sys.argv[3]) + 1, verbose=0)
 """
 
 
-def test_keras_alone_loads_the_keras_file(exported, tmp_path):
-    keras_format.portable(exported.model.backbone).save(tmp_path / "backbone.keras")
+def test_keras_loads_the_keras_file_without_bt_keras(exported, tmp_path):
+    keras_format.with_keras_layers(exported.model.backbone).save(
+        tmp_path / "backbone.keras"
+    )
     np.save(tmp_path / "images.npy", exported.images)
     paths = [tmp_path / n for n in ("backbone.keras", "images.npy", "features.npy")]
     process = processes.start(["-c", RELOAD, *paths], tmp_path / "log", cwd=tmp_path)
@@ -33,7 +35,7 @@ def test_keras_alone_loads_the_keras_file(exported, tmp_path):
     assert relative_error(features, exported.features()) < 1e-5
 
 
-def test_tensorflow_lite_gives_the_same_for_any_number(exported):
+def test_tensorflow_lite_gives_the_features_for_any_number_of_images(exported):
     contents = tflite_format.convert(exported.model.backbone, 32)
     for count in (1, 4):
         images = exported.images[:count]
@@ -41,7 +43,7 @@ def test_tensorflow_lite_gives_the_same_for_any_number(exported):
         assert relative_error(features, exported.features(images)) < 1e-4
 
 
-def test_mixed_precision_is_no_obstacle():
+def test_a_mixed_precision_backbone_is_converted():
     keras.config.set_dtype_policy("mixed_bfloat16")
     backbone = bt_keras.resnet(10, width=1 / 16)
     images = photographs().astype("float32") / 255
@@ -53,7 +55,7 @@ def test_mixed_precision_is_no_obstacle():
     assert relative_error(tflite_format.run(contents, images), expected) < 1e-4
 
 
-def test_what_tensorflow_lite_lacks_is_one_line():
+def test_an_unsupported_operation_is_a_one_line_error():
     images = keras.Input((8, 8, 3))
     spectrum = keras.layers.Lambda(
         lambda x: tf.math.real(tf.signal.fft2d(tf.cast(x, tf.complex64)))

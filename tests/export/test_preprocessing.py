@@ -28,7 +28,7 @@ def by_pillow(contents, size, ratio):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize(("size", "ratio"), [(24, 256 / 224), (64, 1.0)])
-def test_decode_is_pillow_s_to_a_level(kind, size, ratio):
+def test_decode_differs_from_pillow_by_at_most_one_level(kind, size, ratio):
     wide, high = photographs(1, 96)[0][:50], photographs(1, 96)[0][:, :61]
     files = [encoded(image, kind) for image in (wide, high)]
     ours = 255 * preprocessing.decode(tf.constant(files), size, ratio)
@@ -38,12 +38,12 @@ def test_decode_is_pillow_s_to_a_level(kind, size, ratio):
         assert difference.mean() < 0.25
 
 
-def test_what_is_neither_is_refused():
+def test_other_formats_are_refused():
     with pytest.raises(tf.errors.InvalidArgumentError):
         preprocessing.decode(tf.constant([b"not an image"]), 8, 1.0)
 
 
-def test_levels_are_normalised_as_in_training():
+def test_levels_are_normalized_as_in_training():
     levels = photographs(1)
     ours = preprocessing.normalize(preprocessing.from_uint8(levels))
     mean = np.array([0.485, 0.456, 0.406])

@@ -14,7 +14,7 @@ def loaded(exported):
     return tf.saved_model.load(exported.folder)
 
 
-def test_every_way_to_call_it_gives_the_model_s_features(exported, loaded):
+def test_call_and_signatures_give_the_features_of_the_model(exported, loaded):
     expected = exported.features()
     assert relative_error(loaded(exported.images), expected) < 1e-5
     signatures = loaded.signatures
@@ -24,22 +24,22 @@ def test_every_way_to_call_it_gives_the_model_s_features(exported, loaded):
     assert relative_error(served["features"], expected) < 1e-5
     files = [tf.io.encode_png(image) for image in exported.levels]
     served = signatures["encoded"](inputs=tf.stack(files))
-    # Of the module's own size: nothing is resized.
+    # The images have the size of the crops, so that they are not resized.
     assert relative_error(served["features"], expected) < 1e-5
 
 
-def test_training_uses_and_keeps_the_batch_s_statistics(exported):
-    module = tf.saved_model.load(exported.folder)  # One to spoil.
+def test_training_updates_the_batch_normalization_statistics(exported):
+    module = tf.saved_model.load(exported.folder)  # Training changes it.
     model = small_model()
-    normalised = ((exported.images - MEAN) / DEVIATION).astype("float32")
-    expected = model.backbone(normalised, training=True)
+    normalized = ((exported.images - MEAN) / DEVIATION).astype("float32")
+    expected = model.backbone(normalized, training=True)
     assert relative_error(module(exported.images, training=True), expected) < 1e-4
     for ours, theirs in zip(module.variables, model.backbone.variables, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 33, 47, 3), (3, 64, 40, 3)])
-def test_images_may_be_of_any_number_and_size(exported, loaded, shape):
+def test_images_of_any_number_and_size(exported, loaded, shape):
     images = np.random.default_rng(0).uniform(size=shape).astype("float32")
     expected = exported.features(images)
     assert relative_error(loaded(images), expected) < 1e-5
@@ -50,18 +50,18 @@ def test_images_may_be_of_any_number_and_size(exported, loaded, shape):
         assert endpoints[f"stride{stride}"].shape == (shape[0], *sides, channels)
 
 
-def test_the_maps_are_the_network_s_own(exported, loaded):
+def test_endpoints_are_the_feature_maps_of_the_network(exported, loaded):
     endpoints = loaded(exported.images, return_endpoints=True)
     # The features are the mean of the coarsest map.
     mean = tf.reduce_mean(endpoints["stride32"], axis=(1, 2))
     assert relative_error(mean, exported.features()) < 1e-5
     stage = exported.model.backbone.get_layer("layer2_0_relu").output
-    normalised = ((exported.images - MEAN) / DEVIATION).astype("float32")
-    expected = keras.Model(exported.model.backbone.input, stage)(normalised)
+    normalized = ((exported.images - MEAN) / DEVIATION).astype("float32")
+    expected = keras.Model(exported.model.backbone.input, stage)(normalized)
     assert relative_error(endpoints["stride8"], expected) < 1e-5
 
 
-def test_the_projector_comes_along_as_a_module_of_its_own(exported, loaded):
+def test_the_projector_is_a_module_of_its_own(exported, loaded):
     projector = exported.model.projector
     expected = projector(exported.features(), training=False)
     embedding = loaded.projector(exported.features())
@@ -70,12 +70,12 @@ def test_the_projector_comes_along_as_a_module_of_its_own(exported, loaded):
     assert relative_error(served["embedding"], expected) < 1e-5
     count = len(loaded.projector.trainable_variables)
     assert count == len(projector.trainable_variables)
-    # They are not the backbone's, whose loss they have no part in.
+    # The projector's variables are not among the backbone's.
     ours = {id(v) for v in loaded.variables}
     assert not ours & {id(v) for v in loaded.projector.variables}
 
 
-def test_regularisers_of_the_backbone_are_losses_of_the_module(tmp_path):
+def test_regularizers_of_the_backbone_are_losses_of_the_module(tmp_path):
     decay = keras.regularizers.L2(0.1)
     backbone = keras.Sequential(
         [
@@ -89,7 +89,7 @@ def test_regularisers_of_the_backbone_are_losses_of_the_module(tmp_path):
     (loss,) = module.regularization_losses
     kernel = backbone.layers[0].kernel.numpy()
     np.testing.assert_allclose(loss(), 0.1 * np.sum(kernel**2), rtol=1e-5)
-    # The network is for images of 8 x 8, and has one map.
+    # Encoded images are cropped to 8 x 8, the input size of the network.
     assert module.signatures["encoded"](
         inputs=tf.constant([tf.io.encode_png(photographs(1)[0]).numpy()])
     )["features"].shape == (1, 4)
@@ -99,7 +99,7 @@ def test_regularisers_of_the_backbone_are_losses_of_the_module(tmp_path):
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_what_several_replicas_trained_runs_on_one_device(replicas, tmp_path, inside):
+def test_a_model_of_several_replicas_runs_on_one_device(replicas, tmp_path, inside):
     strategy = replicas(2)
     with strategy.scope():
         model = small_model()
@@ -107,12 +107,12 @@ def test_what_several_replicas_trained_runs_on_one_device(replicas, tmp_path, in
             bt_keras.export_backbone(model, tmp_path / "module")
     if not inside:
         bt_keras.export_backbone(model, tmp_path / "module")
-    checks = {check.name: check for check in verify._graph(tmp_path / "module")}
-    assert checks["operations across replicas"].passed
-    assert checks["devices it is bound to"].passed
+    checks = {check.name: check for check in verify._check_graph(tmp_path / "module")}
+    assert checks["cross-replica operations"].passed
+    assert checks["fixed devices"].passed
     images = photographs().astype("float32") / 255
-    normalised = ((images - MEAN) / DEVIATION).astype("float32")
-    expected = small_model().backbone(normalised, training=True)
+    normalized = ((images - MEAN) / DEVIATION).astype("float32")
+    expected = small_model().backbone(normalized, training=True)
     module = tf.saved_model.load(tmp_path / "module")
     assert relative_error(module(images, training=True), expected) < 1e-4
 

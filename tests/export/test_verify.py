@@ -14,18 +14,17 @@ def failed(folder):
     return {check.name for check in verify.verify(folder) if not check.passed}
 
 
-def test_a_module_passes_all(exported):
+def test_an_exported_module_passes_all_checks(exported):
     checks = verify.verify(exported.folder)
     assert {check.name for check in checks if not check.passed} == set()
     names = {check.name for check in checks}
     assert len(names) == len(checks) == 33
-    assert {"bt_keras importable", "arrays stored", "projector: error"} <= names
+    assert {"bt_keras importable", "stored arrays", "projector: error"} <= names
 
 
-def test_a_relative_path_of_a_module_exported_with_no_more_said(tmp_path, monkeypatch):
+def test_a_relative_path_and_a_backbone_with_frozen_layers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     backbone = small_model().backbone
-    # A part that is frozen moves no more.
     for layer in backbone.layers[:6]:
         layer.trainable = False
     bt_keras.export_backbone(backbone, "module", image_size=32)
@@ -35,9 +34,9 @@ def test_a_relative_path_of_a_module_exported_with_no_more_said(tmp_path, monkey
 def test_missing_endpoints_are_found(exported, tmp_path):
     folder = shutil.copytree(exported.folder, tmp_path / "module")
     path = folder / "assets.extra" / "bt_keras.json"
-    known = json.loads(path.read_text())
-    known["strides"] = [2, *known["strides"]]
-    path.write_text(json.dumps(known))
+    fields = json.loads(path.read_text())
+    fields["strides"] = [2, *fields["strides"]]
+    path.write_text(json.dumps(fields))
     with np.load(folder / "assets.extra" / "sample.npz") as file:
         arrays = dict(file)
     np.savez(
@@ -46,7 +45,7 @@ def test_missing_endpoints_are_found(exported, tmp_path):
     assert "endpoint stride2: error" in failed(folder)
 
 
-def test_other_weights_are_found(exported, tmp_path):
+def test_changed_weights_are_found(exported, tmp_path):
     folder = shutil.copytree(exported.folder, tmp_path / "module")
     other = tmp_path / "other"
     bt_keras.export_backbone(small_model(seed=1), other, projector=True, image_size=32)
@@ -59,13 +58,13 @@ def test_other_weights_are_found(exported, tmp_path):
     assert "variables" not in found
 
 
-def test_a_module_that_does_not_load_is_a_line_of_the_table(exported, tmp_path):
+def test_a_module_that_does_not_load_fails_a_check(exported, tmp_path):
     folder = shutil.copytree(exported.folder, tmp_path / "module")
     (folder / "variables" / "variables.index").unlink()
     assert "loads and runs" in failed(folder)
 
 
-def test_weights_and_collectives_in_a_graph_are_found(tmp_path):
+def test_weights_and_collectives_in_the_graph_are_found(tmp_path):
     constant = np.random.default_rng(0).normal(size=(200, 200)).astype("float32")
 
     class Module(tf.train.Checkpoint):
@@ -83,12 +82,12 @@ def test_weights_and_collectives_in_a_graph_are_found(tmp_path):
             return total @ tf.constant(constant)
 
     tf.saved_model.save(Module(), tmp_path / "module")
-    checks = {check.name: check for check in verify._graph(tmp_path / "module")}
-    assert "CollectiveReduce" in checks["operations across replicas"].found
+    checks = {check.name: check for check in verify._check_graph(tmp_path / "module")}
+    assert "CollectiveReduce" in checks["cross-replica operations"].found
     assert not checks["weights in the graph"].passed
 
 
-def test_what_others_have_exported_is_refused(tmp_path):
+def test_a_saved_model_without_metadata_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), tmp_path / "foreign")
     with pytest.raises(bt_keras.UsageError, match="not exported by bt_keras"):
         verify.verify(tmp_path / "foreign")

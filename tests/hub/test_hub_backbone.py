@@ -12,7 +12,7 @@ from tests.conftest import relative_error
 
 @pytest.fixture
 def moved(exported, tmp_path):
-    """A copy of the module, to be taken away."""
+    """A copy of the module that the test may remove."""
     return shutil.copytree(exported.folder, tmp_path / "module")
 
 
@@ -24,15 +24,15 @@ def classifier(layer):
     return model
 
 
-def test_a_saved_model_holds_the_module(exported, moved, tmp_path):
+def test_a_keras_file_contains_the_module(exported, moved, tmp_path):
     model = classifier(bt_keras.load_backbone(moved, trainable=True))
     labels = np.arange(4) % 2
     model.fit(exported.images, labels, epochs=2, verbose=0)
-    shutil.rmtree(moved)  # What was loaded is kept, whatever becomes of it.
+    shutil.rmtree(moved)  # The layer has its own files.
     model.save(tmp_path / "model.keras")
     again = reloaded(tmp_path / "model.keras")
     np.testing.assert_allclose(again(exported.images), model(exported.images))
-    # With the optimizer, and on with it.
+    # The optimizer is restored, too.
     ours = model.fit(exported.images, labels, epochs=2, verbose=0).history["loss"]
     theirs = again.fit(exported.images, labels, epochs=2, verbose=0).history["loss"]
     np.testing.assert_allclose(theirs, ours, rtol=1e-4)
@@ -42,15 +42,15 @@ def test_a_saved_model_holds_the_module(exported, moved, tmp_path):
 
 
 def reloaded(path):
-    """A model as a new process has it: no layer's files are at hand."""
-    hub_backbone._LIVING.clear()
+    """Load a model as in a new process, without the files of other layers."""
+    hub_backbone._LAYERS.clear()
     return keras.models.load_model(path)
 
 
 @pytest.mark.parametrize("options", [{}, {"return_endpoints": True}], ids=str)
 @pytest.mark.parametrize("trainable", [False, True])
 @pytest.mark.parametrize("toggled", [False, True])
-def test_frozen_or_not_it_comes_back(
+def test_trainable_and_frozen_layers_are_saved_and_loaded(
     exported, moved, tmp_path, trainable, toggled, options
 ):
     layer = bt_keras.load_backbone(moved, trainable=trainable, **options)
@@ -67,7 +67,7 @@ def test_frozen_or_not_it_comes_back(
     assert len(again.trainable_variables) == len(model.trainable_variables)
 
 
-def test_what_came_from_an_archive_can_be_saved(exported, tmp_path):
+def test_a_module_loaded_from_an_archive_is_saved(exported, tmp_path):
     archive.pack(exported.folder, tmp_path / "module.tar.gz")
     model = classifier(bt_keras.load_backbone(tmp_path / "module.tar.gz"))
     model.save(tmp_path / "model.keras")
@@ -75,7 +75,7 @@ def test_what_came_from_an_archive_can_be_saved(exported, tmp_path):
     np.testing.assert_allclose(again(exported.images), model(exported.images))
 
 
-def test_another_module_at_the_handle_is_not_taken(exported, moved, tmp_path):
+def test_another_module_at_the_handle_is_not_used(exported, moved, tmp_path):
     model = classifier(bt_keras.load_backbone(moved))
     model.save(tmp_path / "model.keras")
     shutil.rmtree(moved)
@@ -84,7 +84,7 @@ def test_another_module_at_the_handle_is_not_taken(exported, moved, tmp_path):
     np.testing.assert_allclose(again(exported.images), model(exported.images))
 
 
-def test_clones_find_the_module(exported, moved):
+def test_clones_use_the_files_of_the_original_layer(exported, moved):
     model = classifier(bt_keras.load_backbone(moved))
     shutil.rmtree(moved)
     clone = keras.models.clone_model(model)
@@ -92,18 +92,18 @@ def test_clones_find_the_module(exported, moved):
     np.testing.assert_allclose(clone(exported.images), model(exported.images))
 
 
-def test_a_config_without_its_module_says_so(exported, moved):
+def test_a_config_without_its_module_is_an_error(exported, moved):
     layer = bt_keras.load_backbone(moved)
     config = layer.get_config()
     del layer
     shutil.rmtree(moved)
-    hub_backbone._LIVING.clear()
+    hub_backbone._LAYERS.clear()
     orphan = hub_backbone.HubBackbone.from_config(config)
-    with pytest.raises(bt_keras.UsageError, match="not at hand"):
+    with pytest.raises(bt_keras.UsageError, match="not available"):
         orphan.call(exported.images)
 
 
-def test_replicas_keep_the_same_statistics(exported, replicas):
+def test_replicas_have_the_same_statistics(exported, replicas):
     with replicas(2).scope():
         model = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
     before = [v.numpy() for v in model.layers[1].non_trainable_weights]
@@ -116,7 +116,7 @@ def test_replicas_keep_the_same_statistics(exported, replicas):
         assert np.any(old != first.numpy())
 
 
-def test_weights_alone_go_from_one_layer_to_another(exported, tmp_path):
+def test_weights_are_saved_and_loaded_without_the_module(exported, tmp_path):
     model = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
     model.fit(exported.images, np.arange(4) % 2, verbose=0)
     model.save_weights(tmp_path / "model.weights.h5")
@@ -138,7 +138,7 @@ def test_endpoints_by_name(exported):
 @pytest.mark.parametrize(
     ("scale", "shift", "values"), [(255.0, 0.0, "255"), (2.0, -1.0, "-1 to 1")]
 )
-def test_images_outside_of_0_to_1_are_refused(exported, scale, shift, values):
+def test_images_outside_0_to_1_are_refused(exported, scale, shift, values):
     images = exported.images.copy()
     images[0, 0, 0], images[0, 0, 1] = 0.0, 1.0
     layer = bt_keras.load_backbone(exported.folder)
@@ -150,18 +150,18 @@ def test_images_outside_of_0_to_1_are_refused(exported, scale, shift, values):
     assert trusting(scale * images + shift).shape == (4, 32)
 
 
-def test_mixed_precision_takes_images_as_they_are(exported):
+def test_mixed_precision_computes_in_float32(exported):
     keras.config.set_dtype_policy("mixed_bfloat16")
     layer = bt_keras.load_backbone(exported.folder)
     assert relative_error(layer(exported.images), exported.features()) < 1e-5
 
 
-def test_the_keras_model_is_built_again(exported):
-    backbone, known = read_backbone(exported.folder)
+def test_the_keras_model_is_rebuilt(exported):
+    backbone, metadata = read_backbone(exported.folder)
     for ours, theirs in zip(
         backbone.variables, exported.model.backbone.variables, strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
-    assert known["image_size"] == 32
-    assert known["strides"] == [4, 8, 16, 32]
-    assert known["versions"]["keras"] == keras.__version__
+    assert metadata.image_size == 32
+    assert metadata.strides == [4, 8, 16, 32]
+    assert metadata.versions["keras"] == keras.__version__

@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import io
 import os
@@ -32,7 +33,7 @@ def test_folders_and_archives(exported, packed, scheme, kind):
     assert relative_error(ours, exported.features()) < 1e-5
 
 
-def test_an_archive_with_a_folder_of_its_own(exported, tmp_path):
+def test_an_archive_with_a_top_level_folder(exported, tmp_path):
     with tarfile.open(tmp_path / "module.tgz", "w:gz") as tar:
         tar.add(exported.folder, arcname="module")
     ours = features(tmp_path / "module.tgz", exported.images)
@@ -48,18 +49,16 @@ def test_the_cache_of_tensorflow_hub(exported, tmp_path, monkeypatch):
     assert relative_error(ours, exported.features()) < 1e-5
 
 
-def test_what_an_archive_was_unpacked_into_is_gone_with_the_layer(packed, tmp_path):
+def test_the_files_of_an_unpacked_archive_are_removed_with_the_layer(packed, tmp_path):
     layer = bt_keras.load_backbone(packed)
     scratch = layer.folder.parent
     assert os.listdir(scratch)
     del layer
-    import gc
-
     gc.collect()
     assert not os.path.exists(scratch)
 
 
-def test_the_same_files_make_the_same_archive(exported, packed, tmp_path):
+def test_the_same_files_give_the_same_archive(exported, packed, tmp_path):
     archive.pack(exported.folder, tmp_path / "again.tar.gz")
     assert (tmp_path / "again.tar.gz").read_bytes() == packed.read_bytes()
     with tarfile.open(packed) as tar:
@@ -82,7 +81,7 @@ def unsafe(path, name, link=None):
     ("name", "link"),
     [("../evil.txt", None), ("inside/../../evil.txt", None), ("link", "../../etc")],
 )
-def test_archives_that_leave_their_folder_are_refused(tmp_path, name, link):
+def test_archives_with_paths_outside_the_folder_are_refused(tmp_path, name, link):
     unsafe(tmp_path / "evil.tar.gz", name, link)
     with pytest.raises(bt_keras.UsageError, match=r"evil\.tar\.gz.*not safe"):
         bt_keras.load_backbone(tmp_path / "evil.tar.gz")
@@ -98,7 +97,7 @@ def test_an_absolute_path_in_an_archive_stays_inside(tmp_path):
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
-def test_truncated_archives_are_named(packed, tmp_path, part):
+def test_errors_name_a_truncated_archive(packed, tmp_path, part):
     contents = packed.read_bytes()
     path = tmp_path / "half.tar.gz"
     path.write_bytes(contents[: int(part * len(contents))])
@@ -106,7 +105,7 @@ def test_truncated_archives_are_named(packed, tmp_path, part):
         bt_keras.load_backbone(path)
 
 
-def test_a_damaged_middle_is_found(packed, tmp_path):
+def test_a_damaged_byte_in_the_middle_is_found(packed, tmp_path):
     contents = bytearray(packed.read_bytes())
     contents[len(contents) // 2] ^= 0xFF
     (tmp_path / "bad.tar.gz").write_bytes(contents)
@@ -114,7 +113,7 @@ def test_a_damaged_middle_is_found(packed, tmp_path):
         bt_keras.load_backbone(tmp_path / "bad.tar.gz")
 
 
-def test_files_in_an_archive_are_held_against_its_sums(exported, tmp_path):
+def test_the_checksums_in_an_archive_are_verified(exported, tmp_path):
     folder = shutil.copytree(exported.folder, tmp_path / "module")
     (folder / "README.md").write_text("# Another\n")
     archive.pack(folder, tmp_path / "module.tar.gz")
@@ -123,14 +122,14 @@ def test_files_in_an_archive_are_held_against_its_sums(exported, tmp_path):
 
 
 @pytest.mark.parametrize("handle", ["", "file://nowhere", "gs://nowhere/module"])
-def test_handles_that_lead_nowhere_are_one_line(handle, exported, monkeypatch):
-    monkeypatch.chdir(exported.folder)  # Which is not to be taken for it.
+def test_a_missing_module_is_a_one_line_error(handle, exported, monkeypatch):
+    monkeypatch.chdir(exported.folder)  # "" must not mean this folder.
     with pytest.raises(bt_keras.UsageError, match="cannot be loaded") as error:
         bt_keras.load_backbone(handle)
     assert "\n" not in str(error.value)
 
 
-def test_what_is_no_module_is_named(tmp_path):
+def test_errors_name_what_is_not_a_module(tmp_path):
     with pytest.raises(bt_keras.UsageError, match=r"nowhere.*no such"):
         bt_keras.load_backbone(tmp_path / "nowhere")
     with pytest.raises(bt_keras.UsageError, match=r"saved_model\.pb"):
@@ -145,7 +144,7 @@ def test_what_is_no_module_is_named(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_what_a_foreign_module_lacks_is_named(tmp_path):
+def test_errors_name_the_missing_parts_of_the_interface(tmp_path):
     foreign = tf.Module()
     foreign.v = tf.Variable(1.0)
     tf.saved_model.save(foreign, tmp_path / "foreign")
@@ -156,7 +155,7 @@ def test_what_a_foreign_module_lacks_is_named(tmp_path):
         bt_keras.hub.read_backbone(tmp_path / "foreign")
 
 
-def test_a_reusable_module_of_others_loads(tmp_path):
+def test_a_module_of_another_author_loads(tmp_path):
     class Others(tf.train.Checkpoint):
         @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3))])
         def __call__(self, images):

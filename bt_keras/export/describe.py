@@ -1,0 +1,104 @@
+"""Metadata of a module, computed before it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import keras
+
+from bt_keras.errors import UsageError
+from bt_keras.export.saved_model import regularized_variables
+from bt_keras.hub.metadata import ModuleMetadata
+from bt_keras.networks import feature_dim
+
+_PACKAGES = ("bt-keras", "tensorflow", "keras", "tensorflow-hub")
+# What only the caller of `export_backbone` knows.
+ABOUT = ("config", "epochs", "steps", "results", "license")
+
+
+def describe(
+    backbone: keras.Model,
+    projector: keras.Model | None,
+    strides: list[int],
+    *,
+    image_size: int,
+    resize_ratio: float,
+    about: Mapping | None = None,
+) -> ModuleMetadata:
+    """Collect the metadata of the module that is about to be exported.
+
+    Args:
+        backbone: `keras.Model` from normalized images to features.
+        projector: `keras.Model` from features to embeddings, or `None`.
+        strides: List of integers, the strides of the backbone's feature maps.
+        image_size: Integer, side in pixels of the crops of encoded images.
+        resize_ratio: Float, at least 1, see `ModuleMetadata`.
+        about: Optional mapping with fields of `ModuleMetadata` that describe the
+            training: `config`, `epochs`, `steps`, `results` and `license`.
+
+    Returns:
+        A `ModuleMetadata`.
+
+    Raises:
+        UsageError: If `about` has other fields.
+    """
+    about = dict(about or {})
+    if unknown := sorted(about.keys() - set(ABOUT)):
+        raise UsageError(
+            f"about={unknown[0]!r} is not a field of the model card: the fields are "
+            f"{', '.join(ABOUT)}."
+        )
+    # A subclass of keras.Model has no `input_shape`.
+    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
+    count = len(backbone.variables)
+    return ModuleMetadata(
+        name=backbone.name,
+        architecture=_architecture(backbone),
+        parameters=backbone.count_params(),
+        image_size=image_size,
+        resize_ratio=resize_ratio,
+        input_shape=[None, *shape[1:]],
+        feature_dim=feature_dim(backbone),
+        strides=list(strides),
+        embedding_dim=projector.output_shape[-1] if projector else None,
+        variables=count,
+        trainable_variables=len(backbone.trainable_variables),
+        statistics=_count_statistics(backbone),
+        regularization_losses=len(regularized_variables(backbone)),
+        stored_arrays=count + len(getattr(projector, "variables", ())),
+        signatures=_signatures(shape[1:3], image_size, strides, projector),
+        versions={package: version(package) for package in _PACKAGES},
+        **about,
+    )
+
+
+def _signatures(sides, image_size, strides, projector):
+    names = ["serving_default", "uint8"]
+    # Encoded images are cropped to squares, which the backbone must accept.
+    if all(side in (None, image_size) for side in sides):
+        names.append("encoded")
+    if strides:
+        names.append("feature_maps")
+    if projector:
+        names.append("embedding")
+    return names
+
+
+def _architecture(backbone):
+    """Return the Keras configuration, or `None` if it cannot be serialized."""
+    try:
+        return json.loads(backbone.to_json())
+    # Keras raises various errors for classes without a complete `get_config`.
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+
+
+def _count_statistics(network):
+    """Count the batch normalization variables that training updates."""
+    layers = getattr(network, "layers", None)
+    if layers:
+        return sum(map(_count_statistics, layers))
+    is_norm = "BatchNormalization" in type(network).__name__ and network.trainable
+    return len(network.non_trainable_variables) if is_norm else 0
