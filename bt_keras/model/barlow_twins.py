@@ -180,11 +180,12 @@ class BarlowTwins(keras.Model):
             but momentum and decay still move them, so stop training
             (`keras.callbacks.TerminateOnNaN`).
         """
-        views = unpack_views(data, self._channels)
+        view_a, view_b = unpack_views(data, self._channels)
         if self.microbatches == 1:
-            gradients, logs = batch_gradients(self, *views)
+            gradients, logs = batch_gradients(self, view_a, view_b)
         else:
-            gradients, logs = microbatch_gradients(self, *views, self.microbatches)
+            count = self.microbatches
+            gradients, logs = microbatch_gradients(self, view_a, view_b, count)
         scale = getattr(self.optimizer, "dynamic_scale", None)
         gradients, logs = mask_nonfinite(gradients, logs, scale)
         self.optimizer.apply(gradients, self.trainable_variables)
@@ -204,9 +205,7 @@ class BarlowTwins(keras.Model):
             self.test_function = step_function(self, self.test_step)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
-        # Already built. Keras would consume a batch under a strategy, and fail with
-        # several workers.
-        pass
+        """Skips Keras's build, which consumes a batch and fails with several workers."""
 
     def loss_terms(self, z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes the loss of the projections of two views, and its terms.

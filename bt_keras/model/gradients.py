@@ -63,7 +63,8 @@ def microbatch_gradients(
         for variable, value in zip(state, saved, strict=True):
             variable.assign(value)
 
-    total, done = None, grads_wrt_z[0]
+    total: list = []
+    done = grads_wrt_z[0]
     rows_of_grads = zip(*(tf.split(side, count) for side in grads_wrt_z), strict=True)
     for pair, rows in zip(pairs, rows_of_grads, strict=True):
         with tf.GradientTape() as tape:
@@ -137,7 +138,7 @@ def _grads_wrt_z(model, projections):
 def _sum(total, gradients):
     """Adds gradients, of which those of embeddings are sparse and some may be None."""
     dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-    if total is None:
+    if not total:
         return dense
     pairs = zip(total, dense, strict=True)
     return [None if g is None else t + g for t, g in pairs]

@@ -77,8 +77,10 @@ def mask_nonfinite(
     """
     present = [g for g in gradients if g is not None]
     finite = are_finite([logs["loss"], *present])
-    scaled = loss_scale is not None
-    gradients = replace_unless(finite, gradients, math.nan if scaled else 0.0)
-    recoverable = tf.logical_or(finite, loss_scale >= 1.0) if scaled else finite
+    if loss_scale is None:
+        gradients, recoverable = replace_unless(finite, gradients, 0.0), finite
+    else:
+        gradients = replace_unless(finite, gradients, math.nan)
+        recoverable = tf.logical_or(finite, loss_scale >= 1.0)
     loss = tf.where(recoverable, logs["loss"], math.nan)
     return gradients, {**logs, "loss": loss}
