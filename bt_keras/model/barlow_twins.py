@@ -205,7 +205,7 @@ class BarlowTwins(keras.Model):
             self.test_function = step_function(self, self.test_step)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
-        """Skips Keras's build, which consumes a batch and fails with several workers."""
+        """Skips Keras's build: it consumes a batch, and fails with several workers."""
 
     def loss_terms(self, z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes the loss of the projections of two views, and its terms.
