@@ -1,5 +1,7 @@
 """What all tests share: logical devices, seeds, memory, recordings of PyTorch."""
 
+import contextlib
+import ctypes
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -55,6 +57,8 @@ def fresh_memory(request):
     """
     yield
     keras.backend.clear_session()
+    with contextlib.suppress(OSError, AttributeError):  # A C library without it.
+        ctypes.CDLL(None).malloc_trim(0)
     if path := os.environ.get("TEST_MEMORY"):
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         status = dict(

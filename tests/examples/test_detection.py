@@ -9,6 +9,7 @@ def run(*arguments):
     return command.run(*command.parse(["examples.detection", *arguments]))
 
 
+@pytest.mark.slow
 def test_the_whole_comparison(module, capsys):
     rows = run("--module", module, "--quick")
     assert [(row["init"], row["seed"]) for row in rows] == [
@@ -27,7 +28,6 @@ def test_the_whole_comparison(module, capsys):
     ]
 
 
-@pytest.mark.slow
 def test_training_on_voc_from_tfds(module, voc, capsys):
     arguments = ["--module", module, "--data", voc, "--quick", "--init", "pretrained"]
     (row,) = run(*arguments, "--steps", "10")
