@@ -11,12 +11,12 @@ import bt_keras
 from tests import models  # noqa: F401 (registers the ResNet-10)
 from tests.reference import weights
 
-MEAN, DEVIATION = weights.IMAGENET_MEAN, weights.IMAGENET_STD
+MEAN, STD = weights.IMAGENET_MEAN, weights.IMAGENET_STD
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """An exported module, and the model that it was made from.
+    """An exported module and its model.
 
     Args:
         folder: path of the module.
@@ -34,10 +34,10 @@ class Exported:
         return self.levels.astype("float32") / 255
 
     def features(self, images=None):
-        """What the training model makes of images in [0, 1]."""
+        """Returns the features of the model for images in [0, 1]."""
         images = self.images if images is None else images
-        normalised = ((images - MEAN) / DEVIATION).astype("float32")
-        return self.model(normalised, training=False).numpy()
+        normalized = ((images - MEAN) / STD).astype("float32")
+        return self.model(normalized, training=False).numpy()
 
 
 def small_model(seed=0):
@@ -52,13 +52,14 @@ def small_model(seed=0):
 
 
 def photographs(count=4, side=32):
-    """uint8 array (count, side, side, 3), natural-like."""
-    images = weights.images(count, side, side, seed=1) * DEVIATION + MEAN
+    """Makes a uint8 array (count, side, side, 3) with the statistics of photographs."""
+    images = weights.images(count, side, side, seed=1) * STD + MEAN
     return np.round(255 * images).astype("uint8")
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
+    """The module that all tests of exporting and loading share."""
     folder = tmp_path_factory.mktemp("hub") / "module"
     model, levels = small_model(), photographs()
     bt_keras.export_backbone(

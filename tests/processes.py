@@ -1,4 +1,4 @@
-"""Real processes for the tests: `bt-keras` alone, or a few that train together."""
+"""Starts processes for the tests: one command, or several workers."""
 
 import json
 import os
@@ -57,13 +57,13 @@ def start_workers(arguments, logs, own=None):
 
 
 def tf_config(addresses, index):
-    """What TensorFlow reads of a cluster."""
+    """Returns the TF_CONFIG of one worker, a JSON string."""
     task = {"type": "worker", "index": index}
     return json.dumps({"cluster": {"worker": addresses}, "task": task})
 
 
 def free_ports(count):
-    """Ports of this machine that nobody listens on, below those that clients get."""
+    """Finds ports without a listener, below the range of client ports."""
     sockets = []
     for port in range(20_000 + os.getpid() % 10_000, 32_000):
         candidate = socket.socket()
@@ -82,6 +82,6 @@ def free_ports(count):
 
 
 def finish(processes, logs):
-    """Waits for processes that must end well; what they printed explains a failure."""
+    """Waits for processes that must exit with status 0, or fails with their logs."""
     statuses = [process.wait() for process in processes]
     assert not any(statuses), "\n".join(Path(log).read_text() for log in logs)

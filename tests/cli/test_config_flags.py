@@ -34,7 +34,7 @@ from tests.cli.commands import one_error_line
     ],
     ids=lambda value: value[0] if value[0].startswith("-") else "",
 )
-def test_bad_values_leave_nothing_behind(recipe, tmp_path, capsys, flags, parts):
+def test_bad_values_create_no_workdir(recipe, tmp_path, capsys, flags, parts):
     arguments = ["pretrain", "--config", recipe, "--workdir", tmp_path / "run", *flags]
     one_error_line(capsys, arguments, *parts)
     assert not (tmp_path / "run").exists()
@@ -62,6 +62,6 @@ def test_bad_config_files_are_named(tmp_path, capsys, text, part):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_config_that_does_not_exist_is_named(tmp_path, capsys):
+def test_a_missing_config_is_named(tmp_path, capsys):
     arguments = ["pretrain", "--config=cifar", f"--workdir={tmp_path / 'run'}"]
     one_error_line(capsys, arguments, "cifar", "cifar10")

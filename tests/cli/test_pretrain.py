@@ -18,7 +18,7 @@ def weights(workdir, epoch):
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
 
 
-def test_pretrain_leaves_config_logs_checkpoints_and_a_picture(run):
+def test_pretrain_writes_config_logs_checkpoints_and_a_picture(run):
     config = json.loads((run / "config.json").read_text())
     assert config["projector"] == [8, 8]
     log = rows(run / "log.csv")
@@ -31,11 +31,11 @@ def test_pretrain_leaves_config_logs_checkpoints_and_a_picture(run):
     assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
     picture = tf.io.decode_png((run / "views.png").read_bytes())
     assert picture.shape == (2 * 8, 8 * 8, 3)
-    # Photographs of noise: neither black nor washed out.
+    # The images are noise: neither black nor white.
     assert 20 < np.mean(picture) < 235
 
 
-def test_an_interrupted_run_ends_as_if_it_had_not_been(run, copied, capsys):
+def test_an_interrupted_run_resumes_with_the_same_weights(run, copied, capsys):
     (copied / "checkpoints" / "epoch-0002.keras").unlink()
     assert main(["pretrain", f"--workdir={copied}"]) == 0
     assert [row["epoch"] for row in rows(copied / "log.csv")] == ["0", "1"]
@@ -84,7 +84,7 @@ def test_another_config_in_the_workdir_is_refused(run, recipe, capsys):
     before = (run / "config.json").read_text()
     arguments = ["pretrain", f"--config={recipe}", f"--workdir={run}"]
     arguments += ["--config.batch_size=4", "--config.lambd=0.1"]
-    # Which may change.
+    # These fields may change.
     arguments += ["--config.checkpoint.keep=5", "--config.evaluation.knn.k=9"]
     one_error_line(
         capsys, arguments, "batch_size is 8, not 4", "lambd is 0.005, not 0.1"
@@ -100,7 +100,7 @@ def test_a_workdir_that_cannot_be_written_is_named(recipe, tmp_path, capsys):
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(copied, capsys):
-    """Its config.json was changed by hand; the checkpoints stayed."""
+    """config.json was edited, the checkpoints were not."""
     config = json.loads((copied / "config.json").read_text())
     config["projector"] = [8, 9]
     (copied / "config.json").write_text(json.dumps(config))

@@ -30,7 +30,7 @@ def test_evaluate_export_and_report(copied, capsys):
     ]
     assert all(0 <= float(r["value"]) <= 1 for r in results)
     assert all(r["test_images"] == "18" for r in results)
-    # Two classes: the five best always hold the right one.
+    # With two classes every top-5 score is 1.
     assert all(float(r["value"]) == 1 for r in results if r["metric"] == "top5")
 
     assert main(["export", workdir]) == 0
@@ -61,7 +61,7 @@ def test_python_dash_m_export_is_the_command(copied, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "export", "report"])
-def test_a_folder_that_is_no_run_is_named(tmp_path, capsys, command):
+def test_a_folder_without_a_run_is_named(tmp_path, capsys, command):
     one_error_line(capsys, [command, f"--workdir={tmp_path}"], "holds no run")
 
 
@@ -71,7 +71,7 @@ def test_a_run_without_a_checkpoint_is_named(copied, capsys):
     one_error_line(capsys, ["export", f"--workdir={copied}"], "no checkpoint yet")
 
 
-def test_labels_asked_for_where_there_are_none(copied, images, tmp_path, capsys):
+def test_missing_labels_are_named(copied, images, tmp_path, capsys):
     flat = tmp_path / "flat"
     for split in ("train", "test"):
         shutil.copytree(images / split / "dark", flat / split)

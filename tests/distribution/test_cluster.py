@@ -1,4 +1,4 @@
-"""TF_CONFIG and SLURM's variables, right and wrong."""
+"""Clusters from TF_CONFIG and from the variables of SLURM."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def read(cluster, task):
     )
 
 
-def test_nothing_set_is_no_cluster():
+def test_without_variables_there_is_no_cluster():
     assert from_environment({}) is None
     assert from_environment({"TF_CONFIG": " "}) is None
     assert from_environment({"TF_CONFIG": "{}"}) is None
@@ -54,12 +54,12 @@ def test_a_chief_comes_before_the_workers():
     assert read(cluster, {"type": "worker", "index": 1}) == Cluster(workers, 2)
 
 
-def test_tf_config_written_is_tf_config_read():
+def test_tf_config_round_trip():
     cluster = Cluster(("c:9", "a:1"), 1)
     assert from_environment({"TF_CONFIG": to_tf_config(cluster)}) == cluster
 
 
-def test_addresses_are_taken_apart():
+def test_addresses_are_split_into_host_and_port():
     assert host_and_port("node-1.example.org:80") == ("node-1.example.org", 80)
     assert host_and_port("[::1]:8888") == ("::1", 8888)
     assert host_and_port("::1:8888") is None
@@ -175,7 +175,7 @@ def test_a_slurm_task_knows_its_node_whatever_the_ranks(slurm):
     cluster = from_environment()
     assert sorted(cluster.workers) == sorted(["n9:8888", "n10:8888", "n11:8888"])
     assert cluster.address == "n11:8888"
-    # Cyclic: rank 2 of 4 on two nodes is the first one's second.
+    # Cyclic distribution: rank 2 of 4 is the second task of the first node.
     step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "1"}
     slurm("n[1-2]", "2(x2)", **step, SLURMD_NODENAME="n1")
     assert from_environment().address == "n1:8889"
@@ -196,9 +196,7 @@ def test_tf_config_comes_before_slurm(slurm, monkeypatch):
         ({}, "SLURM_PROCID not found"),
     ],
 )
-def test_slurm_variables_that_make_no_cluster_are_named(
-    slurm, monkeypatch, variables, part
-):
+def test_incomplete_slurm_variables_are_named(slurm, monkeypatch, variables, part):
     slurm("n1", "2", SLURM_STEP_NUM_TASKS="2")
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     for name, value in variables.items():
@@ -209,7 +207,7 @@ def test_slurm_variables_that_make_no_cluster_are_named(
 
 
 def test_the_resolver_still_counts_gpus_where_there_are_none(slurm):
-    """Why we tell it of GPUs: when this fails, we need not any more."""
+    """The reason for passing the number of GPUs: remove it when this fails."""
     slurm("n1", "2", SLURM_STEP_NUM_TASKS="2", SLURM_PROCID="0")
     with pytest.raises(FileNotFoundError, match="nvidia-smi"):
         slurm_cluster_resolver.SlurmClusterResolver()

@@ -100,7 +100,7 @@ def assert_a_signal_to_one_stops_both(recipe, workdir, step):
     assert "Epoch" not in logs_of(workdir)[1].read_text()
 
 
-def test_whoever_stops_or_dies_it_is_the_run_of_one_device(recipe, alone, tmp_path):
+def test_stopped_or_killed_it_equals_one_device(recipe, alone, tmp_path):
     workdir = tmp_path / "pair"
     assert_one_dies_and_the_other_says_so(recipe, workdir, step=4, victim=1)
     assert_one_dies_and_the_other_says_so(recipe, workdir, step=12, victim=0)
@@ -112,7 +112,7 @@ def test_whoever_stops_or_dies_it_is_the_run_of_one_device(recipe, alone, tmp_pa
     assert list((workdir / "tensorboard" / "train").iterdir())
 
 
-def test_what_one_worker_cannot_begin_with_ends_both(recipe, tmp_path):
+def test_an_error_of_one_worker_at_the_start_stops_both(recipe, tmp_path):
     """The second worker finds the images in its folder, the first does not."""
     logs = [tmp_path / f"{index}.log" for index in range(2)]
     folders = {0: {"cwd": tmp_path}, 1: {"cwd": recipe.parent.parent}}

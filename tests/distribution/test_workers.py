@@ -1,4 +1,4 @@
-"""Two real workers over the loopback interface do what one device does."""
+"""Two workers on the loopback interface compute what one device computes."""
 
 import numpy as np
 import pytest
@@ -8,19 +8,19 @@ from tests import processes
 from tests.conftest import relative_error
 from tests.distribution import worker
 
-pytestmark = pytest.mark.slow  # A pair of processes.
+pytestmark = pytest.mark.slow  # Starts two processes.
 
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
-    """What each of two workers computed."""
+    """The results of each of two workers."""
     folder = tmp_path_factory.mktemp("workers")
     logs = [folder / f"{index}.log" for index in range(2)]
     program = ["-m", "tests.distribution.worker", folder / "out"]
     processes.finish(processes.start_workers(program, logs), logs)
     results = []
     for index in range(2):
-        # Of Keras's own callbacks, each worker's in a place of its own.
+        # Keras's callbacks have written one file per worker.
         assert "val_loss" in (folder / f"out-{index}.csv").read_text()
         assert (folder / f"out-{index}.keras").stat().st_size > 0
         with np.load(folder / f"out-{index}.npz") as file:
@@ -29,7 +29,7 @@ def workers(tmp_path_factory):
 
 
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
-def test_the_loss_and_its_gradients_are_one_devices(workers, implementation):
+def test_loss_and_gradients_equal_one_device(workers, implementation):
     alone = worker.losses(tf.distribute.get_strategy())
     for name in ("loss", "invariance", "redundancy"):
         for results in workers:
@@ -41,8 +41,8 @@ def test_the_loss_and_its_gradients_are_one_devices(workers, implementation):
         assert relative_error(rows, alone[key]) < 1e-5, name
 
 
-def test_five_steps_of_fit_are_one_devices(workers):
-    """Of `pairs` that each worker reads its own half of, validation and all."""
+def test_five_steps_of_fit_equal_one_device(workers):
+    """Each worker reads its half of `pairs`, in training and in validation."""
     alone = worker.trained(tf.distribute.get_strategy())
     compared = 0
     for key, expected in alone.items():

@@ -1,7 +1,7 @@
-"""What two workers compute together and one device alone: `python worker.py OUT`.
+"""Computes on two workers what the test computes on one device: `worker.py OUT`.
 
-Each worker writes OUT-INDEX.npz with the loss and its gradients, and a model's weights,
-optimizer and logs after five steps of `fit`; the same under names that the test knows.
+Each worker writes OUT-INDEX.npz with what `losses` and `trained` return: the loss and
+its gradients, and a model's weights, optimizer and logs after five steps of `fit`.
 """
 
 import sys
@@ -20,7 +20,7 @@ BATCH = 8
 
 
 def projections():
-    """Two views' rows of a global batch, different ones for every replica."""
+    """Makes the embeddings of two views of a global batch, all rows different."""
     shared, *own = np.random.default_rng(0).normal(size=(3, BATCH, 40))
     return [np.float32(shared + 0.5 * o) for o in own]
 
@@ -43,7 +43,7 @@ def images():
 
 
 def trained(strategy, callbacks=()):
-    """Logs, weights and slots after five steps of `fit` with validation."""
+    """Returns logs, weights and slots after five steps of `fit` with validation."""
     with strategy.scope():
         keras.utils.set_random_seed(3)
         network = model()
@@ -64,7 +64,7 @@ def trained(strategy, callbacks=()):
 
 
 def losses(strategy):
-    """The loss, its terms and the gradients of this worker's rows."""
+    """Returns the loss, its terms and the gradients of the rows of this worker."""
     results = {}
     for implementation in ("gram", "correlation"):
 

@@ -8,7 +8,7 @@ def stamps():
     """Objects of ten classes: white shapes of different forms on black."""
     images = np.zeros((10, 28, 28, 3), np.uint8)
     for label, image in enumerate(images):
-        # Wider or narrower, from another corner, in another grey.
+        # Wider or narrower, from another corner, in another gray.
         image[2 + label : 20 + label // 2, 1 : 10 + label] = 100 + 15 * label
     return images, np.arange(10)
 
@@ -19,18 +19,18 @@ def bounds(shape):
 
 
 @pytest.mark.parametrize("side", [28, 20, 56])
-def test_the_box_is_that_of_the_changed_pixels(side):
+def test_the_box_contains_the_changed_pixels(side):
     for image in stamps()[0]:
         before = np.zeros((96, 96, 3), np.uint8)
         after = before.copy()
         box = canvases.paste(after, image, left=13, top=7, side=side)
         assert box == bounds((after != before).any(axis=-1))
-        # It is the object's own, scaled.
+        # It has the aspect ratio of the object.
         own = np.array(bounds(image.any(axis=-1))) * side / 28 + [13, 7, 13, 7]
         np.testing.assert_allclose(box, own, atol=1.5)
 
 
-def test_dark_pixels_let_the_canvas_through():
+def test_dark_pixels_are_transparent():
     canvas = np.full((40, 40, 3), 77, np.uint8)
     image = stamps()[0][3]
     canvases.paste(canvas, image, 5, 6, 28)

@@ -41,7 +41,7 @@ def test_right_boxes_of_wrong_classes():
     assert average_precision(TRUTHS, wrong) == {"AP": 0.0, "AP50": 0.0}
 
 
-def test_half_found_and_not_quite_in_place():
+def test_half_of_the_objects_with_shifted_boxes():
     # IoU 2/3: right at the thresholds .50, .55, .60 and .65, four of ten. One of two
     # objects is found: the precision is 1 up to the recall 0.5, 51 of 101 points.
     truths = [image([[0, 0, 10, 10], [40, 40, 50, 50]], [0, 0])]
@@ -57,7 +57,7 @@ def test_a_wrong_detection_before_the_right_one():
     assert average_precision(truths, detections)["AP"] == pytest.approx(0.5)
 
 
-def test_crowds_are_neither_asked_for_nor_wrong():
+def test_crowds_are_ignored():
     truths = [image([[0, 0, 10, 10], [40, 40, 50, 50]], [0, 0], [False, True])]
     for boxes in ([[0, 0, 10, 10]], [[40, 40, 50, 50], [0, 0, 10, 10]]):
         detections = [found(boxes, [0] * len(boxes))]

@@ -22,7 +22,7 @@ def test_tfds_boxes_are_where_the_objects_are(voc):
             assert (inside > 190).all()
 
 
-def test_tfds_takes_only_so_many(voc):
+def test_tfds_limits_the_number_of_images(voc):
     found = datasets.from_tfds(voc, "train[1:]", size=64, count=2)
     assert found.count == 2
     assert len(list(found.dataset)) == 2
@@ -37,7 +37,7 @@ def test_training_batches_of_tfds(voc):
         for image, boxes, classes in zip(
             images.numpy(), *map(np.asarray, labels.values()), strict=True
         ):
-            # The difficult objects are not there.
+            # Difficult objects are left out.
             assert set(classes) <= {-1.0, 0.0}
             assert (boxes[classes < 0] == -1).all()
             for x1, y1, x2, y2 in boxes[classes >= 0].astype(int):

@@ -36,7 +36,7 @@ def finished(request, module, photos, tmp_path_factory):
     return request.param, folder, log.getvalue()
 
 
-def test_the_loss_falls_and_dark_is_told_from_light(finished):
+def test_the_loss_decreases_and_the_classes_are_separated(finished):
     _, _, log = finished
     epochs = [line for line in log.splitlines() if "val_loss" in line]
     losses = [float(re.search(r"[^_]loss: ([0-9.]+)", line)[1]) for line in epochs]
@@ -46,7 +46,7 @@ def test_the_loss_falls_and_dark_is_told_from_light(finished):
     assert accuracy > 0.9
 
 
-def test_what_was_saved_loads(finished):
+def test_the_saved_model_loads(finished):
     program, folder, _ = finished
     images = np.zeros((2, 32, 32, 3), "float32")
     if program == "finetune_keras.py":

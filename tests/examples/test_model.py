@@ -33,7 +33,7 @@ def test_every_anchor_has_its_prediction(detector):
     count = sum(len(level) for level in anchors.values())
     assert predicted["box"].shape == (1, count, 4)
     assert predicted["classification"].shape == (1, count, 3)
-    # As if objects were rare.
+    # The initial bias assumes that objects are rare.
     confidence = keras.ops.sigmoid(predicted["classification"])
     assert 0.005 < float(keras.ops.mean(confidence)) < 0.02
 
@@ -47,11 +47,11 @@ def test_the_whole_backbone_is_trained(detector, module):
     assert all(id(v) in ids for v in own)
 
 
-def test_forgetting_draws_all_weights_anew(module):
+def test_random_initialization_replaces_all_weights(module):
     keras.utils.set_random_seed(5)
     kept, forgotten = (bt_keras.load_backbone(module, trainable=True) for _ in range(2))
     model.forget(forgotten, module)
-    # Weights are assigned by their place, which must be the same in both.
+    # Weights are assigned by position, which must be the same in both.
     backbone, _ = bt_keras.hub.read_backbone(module)
     for own, before, after in zip(
         backbone.variables,
@@ -63,13 +63,13 @@ def test_forgetting_draws_all_weights_anew(module):
         np.testing.assert_array_equal(own, before)
         if before.ndim > 1:
             assert not np.array_equal(before, after)
-            # Of the same distribution: both are initial weights.
+            # Both are initial weights, from the same distribution.
             np.testing.assert_allclose(after.std(), before.std(), rtol=0.5)
         else:
             np.testing.assert_array_equal(before, after)
 
 
-def test_images_without_objects_do_no_harm(detector):
+def test_images_without_objects_give_a_finite_loss(detector):
     images = np.random.default_rng(0).uniform(size=(2, 64, 64, 3)).astype("float32")
     labels = {
         "boxes": np.full((2, 1, 4), -1, np.float32),

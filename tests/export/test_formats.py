@@ -9,7 +9,7 @@ import bt_keras
 from bt_keras.export import keras_format, tflite_format
 from tests import processes
 from tests.conftest import relative_error
-from tests.exported import DEVIATION, MEAN, photographs
+from tests.exported import MEAN, STD, photographs
 
 # In a process in which bt_keras cannot be imported.
 RELOAD = """
@@ -51,7 +51,7 @@ def test_a_mixed_precision_backbone_is_converted():
     keras.config.set_dtype_policy("float32")
     whole = bt_keras.resnet(10, width=1 / 16)
     whole.set_weights(backbone.get_weights())
-    expected = whole(((images - MEAN) / DEVIATION).astype("float32"), training=False)
+    expected = whole(((images - MEAN) / STD).astype("float32"), training=False)
     assert relative_error(tflite_format.run(contents, images), expected) < 1e-4
 
 

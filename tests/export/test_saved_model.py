@@ -6,7 +6,7 @@ import tensorflow as tf
 import bt_keras
 from bt_keras.export import verify
 from tests.conftest import relative_error
-from tests.exported import DEVIATION, MEAN, photographs, small_model
+from tests.exported import MEAN, STD, photographs, small_model
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_call_and_signatures_give_the_features_of_the_model(exported, loaded):
 def test_training_updates_the_batch_normalization_statistics(exported):
     module = tf.saved_model.load(exported.folder)  # Training changes it.
     model = small_model()
-    normalized = ((exported.images - MEAN) / DEVIATION).astype("float32")
+    normalized = ((exported.images - MEAN) / STD).astype("float32")
     expected = model.backbone(normalized, training=True)
     assert relative_error(module(exported.images, training=True), expected) < 1e-4
     for ours, theirs in zip(module.variables, model.backbone.variables, strict=True):
@@ -56,7 +56,7 @@ def test_endpoints_are_the_feature_maps_of_the_network(exported, loaded):
     mean = tf.reduce_mean(endpoints["stride32"], axis=(1, 2))
     assert relative_error(mean, exported.features()) < 1e-5
     stage = exported.model.backbone.get_layer("layer2_0_relu").output
-    normalized = ((exported.images - MEAN) / DEVIATION).astype("float32")
+    normalized = ((exported.images - MEAN) / STD).astype("float32")
     expected = keras.Model(exported.model.backbone.input, stage)(normalized)
     assert relative_error(endpoints["stride8"], expected) < 1e-5
 
@@ -111,7 +111,7 @@ def test_a_model_of_several_replicas_runs_on_one_device(replicas, tmp_path, insi
     assert checks["cross-replica operations"].passed
     assert checks["fixed devices"].passed
     images = photographs().astype("float32") / 255
-    normalized = ((images - MEAN) / DEVIATION).astype("float32")
+    normalized = ((images - MEAN) / STD).astype("float32")
     expected = small_model().backbone(normalized, training=True)
     module = tf.saved_model.load(tmp_path / "module")
     assert relative_error(module(images, training=True), expected) < 1e-4

@@ -1,4 +1,4 @@
-"""What the loop around `fit` does: a loss that is not finite, and several replicas."""
+"""Non-finite losses, rollbacks, resuming and replicas in `pretrain`."""
 
 import dataclasses
 
@@ -24,13 +24,13 @@ def images(tmp_path_factory):
 
 @pytest.fixture
 def config(images):
-    """Four steps an epoch, two epochs."""
+    """A run of two epochs with four steps each."""
     return config_lib.load(tiny.write_config(images / "tiny.py", images))
 
 
 @pytest.fixture
 def poison(monkeypatch):
-    """`poison(steps)`: the views of these batches of the data are not finite."""
+    """`poison(steps)`: the batches with these numbers get non-finite views."""
 
     def install(steps):
         make = setup.make_views
@@ -53,7 +53,7 @@ def poison(monkeypatch):
     return install
 
 
-def test_a_loss_that_is_not_finite_is_told_at_once(config, poison, tmp_path, capsys):
+def test_a_non_finite_loss_is_reported_at_once(config, poison, tmp_path, capsys):
     poison([6])
     with pytest.raises(bt_keras.UsageError) as error:
         run(config, tmp_path)
@@ -79,16 +79,14 @@ def run(config, workdir, **kwargs):
 
 
 @pytest.mark.parametrize("every_steps", [0, 1])
-def test_a_rollback_goes_on_past_the_batches(
-    config, poison, tmp_path, caplog, every_steps
-):
+def test_a_rollback_skips_the_batches(config, poison, tmp_path, caplog, every_steps):
     poison([1, 6])
     config.checkpoint.every_steps = every_steps
     model = run(config, tmp_path, on_nan="rollback")
     assert all(np.all(np.isfinite(w)) for w in model.get_weights())
     progress, _ = store.find_newest(tmp_path / "checkpoints")
-    # Of the batches after the last checkpoint, those up to the bad one are skipped:
-    # with a checkpoint every step that is the bad one alone.
+    # The batches from the last checkpoint to the bad one are skipped; with a
+    # checkpoint at every step that is only the bad one.
     skipped = {0: 2 + 1, 1: 1 + 1}[every_steps]
     assert progress == dataclasses.replace(
         progress, step=8, batch=8 + skipped, rollbacks=2
@@ -99,14 +97,14 @@ def test_a_rollback_goes_on_past_the_batches(
     assert "nan" not in "".join(log)
 
 
-def test_rollbacks_come_to_an_end(config, poison, tmp_path):
+def test_the_number_of_rollbacks_is_limited(config, poison, tmp_path):
     poison(list(range(2, 100)))
     config.checkpoint.max_rollbacks = 2
     with pytest.raises(bt_keras.UsageError, match="already rolled back 2 times"):
         run(config, tmp_path, on_nan="rollback")
 
 
-def test_several_steps_an_execution_are_named_together(config, poison, tmp_path):
+def test_steps_of_one_execution_are_named_together(config, poison, tmp_path):
     poison([5])
     config.steps_per_execution = 2
     with pytest.raises(bt_keras.UsageError, match="one of the steps 5 to 6"):
@@ -120,7 +118,7 @@ def test_an_unknown_choice_is_named(config, tmp_path):
 
 
 @pytest.mark.parametrize("execution", [1, 2])
-def test_goes_on_from_the_middle_of_an_epoch(config, tmp_path, execution):
+def test_resumes_in_the_middle_of_an_epoch(config, tmp_path, execution):
     config.steps_per_execution = execution
     config.checkpoint.every_steps = 2
     config.checkpoint.keep = 99
@@ -143,7 +141,7 @@ def test_goes_on_from_the_middle_of_an_epoch(config, tmp_path, execution):
 
 
 def test_replicas_share_a_run_with_one_device(config, replicas, tmp_path):
-    """Begun on two replicas and ended on one, it is the run of one device."""
+    """A run that starts on two replicas and ends on one equals that of one device."""
     alone = run(config, tmp_path / "alone")
     together = tmp_path / "together"
     run(config, together, strategy=replicas(2))
@@ -159,7 +157,7 @@ def test_replicas_share_a_run_with_one_device(config, replicas, tmp_path):
     ("field", "value", "part"),
     [("batch_size", 10, "4 replicas"), ("microbatches", 4, "each of 4 replicas")],
 )
-def test_what_replicas_cannot_share_is_named(
+def test_batches_that_replicas_cannot_share_are_named(
     config, replicas, tmp_path, field, value, part
 ):
     config[field] = value
