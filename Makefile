@@ -8,7 +8,7 @@ WORKDIR ?= runs/demo
 # What `make bench` measures against (5 GB), its flags (BENCH=--quick), and where it
 # finds CIFAR-10.
 PEERS := .venv-bench
-BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-start bench-replicas
+BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-start bench-folder bench-replicas
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
@@ -72,7 +72,7 @@ bench:
 	@for name in $(BENCHMARKS); do $(MAKE) --no-print-directory $$name || exit 1; done
 
 bench-epoch: BENCH_DATA := --data $(CIFAR10)
-$(filter-out bench-start bench-replicas,$(BENCHMARKS)): $(PEERS)/installed
+$(filter-out bench-start bench-folder bench-replicas,$(BENCHMARKS)): $(PEERS)/installed
 $(BENCHMARKS): bench-%: $(VENV)/installed
 	$(BIN)/python -m benchmarks.$* $(BENCH_DATA) $(BENCH)
 

@@ -1,9 +1,10 @@
 """The two random views of an image: pure operations, recipes, keras-cv layers.
 
-The layers are in `bt_keras.augmentation.layers`, apart, since importing keras-cv is
-slow.
+The layers must be imported from `bt_keras.augmentation.layers`, because importing
+keras-cv is slow.
 """
 
-from bt_keras.augmentation.views import RECIPES, ViewRecipe, Views, views
+from bt_keras.augmentation.recipes import RECIPES, ViewRecipe
+from bt_keras.augmentation.views import Views, views
 
 __all__ = ["RECIPES", "ViewRecipe", "Views", "views"]

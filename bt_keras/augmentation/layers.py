@@ -1,9 +1,12 @@
-"""The view operations as keras-cv layers, to be mixed with keras-cv's own.
+"""The view operations as keras-cv layers, to be mixed with keras-cv's own layers.
 
-Images are (N, H, W, 3) with levels 0..255, alone or in keras-cv's dictionary of
-images and labels; labels pass unchanged. Each layer draws its random numbers from its
-seed; `bt_keras.views` is the stateless way to the same pixels.
+Images have shape `(N, H, W, 3)` and levels 0..255. They are passed alone or in
+keras-cv's dictionary of images and labels; labels are returned unchanged. Each layer
+has a random generator that starts from its `seed`; `bt_keras.views` is the stateless
+function with the same operations.
 """
+
+from __future__ import annotations
 
 import math
 
@@ -17,19 +20,20 @@ from bt_keras.errors import UsageError
 register = keras.saving.register_keras_serializable("bt_keras")
 
 
-def _checked(name, value, low, high):
+def _in_range(name, value, low, high):
+    """Returns `value`, or raises `UsageError` if it is not in [low, high]."""
     if not low <= value <= high:
-        raise UsageError(f"{name} is {value}: it must lie in [{low}, {high}].")
+        raise UsageError(f"{name} is {value}: give a value in [{low}, {high}].")
     return value
 
 
 class _RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
-    """What the layers share: seeds, configuration, labels."""
+    """Base class of the layers: seed, configuration and labels."""
 
     def __init__(self, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)
         self.seed = seed
-        # keras-cv takes 0 for "no seed" and then shares one global generator.
+        # keras-cv treats 0 as "no seed" and then uses one global generator.
         self._random_generator = (
             tf.random.Generator.from_non_deterministic_state()
             if seed is None
@@ -46,28 +50,37 @@ class _RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
         return {**super().get_config(), "seed": self.seed, **self.settings()}
 
     def settings(self):
-        """The constructor's other arguments, by name."""
+        """Returns the constructor's other arguments as a dict."""
         return {}
 
 
 @register
 class RandomResizedCrop(_RandomView):
-    """Random part of an image, resized by antialiased bicubic interpolation.
+    """Crops a random box and resizes it with antialiased bicubic interpolation.
 
     Args:
-        size: int. The side of the square output in pixels.
-        scale: (float, float). Range of the crop's share of the image's area.
-        ratio: (float, float). Range of its width over its height.
-        seed: int or None. Makes the crops repeatable.
+        size: Integer. Side of the square output in pixels.
+        scale: Tuple of floats, the range of the crop's fraction of the image area.
+            Defaults to `(0.08, 1.0)`.
+        ratio: Tuple of floats, the range of the crop's width divided by its height.
+            Defaults to `(3 / 4, 4 / 3)`.
+        seed: Integer or None. Makes the crops repeatable. Defaults to `None`.
 
     Example:
 
+    >>> from bt_keras.augmentation.layers import RandomResizedCrop
     >>> crop = RandomResizedCrop(32, seed=1)
     >>> crop(tf.zeros((8, 48, 48, 3), tf.uint8)).shape
     TensorShape([8, 32, 32, 3])
     """
 
-    def __init__(self, size, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), **kwargs):
+    def __init__(
+        self,
+        size: int,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.size, self.scale, self.ratio = size, tuple(scale), tuple(ratio)
 
@@ -89,42 +102,48 @@ class RandomResizedCrop(_RandomView):
 
 @register
 class ColorJitter(_RandomView):
-    """torchvision's ColorJitter: four adjustments in random order.
+    """Applies torchvision's ColorJitter: four adjustments in random order.
 
     Args:
-        brightness: float. Factor in [1 - brightness, 1 + brightness].
-        contrast: float. Factor in [1 - contrast, 1 + contrast].
-        saturation: float. Factor in [1 - saturation, 1 + saturation].
-        hue: float. Shift in [-hue, hue] of the colour circle, at most 0.5.
-        probability: float in [0, 1]. Share of the images that are changed.
-        seed: int or None. Makes the changes repeatable.
+        brightness: Float. Factor in [1 - brightness, 1 + brightness]. Defaults to
+            `0.4`.
+        contrast: Float. Factor in [1 - contrast, 1 + contrast]. Defaults to `0.4`.
+        saturation: Float. Factor in [1 - saturation, 1 + saturation]. Defaults to
+            `0.2`.
+        hue: Float, at most 0.5. Shift in [-hue, hue] as a fraction of the color
+            circle. Defaults to `0.1`.
+        probability: Float in [0, 1]. Fraction of the images that are changed.
+            Defaults to `0.8`.
+        seed: Integer or None. Makes the changes repeatable. Defaults to `None`.
 
     Raises:
-        UsageError: If a strength or the probability is out of its range.
+        UsageError: If a strength or the probability is out of range.
 
     Example:
 
+    >>> from bt_keras.augmentation.layers import ColorJitter
     >>> jitter = ColorJitter(0.4, 0.4, 0.2, 0.1, probability=0.8, seed=1)
-    >>> jittered = jitter(images)   # (N, H, W, 3), levels 0..255
+    >>> jitter(tf.zeros((2, 8, 8, 3), tf.uint8)).shape
+    TensorShape([2, 8, 8, 3])
     """
 
     def __init__(
         self,
-        brightness=0.4,
-        contrast=0.4,
-        saturation=0.2,
-        hue=0.1,
-        probability=0.8,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.2,
+        hue: float = 0.1,
+        probability: float = 0.8,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.strengths = (
-            _checked("brightness", brightness, 0, math.inf),
-            _checked("contrast", contrast, 0, math.inf),
-            _checked("saturation", saturation, 0, math.inf),
-            _checked("hue", hue, 0, 0.5),
+            _in_range("brightness", brightness, 0, math.inf),
+            _in_range("contrast", contrast, 0, math.inf),
+            _in_range("saturation", saturation, 0, math.inf),
+            _in_range("hue", hue, 0, 0.5),
         )
-        self.probability = _checked("probability", probability, 0, 1)
+        self.probability = _in_range("probability", probability, 0, 1)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()
@@ -141,11 +160,11 @@ class ColorJitter(_RandomView):
 
 
 class _RandomSwitch(_RandomView):
-    """An operation that an image gets or does not get."""
+    """Base class of operations that are applied with a probability."""
 
-    def __init__(self, probability=0.5, **kwargs):
+    def __init__(self, probability: float = 0.5, **kwargs):
         super().__init__(**kwargs)
-        self.probability = _checked("probability", probability, 0, 1)
+        self.probability = _in_range("probability", probability, 0, 1)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         return sampling.bernoulli(self.next_seed(), batch_size, self.probability)
@@ -159,11 +178,12 @@ class _RandomSwitch(_RandomView):
 
 @register
 class RandomFlip(_RandomSwitch):
-    """Mirrors images left and right.
+    """Flips images horizontally.
 
     Args:
-        probability: float in [0, 1]. Share of the images that are mirrored.
-        seed: int or None. Makes the choice repeatable.
+        probability: Float in [0, 1]. Fraction of the images that are flipped.
+            Defaults to `0.5`.
+        seed: Integer or None. Makes the choice repeatable. Defaults to `None`.
     """
 
     def switch(self, images, mask):
@@ -172,14 +192,15 @@ class RandomFlip(_RandomSwitch):
 
 @register
 class RandomGrayscale(_RandomSwitch):
-    """Takes the colours out, leaving three equal channels of luma.
+    """Replaces all three channels by the luma.
 
     Args:
-        probability: float in [0, 1]. Share of the images that lose their colours.
-        seed: int or None. Makes the choice repeatable.
+        probability: Float in [0, 1]. Fraction of the images that are converted.
+            Defaults to `0.2`.
+        seed: Integer or None. Makes the choice repeatable. Defaults to `None`.
     """
 
-    def __init__(self, probability=0.2, **kwargs):
+    def __init__(self, probability: float = 0.2, **kwargs):
         super().__init__(probability, **kwargs)
 
     def switch(self, images, mask):
@@ -188,17 +209,19 @@ class RandomGrayscale(_RandomSwitch):
 
 @register
 class RandomSolarize(_RandomSwitch):
-    """Inverts the levels from a threshold on.
+    """Inverts all levels at or above a threshold.
 
     Args:
-        probability: float in [0, 1]. Share of the images that are solarised.
-        threshold: int. The lowest level that is inverted, of 0..255.
-        seed: int or None. Makes the choice repeatable.
+        probability: Float in [0, 1]. Fraction of the images that are solarized.
+            Defaults to `0.2`.
+        threshold: Integer in 0..256. The lowest level that is inverted. Defaults to
+            `128`.
+        seed: Integer or None. Makes the choice repeatable. Defaults to `None`.
     """
 
-    def __init__(self, probability=0.2, threshold=128, **kwargs):
+    def __init__(self, probability: float = 0.2, threshold: int = 128, **kwargs):
         super().__init__(probability, **kwargs)
-        self.threshold = _checked("threshold", threshold, 0, 256)
+        self.threshold = _in_range("threshold", threshold, 0, 256)
 
     def switch(self, images, mask):
         return ops.solarize(images, mask, threshold=self.threshold)
@@ -209,22 +232,30 @@ class RandomSolarize(_RandomSwitch):
 
 @register
 class RandomGaussianBlur(_RandomView):
-    """Pillow's Gaussian blur of random width.
+    """Applies Pillow's Gaussian blur with a random standard deviation.
 
     Args:
-        sigma: (float, float). Range of the standard deviation in pixels.
-        probability: float in [0, 1]. Share of the images that are blurred.
-        seed: int or None. Makes the blur repeatable.
+        sigma: Tuple of floats, the range of the standard deviation in pixels. Defaults
+            to `(0.1, 2.0)`.
+        probability: Float in [0, 1]. Fraction of the images that are blurred. Defaults
+            to `1.0`.
+        seed: Integer or None. Makes the blur repeatable. Defaults to `None`.
 
     Raises:
-        UsageError: If `sigma` is no range from 0 on, or the probability no share.
+        UsageError: If `sigma` is negative or decreasing, or the probability is out of
+            range.
     """
 
-    def __init__(self, sigma=(0.1, 2.0), probability=1.0, **kwargs):
+    def __init__(
+        self,
+        sigma: tuple[float, float] = (0.1, 2.0),
+        probability: float = 1.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        _checked("the lower sigma", sigma[0], 0, sigma[1])
+        _in_range("the lower sigma", sigma[0], 0, sigma[1])
         self.sigma = tuple(sigma)
-        self.probability = _checked("probability", probability, 0, 1)
+        self.probability = _in_range("probability", probability, 0, 1)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()

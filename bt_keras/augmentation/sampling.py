@@ -1,49 +1,74 @@
 """Random parameters of the view operations, as pure functions of a seed."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+Seed = tf.Tensor | Sequence
 
-def as_seed(seed):
-    """Two integers, Python's or tensors, as an int64 tensor of shape (2,)."""
+
+def as_seed(seed: Seed) -> tf.Tensor:
+    """Converts a seed of two integers or integer tensors to int64 of shape `(2,)`."""
     if isinstance(seed, (tuple, list)):
-        seed = tf.stack([tf.cast(part, tf.int64) for part in seed])
+        seed = tf.stack([tf.cast(number, tf.int64) for number in seed])
     return tf.ensure_shape(tf.cast(seed, tf.int64), (2,))
 
 
-def split_seed(seed, count):
-    """`count` independent seeds out of one; nothing else relates neighbouring seeds."""
+def split_seed(seed: Seed, count: int) -> list[tf.Tensor]:
+    """Splits a seed into independent seeds.
+
+    Args:
+        seed: Integer tensor of shape `(2,)`, or two integers.
+        count: Integer. Number of seeds.
+
+    Returns:
+        List of `count` int64 tensors of shape `(2,)`.
+    """
     return tf.unstack(
         tf.random.experimental.stateless_split(as_seed(seed), count, alg="philox"),
         num=count,
     )
 
 
-def uniform(seed, shape, low=0.0, high=1.0):
-    # The generator is named, since "auto" would draw other numbers on other devices.
+def uniform(
+    seed: tf.Tensor, shape: Sequence, low: float = 0.0, high: float = 1.0
+) -> tf.Tensor:
+    """Samples float32 numbers uniformly from [low, high)."""
+    # "auto" would choose another generator, and so other numbers, on other devices.
     return tf.random.stateless_uniform(shape, seed, low, high, alg="philox")
 
 
-def bernoulli(seed, batch, probability):
-    """Bool (batch,), true with the given probability."""
+def bernoulli(seed: tf.Tensor, batch: int | tf.Tensor, probability: float) -> tf.Tensor:
+    """Samples bool of shape `(batch,)`, true with the given probability."""
     return uniform(seed, (batch,)) < probability
 
 
-def crop_boxes(seed, batch, height, width, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)):
-    """Random boxes as torchvision's RandomResizedCrop draws them.
+def crop_boxes(
+    seed: Seed,
+    batch: int | tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> tf.Tensor:
+    """Samples crop boxes with the distribution of torchvision's RandomResizedCrop.
 
-    Ten times an area (uniform) and a ratio of width to height (log-uniform) are drawn;
-    the first box that fits the image is placed uniformly. If none does, the largest
-    central box with a ratio in the range is taken.
+    Ten candidates are sampled, each with an area (uniform) and an aspect ratio
+    (log-uniform). The first that fits into the image is placed uniformly. If none
+    fits, the largest central box with an aspect ratio in the range is taken.
 
     Args:
-        seed: int tensor of shape `(2,)`.
-        batch: int. How many boxes.
-        height: int or scalar tensor. The images' height in pixels.
-        width: int or scalar tensor. The images' width in pixels.
-        scale: (float, float). Range of the box's share of the image's area.
-        ratio: (float, float). Range of the box's width over its height.
+        seed: Integer tensor of shape `(2,)`.
+        batch: Integer. Number of boxes.
+        height: Integer or scalar tensor. Height of the images in pixels.
+        width: Integer or scalar tensor. Width of the images in pixels.
+        scale: Tuple of floats, the range of the box's fraction of the image area.
+            Defaults to `(0.08, 1.0)`.
+        ratio: Tuple of floats, the range of the box's width divided by its height.
+            Defaults to `(3 / 4, 4 / 3)`.
 
     Returns:
         int32 tensor of shape `(batch, 4)`: top, left, height, width.
@@ -53,7 +78,7 @@ def crop_boxes(seed, batch, height, width, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 
     area = height_f * width_f * uniform(area_seed, (batch, 10), *scale)
     log_ratio = math.log(ratio[0]), math.log(ratio[1])
     aspect = tf.exp(uniform(ratio_seed, (batch, 10), *log_ratio))
-    # tf.round is Python's: half to even.
+    # tf.round rounds half to even, as Python does.
     widths, heights = tf.round(tf.sqrt(area * aspect)), tf.round(tf.sqrt(area / aspect))
     fits = (widths > 0) & (widths <= width_f) & (heights > 0) & (heights <= height_f)
     found = tf.reduce_any(fits, axis=1)
@@ -67,8 +92,8 @@ def crop_boxes(seed, batch, height, width, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 
     box_height = tf.where(found, box_height, central_height)
 
     def place(seed, room):
-        free = tf.minimum(tf.floor(uniform(seed, (batch,)) * (room + 1.0)), room)
-        return tf.where(found, free, tf.floor(room / 2.0))
+        offset = tf.minimum(tf.floor(uniform(seed, (batch,)) * (room + 1.0)), room)
+        return tf.where(found, offset, tf.floor(room / 2.0))
 
     top = place(top_seed, height_f - box_height)
     left = place(left_seed, width_f - box_width)
@@ -76,17 +101,22 @@ def crop_boxes(seed, batch, height, width, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 
     return tf.cast(boxes, tf.int32)
 
 
-def color_jitter(seed, batch, strengths, probability):
-    """Arguments of `ops.color_jitter` as torchvision's ColorJitter draws them.
+def color_jitter(
+    seed: Seed,
+    batch: int | tf.Tensor,
+    strengths: Sequence[float],
+    probability: float,
+) -> dict[str, tf.Tensor]:
+    """Samples the arguments of `ops.color_jitter` as torchvision's ColorJitter does.
 
     Args:
-        seed: int tensor of shape `(2,)`.
-        batch: int. How many images.
-        strengths: four floats, for brightness, contrast, saturation and hue.
-        probability: float. Share of the images that are jittered.
+        seed: Integer tensor of shape `(2,)`.
+        batch: Integer. Number of images.
+        strengths: Four floats, for brightness, contrast, saturation and hue.
+        probability: Float in [0, 1]. Fraction of the images that are jittered.
 
     Returns:
-        dict of tensors with leading dimension `batch`.
+        Dict of tensors with leading dimension `batch`.
     """
     *factor_seeds, hue_seed, order_seed, apply_seed = split_seed(seed, 6)
     *factor_strengths, hue = strengths
@@ -104,8 +134,20 @@ def color_jitter(seed, batch, strengths, probability):
     }
 
 
-def blur_sigma(seed, batch, sigma, probability):
-    """Standard deviations of the blur, uniform in `sigma`, 0 where there is none."""
+def blur_sigma(
+    seed: Seed, batch: int | tf.Tensor, sigma: tuple[float, float], probability: float
+) -> tf.Tensor:
+    """Samples standard deviations of the blur.
+
+    Args:
+        seed: Integer tensor of shape `(2,)`.
+        batch: Integer. Number of images.
+        sigma: Tuple of floats, the range of the standard deviation in pixels.
+        probability: Float in [0, 1]. Fraction of the images that are blurred.
+
+    Returns:
+        float32 tensor of shape `(batch,)`, 0 for images that are not blurred.
+    """
     sigma_seed, apply_seed = split_seed(seed, 2)
-    drawn = uniform(sigma_seed, (batch,), *sigma)
-    return tf.where(bernoulli(apply_seed, batch, probability), drawn, 0.0)
+    sampled = uniform(sigma_seed, (batch,), *sigma)
+    return tf.where(bernoulli(apply_seed, batch, probability), sampled, 0.0)

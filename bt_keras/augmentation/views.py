@@ -1,80 +1,52 @@
 """The two asymmetric views of Barlow Twins, as functions of a batch and a seed."""
 
-import dataclasses
+from __future__ import annotations
 
 import tensorflow as tf
 
 from bt_keras.augmentation import ops, sampling
 from bt_keras.augmentation.ops import blur, color, geometry
 from bt_keras.augmentation.ops.packed_rgb import to_image
+from bt_keras.augmentation.recipes import RECIPES, ViewRecipe
 from bt_keras.errors import UsageError
 
+# AutoGraph takes seconds, and there is no Python control flow to convert.
+_do_not_convert = tf.autograph.experimental.do_not_convert
 
-@dataclasses.dataclass(frozen=True)
-class ViewRecipe:
-    """What one view of an image is made by, in this order (paper, section 2.2).
 
-    Attributes:
-        crop_scale: (float, float). The crop's share of the image's area.
-        crop_ratio: (float, float). The crop's width over its height, log-uniform.
-        flip: float. Probability of a horizontal flip.
-        jitter: float. Probability of colour jitter.
-        brightness: float. Factor in [1 - brightness, 1 + brightness].
-        contrast: float. Factor in [1 - contrast, 1 + contrast].
-        saturation: float. Factor in [1 - saturation, 1 + saturation].
-        hue: float. Shift in [-hue, hue] of the colour circle.
-        grayscale: float. Probability of losing the colours.
-        blur: float. Probability of Gaussian blur.
-        sigma: (float, float). The blur's standard deviation in pixels, uniform.
-        solarize: float. Probability of inverting levels from 128 of 255 on.
+def sample_distortion(
+    seed: sampling.Seed, batch: int | tf.Tensor, recipe: ViewRecipe
+) -> dict:
+    """Samples all random parameters of a view except its crop.
+
+    Args:
+        seed: Integer tensor of shape `(2,)`.
+        batch: Integer. Number of images.
+        recipe: `ViewRecipe`.
+
+    Returns:
+        Dict of tensors with leading dimension `batch`, partly nested.
     """
-
-    crop_scale: tuple[float, float] = (0.08, 1.0)
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float = 0.5
-    jitter: float = 0.8
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.2
-    hue: float = 0.1
-    grayscale: float = 0.2
-    blur: float = 0.0
-    sigma: tuple[float, float] = (0.1, 2.0)
-    solarize: float = 0.0
-
-
-RECIPES = {
-    "imagenet": (ViewRecipe(blur=1.0), ViewRecipe(blur=0.1, solarize=0.2)),
-    "small": (ViewRecipe(), ViewRecipe(solarize=0.2)),
-}
-
-
-# There is no Python control flow to convert, and converting takes seconds.
-_as_it_is = tf.autograph.experimental.do_not_convert
-
-
-def draw_distortion(seed, batch, recipe):
-    """All random parameters of a view but its crop, as a dict of tensors."""
     flip, jitter, gray, blur, solarize = sampling.split_seed(seed, 5)
     strengths = (recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
-    drawn = {
+    sampled = {
         "flip": sampling.bernoulli(flip, batch, recipe.flip),
         "jitter": sampling.color_jitter(jitter, batch, strengths, recipe.jitter),
         "grayscale": sampling.bernoulli(gray, batch, recipe.grayscale),
     }
     if recipe.blur:
-        drawn["sigma"] = sampling.blur_sigma(blur, batch, recipe.sigma, recipe.blur)
+        sampled["sigma"] = sampling.blur_sigma(blur, batch, recipe.sigma, recipe.blur)
     if recipe.solarize:
-        drawn["solarize"] = sampling.bernoulli(solarize, batch, recipe.solarize)
-    return drawn
+        sampled["solarize"] = sampling.bernoulli(solarize, batch, recipe.solarize)
+    return sampled
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _distort(images, drawn, max_sigma):
-    """The pixel work after the crop, in one compiled loop over the images."""
+def _distort(images, sampled, max_sigma):
+    """Applies all operations after the crop in one compiled loop over the images."""
 
     def distort(x, flip, jitter, grayscale, sigma=None, solarize=None):
-        x = geometry.flip_words(x, flip)
+        x = geometry.flip_packed(x, flip)
         x = color.color_jitter(x, **jitter)
         x = color.grayscale(x, grayscale)
         if sigma is not None:
@@ -83,13 +55,13 @@ def _distort(images, drawn, max_sigma):
             x = color.solarize(x, solarize)
         return color.normalize(to_image(x))
 
-    return ops.over_words(distort, images, drawn)
+    return ops.map_images(distort, images, sampled)
 
 
 class Views:
-    """Two random views of every image of a batch; see `views`."""
+    """Makes two random views of every image of a batch; see `views`."""
 
-    def __init__(self, size, recipe, pair):
+    def __init__(self, size: int, recipe: str, pair: tuple[ViewRecipe, ViewRecipe]):
         self.size = size
         self.recipe = recipe
         self._pair = pair
@@ -97,31 +69,43 @@ class Views:
     def __repr__(self):
         return f"Views(size={self.size}, recipe={self.recipe!r})"
 
-    @_as_it_is
-    def __call__(self, images, seed, part=(0, 1)):
+    @_do_not_convert
+    def __call__(
+        self, images: tf.Tensor, seed: sampling.Seed, shard: tuple = (0, 1)
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns both views of `images`; the same seed gives the same pixels.
 
         Args:
             images: uint8 tensor of shape `(N, H, W, 3)`.
-            seed: (int, int) or int tensor of shape `(2,)`, say (seed, step).
-            part: (i, k), i an int or scalar tensor, k an int. These images are the
-                i-th of k equal parts of a batch; the random draws are those of the
-                whole batch. So the views of the parts, one after the other, are the
-                views of the batch.
+            seed: Two integers or integer tensor of shape `(2,)`, such as (seed, step).
+            shard: Tuple (i, k), i an integer or scalar tensor, k an integer. `images`
+                is the i-th of k equal shards of a batch. Random parameters are sampled
+                for the whole batch, so that the concatenated views of all shards are
+                the views of the batch. Defaults to `(0, 1)`, a whole batch.
 
         Returns:
-            `(view_a, view_b)`, float32 tensors of shape `(N, size, size, 3)` with
-            ImageNet's mean and standard deviation taken out.
+            `(view_a, view_b)`, float32 tensors of shape `(N, size, size, 3)`,
+            normalized with ImageNet's mean and standard deviation.
         """
-        return self.distort(*self.crop(images, seed, part), seed, part)
+        return self.distort(*self.crop(images, seed, shard), seed, shard)
 
-    @_as_it_is
-    def crop(self, images, seed, part=(0, 1)):
-        """The random crops of both views, resized, as uint8 `(N, size, size, 3)`.
+    @_do_not_convert
+    def crop(
+        self, images: tf.Tensor, seed: sampling.Seed, shard: tuple = (0, 1)
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the resized random crops of both views.
 
-        Needs no fixed image size: inside `dataset.map` it can be called on one image
-        at a time (`image[None]`, with a seed of its own), and what it returns can be
-        batched for `distort`.
+        The image size may be unknown: inside `dataset.map` this can be called on one
+        image at a time (`image[None]`, with a different seed for each), and the crops
+        can be batched for `distort`.
+
+        Args:
+            images: uint8 tensor of shape `(N, H, W, 3)`.
+            seed: Two integers or integer tensor of shape `(2,)`.
+            shard: See `__call__`. Defaults to `(0, 1)`.
+
+        Returns:
+            Two uint8 tensors of shape `(N, size, size, 3)`.
         """
         images = _check_images(images)
         count, height, width, _ = tf.unstack(tf.shape(images))
@@ -129,44 +113,60 @@ class Views:
         for recipe, (crop_seed, _) in zip(self._pair, view_seeds(seed), strict=True):
             boxes = sampling.crop_boxes(
                 crop_seed,
-                count * part[1],
+                count * shard[1],
                 height,
                 width,
                 recipe.crop_scale,
                 recipe.crop_ratio,
             )
-            boxes = _rows(boxes, count, part)
+            boxes = _shard_rows(boxes, count, shard)
             crops.append(ops.crop_and_resize(images, boxes, self.size))
         return tuple(crops)
 
-    @_as_it_is
-    def distort(self, crop_a, crop_b, seed, part=(0, 1)):
-        """Flip, colours, blur and normalisation: from `crop`'s uint8 to the views."""
+    @_do_not_convert
+    def distort(
+        self,
+        crop_a: tf.Tensor,
+        crop_b: tf.Tensor,
+        seed: sampling.Seed,
+        shard: tuple = (0, 1),
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Flips, jitters, blurs, solarizes and normalizes the crops of both views.
+
+        Args:
+            crop_a: uint8 tensor of shape `(N, size, size, 3)`, see `crop`.
+            crop_b: Same as `crop_a`, for the second view.
+            seed: Two integers or integer tensor of shape `(2,)`.
+            shard: See `__call__`. Defaults to `(0, 1)`.
+
+        Returns:
+            `(view_a, view_b)`, see `__call__`.
+        """
         views = []
         for crop, recipe, (_, distort_seed) in zip(
             (crop_a, crop_b), self._pair, view_seeds(seed), strict=True
         ):
             crop = _check_images(crop)
             count = tf.shape(crop)[0]
-            drawn = draw_distortion(distort_seed, count * part[1], recipe)
-            drawn = _rows(drawn, count, part)
-            views.append(_distort(crop, drawn, recipe.sigma[1]))
+            sampled = sample_distortion(distort_seed, count * shard[1], recipe)
+            sampled = _shard_rows(sampled, count, shard)
+            views.append(_distort(crop, sampled, recipe.sigma[1]))
         return tuple(views)
 
 
-def view_seeds(seed):
-    """((crop, distort), (crop, distort)): a seed of its own for every use."""
+def view_seeds(seed: sampling.Seed) -> tuple:
+    """Splits a seed into ((crop, distort), (crop, distort)) of both views."""
     a_crop, a_distort, b_crop, b_distort = sampling.split_seed(seed, 4)
     return (a_crop, a_distort), (b_crop, b_distort)
 
 
-def _rows(drawn, count, part):
-    """What was drawn for the images of a part, out of what was for the whole batch."""
-    index, parts = part
-    if parts == 1:
-        return drawn
+def _shard_rows(sampled, count, shard):
+    """Selects the parameters of a shard from those of the whole batch."""
+    index, shards = shard
+    if shards == 1:
+        return sampled
     first = tf.cast(index, tf.int32) * count
-    return tf.nest.map_structure(lambda column: column[first : first + count], drawn)
+    return tf.nest.map_structure(lambda column: column[first : first + count], sampled)
 
 
 def _check_images(images):
@@ -180,30 +180,33 @@ def _check_images(images):
     return images
 
 
-def views(size=224, recipe="imagenet"):
-    """The two asymmetric views of the Barlow Twins recipe.
+def views(size: int = 224, recipe: str = "imagenet") -> Views:
+    """Makes the function that gives the two asymmetric views of the official recipe.
 
-    Every view is a random resized crop (bicubic), a flip, colour jitter in random
-    order, grey, blur and solarisation with the recipe's probabilities, normalised with
-    ImageNet's mean and standard deviation. Up to the crop's last level it is what
-    torchvision makes of Pillow images.
+    Every view is a random resized crop (bicubic), a flip, color jitter in random
+    order, grayscale, blur and solarization with the recipe's probabilities, normalized
+    with ImageNet's mean and standard deviation. Before normalization its pixels equal
+    those of torchvision's transforms on Pillow images.
 
     Args:
-        size: int. The side of the square views in pixels.
-        recipe: str. `"imagenet"` (paper, table 6 of BYOL: blur 1.0 and 0.1, solarise
-            0.0 and 0.2) or `"small"`, the same without blur, for images of a few
-            dozen pixels.
+        size: Integer > 0. Side of the square views in pixels. Defaults to `224`.
+        recipe: `"imagenet"` (paper, section 2.2: blur with probability 1.0 and 0.1,
+            solarization with 0.0 and 0.2) or `"small"`, the same without blur, for
+            images of a few dozen pixels. Defaults to `"imagenet"`.
 
     Returns:
-        A `Views`: `(images, seed) -> (view_a, view_b)`.
+        `Views`, a callable `(images, seed) -> (view_a, view_b)`.
 
     Raises:
-        UsageError: If `size` is not a positive int or `recipe` is not known.
+        UsageError: If `size` is not a positive integer or `recipe` is unknown.
 
     Example:
 
-    >>> make = views(32, "small")
-    >>> view_a, view_b = make(tf.zeros((8, 48, 48, 3), tf.uint8), seed=(0, 1))
+    >>> make = bt_keras.views(32, "small")
+    >>> images = np.zeros((8, 48, 48, 3), "uint8")
+    >>> view_a, view_b = make(images, seed=(0, 1))
+    >>> view_a.shape
+    TensorShape([8, 32, 32, 3])
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise UsageError(

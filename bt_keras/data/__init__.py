@@ -1,4 +1,4 @@
-"""From the name of a source of images to seeded batches of view pairs."""
+"""Sources of images, and seeded batches of view pairs."""
 
 from bt_keras.data.from_dataset import from_dataset
 from bt_keras.data.load import load

@@ -19,7 +19,7 @@ def batches(
     seed: int,
     starts: tf.data.Dataset,
     length: int,
-    part: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Makes a dataset of batches of view pairs, or of one shard of every batch.
 
@@ -30,27 +30,27 @@ def batches(
         seed: Integer. Seeds the order and the views.
         starts: `tf.data.Dataset` of one int64, the step to begin with.
         length: Integer. Number of steps.
-        part: Tuple of integers (i, k): the i-th of k equal shards of every batch, with
-            the same pixels as in the whole batch. `views` must then take a `part` as
+        shard: Tuple of integers (i, k): the i-th of k equal shards of every batch, with
+            the same pixels as in the whole batch. `views` must then take a `shard` as
             well. Defaults to `(0, 1)`, the whole batch.
 
     Returns:
         `tf.data.Dataset` of (view_a, view_b), of `batch_size / k` rows.
     """
     make = _in_memory if source.fits_in_memory else _streamed
-    return make(source, views, batch_size, seed, starts, length, part)
+    return make(source, views, batch_size, seed, starts, length, shard)
 
 
-def _of_part(function, part):
-    """Tells the views which shard they get; a whole batch needs no argument."""
-    return function if part == (0, 1) else functools.partial(function, part=part)
+def _for_shard(function, shard):
+    """Passes the shard to the views; a whole batch needs no argument."""
+    return function if shard == (0, 1) else functools.partial(function, shard=shard)
 
 
-def _in_memory(source, views, batch_size, seed, starts, length, part):
-    """Decodes all images once, and gathers every batch by the images' numbers."""
+def _in_memory(source, views, batch_size, seed, starts, length, shard):
+    """Decodes all images once and gathers every batch from them."""
     images = source.images
-    views = _of_part(views, part)
-    index, parts = part
+    views = _for_shard(views, shard)
+    index, shards = shard
 
     def numbers_from(step):
         first, per_epoch = step * batch_size, _images_per_epoch(source, batch_size)
@@ -60,16 +60,16 @@ def _in_memory(source, views, batch_size, seed, starts, length, part):
 
     def batch_of_views(positions, numbers):
         step = positions[0] // batch_size
-        numbers = tf.reshape(numbers, (parts, batch_size // parts))[index]
+        numbers = tf.reshape(numbers, (shards, batch_size // shards))[index]
         return views(tf.gather(images, numbers), seed=tf.stack([seed, step]))
 
     numbers = starts.flat_map(numbers_from).batch(batch_size, drop_remainder=True)
     return numbers.map(batch_of_views, tf.data.AUTOTUNE)
 
 
-def _streamed(source, views, batch_size, seed, starts, length, part):
+def _streamed(source, views, batch_size, seed, starts, length, shard):
     """Reads and decodes images when they are needed."""
-    rows = batch_size // part[1]
+    rows = batch_size // shard[1]
 
     def records_from(step):
         first, per_epoch = step * batch_size, _images_per_epoch(source, batch_size)
@@ -80,20 +80,20 @@ def _streamed(source, views, batch_size, seed, starts, length, part):
 
     def batch_of_views(positions, images):
         seeds = tf.stack([seed, positions[0] // batch_size])
-        return _of_part(views, part)(images, seed=seeds)
+        return _for_shard(views, shard)(images, seed=seeds)
 
     def crops(position, image):
-        step, place = position // batch_size, position % batch_size
-        image_seed = fold_in(tf.stack([seed, step]), place)
+        step, row = position // batch_size, position % batch_size
+        image_seed = fold_in(tf.stack([seed, step]), row)
         crop_a, crop_b = views.crop(image[None], seed=image_seed)
         return step, crop_a[0], crop_b[0]
 
     def distort(steps, crops_a, crops_b):
         seeds = tf.stack([seed, steps[0]])
-        return _of_part(views.distort, part)(crops_a, crops_b, seed=seeds)
+        return _for_shard(views.distort, shard)(crops_a, crops_b, seed=seeds)
 
     records = starts.flat_map(records_from)
-    images = _only(part, records, batch_size).map(decode, tf.data.AUTOTUNE)
+    images = _select_shard(records, shard, batch_size).map(decode, tf.data.AUTOTUNE)
     if None not in source.image_shape:
         in_batches = images.batch(rows, drop_remainder=True)
         return in_batches.map(batch_of_views, tf.data.AUTOTUNE)
@@ -102,16 +102,16 @@ def _streamed(source, views, batch_size, seed, starts, length, part):
 
 
 def _images_per_epoch(source, batch_size):
-    """Images of the whole batches of an epoch; the others are left out."""
+    """Number of images in the whole batches of an epoch; the others are dropped."""
     return source.num_images // batch_size * batch_size
 
 
-def _only(part, records, batch_size):
-    """Leaves out the records of other shards before they are decoded."""
-    index, parts = part
-    if parts == 1:
+def _select_shard(records, shard, batch_size):
+    """Drops the records of other shards before they are decoded."""
+    index, shards = shard
+    if shards == 1:
         return records
-    rows = batch_size // parts
+    rows = batch_size // shards
     return records.filter(
         lambda position, record: position % batch_size // rows == index
     )

@@ -1,10 +1,12 @@
-"""From the bytes of an image file to RGB pixels, whatever the file is called.
+"""Decodes image files to RGB pixels.
 
-The kind is read off the first bytes: data sets have PNG files called .jpg. The pixels
-are those of Pillow's `Image.open(file).convert("RGB")` (alpha dropped, palettes looked
-up, of an animation the first frame) with one exception: 16-bit grey keeps its high
-byte, where Pillow clips everything above 255 to white.
+The format is determined by the first bytes, because data sets contain PNG files named
+.jpg. The pixels equal those of Pillow's `Image.open(file).convert("RGB")` (without
+alpha, with palettes applied, the first frame of an animation) with one exception:
+16-bit gray keeps its high byte, whereas Pillow clips all values above 255 to white.
 """
+
+from __future__ import annotations
 
 import io
 
@@ -16,23 +18,22 @@ PNG = b"\x89PNG"
 _SIGNATURES = {"JPEG": (JPEG,), "PNG": (PNG,), "BMP": (b"BM",), "GIF": (b"GIF8",)}
 
 
-def decode_image(contents):
+def decode_image(contents: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG, PNG, BMP or GIF file.
 
     Args:
-        contents: scalar string tensor. The bytes of the file.
+        contents: Scalar string tensor. Contents of the file.
 
     Returns:
-        uint8 tensor (H, W, 3), RGB.
+        uint8 tensor of shape `(H, W, 3)`, RGB.
     """
     image = tf.cond(
         _starts_with(contents, JPEG),
-        # Without this method TensorFlow decodes faster, but not what Pillow decodes.
-        lambda: tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"),
+        lambda: _decode_jpeg(contents),
         lambda: tf.cond(
             _starts_with(contents, PNG),
             lambda: tf.io.decode_png(contents, 3),
-            # TensorFlow misreads palettes in BMP and transparency in GIF.
+            # TensorFlow does not apply palettes in BMP and transparency in GIF.
             lambda: tf.numpy_function(_decode_pillow, [contents], tf.uint8, False),
         ),
     )
@@ -40,15 +41,35 @@ def decode_image(contents):
     return image
 
 
-def check_image(contents):
-    """Finds out what is wrong with an image file by decoding it.
+def decode_jpeg_or_png(contents: tf.Tensor) -> tf.Tensor:
+    """Decodes a JPEG or PNG file with TensorFlow's operations only.
+
+    Unlike `decode_image` it calls no Python, so that a SavedModel can contain it.
 
     Args:
-        contents: bytes. The file.
+        contents: Scalar string tensor. Contents of the file.
 
     Returns:
-        (size, None) with the size (height, width) of a sound image, or
-        (None, str) with what is wrong.
+        uint8 tensor of shape `(H, W, 3)`, RGB.
+    """
+    image = tf.cond(
+        _starts_with(contents, JPEG),
+        lambda: _decode_jpeg(contents),
+        lambda: tf.io.decode_png(contents, 3),
+    )
+    image.set_shape((None, None, 3))
+    return image
+
+
+def check_image(contents: bytes) -> tuple:
+    """Checks whether an image file can be decoded.
+
+    Args:
+        contents: Bytes. Contents of the file.
+
+    Returns:
+        `(size, None)`, the size as (height, width), or `(None, problem)`, the problem
+        as a predicate such as "is empty".
     """
     if not contents:
         return None, "is empty"
@@ -57,7 +78,7 @@ def check_image(contents):
         return None, "is not a JPEG, PNG, BMP or GIF file"
     try:
         return tuple(decode_image(tf.constant(contents)).shape[:2]), None
-    except Exception:  # Every decoder has errors of its own.
+    except Exception:  # Each decoder raises other exceptions.
         return None, f"is a truncated or corrupt {kind} file"
 
 
@@ -72,11 +93,16 @@ def _starts_with(contents, signature):
     return tf.strings.substr(contents, 0, len(signature)) == signature
 
 
+def _decode_jpeg(contents):
+    # TensorFlow's default method is faster, but its pixels differ from Pillow's.
+    return tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE")
+
+
 def _decode_pillow(contents):
-    # Only here, so that who has JPEG and PNG files does not wait for the import.
+    # Imported here because JPEG and PNG files do not need it.
     from PIL import Image
 
-    # Bytes in a graph, an array of one object outside.
+    # Graphs pass bytes, eager execution an array of one object.
     contents = np.asarray(contents, object).item()
     with Image.open(io.BytesIO(contents)) as image:
         return np.array(image.convert("RGB"))

@@ -1,4 +1,6 @@
-"""A folder of image files as a source: which files, which classes, which are sound."""
+"""Folders of image files as sources: their splits, classes and corrupt files."""
+
+from __future__ import annotations
 
 import os
 
@@ -15,23 +17,25 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 SPLIT_NAMES = frozenset({"train", "test", "val", "validation", "unlabeled"})
 
 
-def load_folder(path, split="train", skip_corrupt=False):
+def load_folder(path: str, split: str = "train", skip_corrupt: bool = False) -> Source:
     """Loads a folder of JPEG, PNG, BMP and GIF files.
 
-    The folder holds the images themselves (no labels), or one subfolder a class (with
-    images at any depth), or one subfolder a split, such as train and val, and in each
-    of those either of the two. Classes are numbered in the order of their names, over
-    all splits, so that a label means the same in each. Hidden files and files with
-    other extensions are ignored. Every file is decoded once to see that it is sound.
+    The folder contains the images (without labels), or one subfolder per class (with
+    images at any depth), or one subfolder per split, such as train and val, each of
+    which has one of these two layouts. Classes are numbered in the order of their names
+    over all splits, so that labels agree between splits. Hidden files and files with
+    other extensions are ignored. Each new or changed file is decoded to check it, see
+    `folder_index`.
 
     Args:
-        path: str. The folder.
-        split: str. A folder without splits is all "train".
-        skip_corrupt: bool. Leave out files that cannot be decoded, instead of
-            refusing the folder.
+        path: String. The folder.
+        split: String. A folder without splits has the split "train" only. Defaults to
+            `"train"`.
+        skip_corrupt: Boolean. Whether to leave out files that cannot be decoded.
+            Defaults to `False`.
 
     Returns:
-        Source.
+        `Source`.
 
     Raises:
         UsageError: If there is no such split, no image, a corrupt file, or images
@@ -49,7 +53,7 @@ def load_folder(path, split="train", skip_corrupt=False):
     if not files:
         raise UsageError(
             f"{root!r} has no images: put files with the extensions "
-            f"{', '.join(EXTENSIONS)} there, or into one subfolder a class."
+            f"{', '.join(EXTENSIONS)} there, or into one subfolder per class."
         )
     files, infos, num_skipped = _readable(files, root, skip_corrupt)
     return _source(path, split, files, infos, class_names, num_skipped)
@@ -120,19 +124,19 @@ def _choose_split(path, split):
         if split != "train":
             raise UsageError(
                 f"{path!r} has no split {split!r}: a folder without subfolders such as "
-                "train and val is all 'train', and parts such as 'train[:10%]' are "
-                "for TFDS data sets."
+                "train and val has the split 'train' only, and subsplits such as "
+                "'train[:10%]' require a TFDS data set."
             )
         return path, _class_names([path])
     if split not in subfolders:
         raise UsageError(
-            f"{path!r} has no split {split!r}: it has {', '.join(subfolders)} (parts "
-            "such as 'train[:10%]' are for TFDS data sets)."
+            f"{path!r} has no split {split!r}: it has {', '.join(subfolders)} "
+            "(subsplits such as 'train[:10%]' require a TFDS data set)."
         )
     if _has_images(path):
-        raise _mixed(path)
+        raise _mixed_layout(path)
     root = os.path.join(path, split)
-    # A class that one split lacks must not shift the labels of the others.
+    # A class that is missing in one split must not change the labels of others.
     roots = [os.path.join(path, name) for name in subfolders]
     return root, _class_names([root, *roots]) if _class_names([root]) else None
 
@@ -145,7 +149,7 @@ def _are_splits(subfolders):
 
 
 def _class_names(roots):
-    """The subfolders with images in any of the folders, or None if there are none."""
+    """Names of subfolders with images in any of the folders, None if there are none."""
     names = set()
     for root in roots:
         inside = {
@@ -154,15 +158,15 @@ def _class_names(roots):
             if next(_walk(os.path.join(root, name)), None)
         }
         if inside and _has_images(root):
-            raise _mixed(root)
+            raise _mixed_layout(root)
         names |= inside
     return tuple(sorted(names)) or None
 
 
-def _mixed(path):
+def _mixed_layout(path):
     return UsageError(
         f"{path!r} has images both at the top and in subfolders: move them all into "
-        "subfolders, one a class, or all to the top."
+        "subfolders, one per class, or all to the top."
     )
 
 
@@ -189,7 +193,7 @@ def _images_below(path):
 
 
 def _walk(path):
-    """Yields the image files at any depth, through links, each folder once."""
+    """Yields image files at any depth. Follows links, but visits each folder once."""
     seen = set()
     for folder, subfolders, names in os.walk(path, followlinks=True):
         real = os.path.realpath(folder)

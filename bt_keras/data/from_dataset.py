@@ -1,6 +1,9 @@
-"""A user's own tf.data of images as a source."""
+"""A `tf.data.Dataset` of images as a source."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -8,49 +11,54 @@ from bt_keras.data.shuffle import shuffle_blocks
 from bt_keras.data.source import NO_LABEL, Source
 from bt_keras.errors import UsageError
 
-# Stands for the size of images that do not say theirs.
+# Assumed where the image size is unknown, to choose the size of a block.
 _TYPICAL_SHAPE = (512, 512, 3)
 
 
-def from_dataset(dataset, class_names=None):
-    """Makes a source of a `tf.data.Dataset` of images.
+def from_dataset(
+    dataset: tf.data.Dataset, class_names: Sequence[str] | None = None
+) -> Source:
+    """Makes a source from a `tf.data.Dataset` of images.
 
-    The dataset must end, and give the same images in the same order each time it is
-    iterated: leave `repeat`, `shuffle` and augmentation out. It is counted once if
-    its cardinality is not known. If it is too large for memory, the images of an epoch
-    are shuffled in blocks of up to 512 MiB.
+    The dataset must be finite and give the same images in the same order in each
+    iteration: do not use `repeat`, `shuffle` or augmentation. If its cardinality is
+    unknown, it is iterated once to count the images. If it does not fit into memory,
+    the images of an epoch are shuffled in blocks of up to 512 MiB.
 
     Args:
-        dataset: `tf.data.Dataset` of image or (image, label). image: uint8 (H, W, 3)
-            or batched, (N, H, W, 3); label: integer, or batched with the images.
-        class_names: sequence of str. The names that the labels number. Without it
-            labels are ignored.
+        dataset: `tf.data.Dataset` of image or (image, label). The image is uint8 of
+            shape `(H, W, 3)`, or `(N, H, W, 3)` if batched; the label is an integer,
+            batched like the images.
+        class_names: Sequence of strings, the names of the labels 0, 1, ... Without it
+            labels are ignored. Defaults to `None`.
 
     Returns:
-        Source.
+        `Source`.
 
     Raises:
         UsageError: If the elements are not images, or the dataset is empty or endless.
 
     Example:
-        >>> images = np.zeros((8, 32, 32, 3), np.uint8)
-        >>> from_dataset(tf.data.Dataset.from_tensor_slices(images)).num_images
-        8
+
+    >>> images = np.zeros((8, 32, 32, 3), np.uint8)
+    >>> dataset = tf.data.Dataset.from_tensor_slices(images)
+    >>> bt_keras.data.from_dataset(dataset).num_images
+    8
     """
     image_spec = _image_spec(dataset)
-    labelled = isinstance(dataset.element_spec, tuple) and class_names is not None
+    has_labels = isinstance(dataset.element_spec, tuple) and class_names is not None
     if image_spec.shape.rank == 4:
         dataset = dataset.unbatch()
     image_shape = (*image_spec.shape[-3:-1].as_list(), 3)
 
     def record(image, label=NO_LABEL):
-        label = label if labelled else NO_LABEL
-        # Images of any size, as strings, can be in one block of the shuffling.
+        label = label if has_labels else NO_LABEL
+        # As strings, images of different sizes can be batched for shuffling.
         image = tf.io.serialize_tensor(image)
         return {"image": image, "label": tf.reshape(tf.cast(label, tf.int64), ())}
 
     def in_order(first):
-        # Nothing is known of this dataset but how to read it.
+        # A dataset can only be read from its beginning.
         return dataset.skip(first).map(record)
 
     def records(shuffle_seed=None, first=0):
@@ -72,7 +80,7 @@ def from_dataset(dataset, class_names=None):
         image_shape=image_shape,
         records=records,
         decode=decode,
-        class_names=tuple(class_names) if labelled else None,
+        class_names=tuple(class_names) if has_labels else None,
         smallest_side=min(sides) if len(sides) == 2 else None,
     )
 
@@ -87,8 +95,8 @@ def _image_spec(dataset):
         or image.shape[-1] != 3
     ):
         raise UsageError(
-            "The elements of the tf.data are not images: need image or (image, label) "
-            "with image uint8 (H, W, 3) in 0..255, one by one or batched, but they are "
+            "The elements of the tf.data.Dataset are not images: give image or (image, "
+            "label) with image uint8 (H, W, 3) in 0..255, batched or not, instead of "
             f"{spec}."
         )
     return image
@@ -97,9 +105,9 @@ def _image_spec(dataset):
 def _count(dataset):
     count = int(dataset.cardinality())
     if count == tf.data.INFINITE_CARDINALITY:
-        raise UsageError("The tf.data of images never ends: leave out its repeat().")
+        raise UsageError("The tf.data.Dataset never ends: remove its repeat().")
     if count == tf.data.UNKNOWN_CARDINALITY:
         count = int(dataset.reduce(tf.constant(0, tf.int64), lambda n, *_: n + 1))
     if count == 0:
-        raise UsageError("The tf.data of images is empty.")
+        raise UsageError("The tf.data.Dataset is empty: give one with images.")
     return count

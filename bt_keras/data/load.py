@@ -1,4 +1,6 @@
-"""From the name of a source to its images: the one way to name a data set."""
+"""Loads the source of images that a name stands for."""
+
+from __future__ import annotations
 
 import os
 
@@ -16,34 +18,42 @@ SHIPPED = os.path.join(
 )
 
 
-def load(source, split="train", skip_corrupt=False):
-    """Loads the images that a name stands for.
+def load(
+    source: str | os.PathLike | Source | tf.data.Dataset,
+    split: str = "train",
+    skip_corrupt: bool = False,
+) -> Source:
+    """Loads a source of images by its name.
 
     Args:
-        source: str, one of
-            - "shipped": the images that come with the library (Fashion-MNIST, 10,000
+        source: One of
+
+            - `"shipped"`: the images that come with the library (Fashion-MNIST, 10,000
               for training, 2,000 for testing);
-            - "tfds:NAME": a data set of TensorFlow Datasets, such as "tfds:cifar10",
-              downloaded with its progress bar if it is not there yet;
+            - `"tfds:NAME"`: a data set of TensorFlow Datasets, such as
+              `"tfds:cifar10"`, downloaded at the first use;
             - the path of a data set in TFDS format;
-            - the path of a folder of JPEG, PNG, BMP and GIF files, one subfolder a
-              class, or without subfolders (then there are no labels);
-            or a `Source`, returned as it is, or a `tf.data.Dataset`, see
-            `from_dataset`.
-        split: str. "train", "test" or what the data set has; for TFDS also parts such
-            as "train[:10%]". A folder without subfolders for splits is all "train".
-        skip_corrupt: bool. Leave out the files of a folder that cannot be decoded.
+            - the path of a folder of JPEG, PNG, BMP and GIF files, with one subfolder
+              per class, or without subfolders (then there are no labels);
+            - a `Source`, which is returned unchanged;
+            - a `tf.data.Dataset`, see `from_dataset`.
+        split: `"train"`, `"test"` or another split of the data set; with TFDS also
+            subsplits such as `"train[:10%]"`. A folder without subfolders for splits
+            has the split `"train"` only. Defaults to `"train"`.
+        skip_corrupt: Boolean. Whether to leave out files of a folder that cannot be
+            decoded. Defaults to `False`.
 
     Returns:
-        Source.
+        `Source`.
 
     Raises:
         UsageError: If there is no such source or split, or it cannot be read.
 
     Example:
-        >>> source = load("shipped", "test")
-        >>> source.num_images, source.image_shape, source.num_classes
-        (2000, (28, 28, 3), 10)
+
+    >>> source = bt_keras.data.load("shipped", "test")
+    >>> source.num_images, source.image_shape, source.num_classes
+    (2000, (28, 28, 3), 10)
     """
     if isinstance(source, Source):
         return source
@@ -51,8 +61,8 @@ def load(source, split="train", skip_corrupt=False):
         return from_dataset(source)
     if not isinstance(source, str | os.PathLike):
         raise UsageError(
-            "A source of images is a name, a path, a Source or a tf.data.Dataset, not "
-            f"{type(source).__name__}."
+            f"A source of images is a {type(source).__name__}: give a name, a path, a "
+            "Source or a tf.data.Dataset."
         )
     name = os.fspath(source)
     if name == "shipped":
@@ -67,7 +77,7 @@ def _load_path(path, split, skip_corrupt):
     if not os.path.exists(expanded):
         raise _unknown(path, expanded)
     if not os.path.isdir(expanded):
-        raise UsageError(f"{path!r} is a file: name the folder that the images are in.")
+        raise UsageError(f"{path!r} is a file: give the folder of the images.")
     try:
         directory = tfds_source.find_directory(expanded)
         if directory:
@@ -77,18 +87,19 @@ def _load_path(path, split, skip_corrupt):
         raise UsageError(f"{path!r} cannot be read: {error}.") from error
 
 
-def _unknown(name, path):
-    """The error for a name that is none, with names near it."""
+def _unknown(source, path):
+    """Returns the error for an unknown name, with similar names."""
     import tensorflow_datasets as tfds
 
     parent, last = os.path.split(path.rstrip("/"))
-    names = {near: os.path.join(parent, near) for near in _list(parent or ".")}
+    names = {name: os.path.join(parent, name) for name in _list(parent or ".")}
     if not parent:
-        known = tfds.list_builders(with_community_datasets=False)
-        names = {near: f"tfds:{near}" for near in known} | names
+        builders = tfds.list_builders(with_community_datasets=False)
+        names = {name: f"tfds:{name}" for name in builders} | names
         names["shipped"] = "shipped"
+    similar = tfds_source.similar_names(last, names)
     return UsageError(
-        f"There is no source of images {name!r}{tfds_source.near_names(last, names)}: "
+        f"There is no source of images {source!r}{similar}: "
         "give 'shipped', 'tfds:NAME' or the path of a folder."
     )
 

@@ -1,47 +1,57 @@
-"""Seeded orders of images: of a table, and of a stream a block at a time."""
+"""Seeded shuffling of image numbers, and of streams in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
-# The most bytes that a shuffled block of a stream may hold, and the fewest records.
+# Maximal number of bytes in a shuffled block of a stream, and its minimal records.
 _BLOCK_BYTES = 2**29
 _BLOCK_RECORDS = 1_000
 
 
-def epoch_order(num_images, shuffle_seed):
-    """The order of an epoch: the numbers below `num_images`, shuffled.
+def epoch_order(num_images: int | tf.Tensor, shuffle_seed: tf.Tensor) -> tf.Tensor:
+    """Returns the order of an epoch, a permutation of the image numbers.
 
     Args:
-        num_images: int or integer tensor.
-        shuffle_seed: integer tensor (2,). The order depends on nothing else.
+        num_images: Integer or integer tensor.
+        shuffle_seed: Integer tensor of shape `(2,)`. The order depends only on it.
 
     Returns:
-        int64 tensor (num_images,), a permutation.
+        int64 tensor of shape `(num_images,)`.
     """
     numbers = tf.range(tf.cast(num_images, tf.int64))
     return tf.random.experimental.stateless_shuffle(numbers, shuffle_seed, alg="philox")
 
 
-def fold_in(seed, number):
-    """Makes another seed, int64 (2,), of a seed of shape (2,) and an integer."""
-    # Folding int32 seeds gives other numbers than folding int64 seeds.
+def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
+    """Derives a seed, int64 of shape `(2,)`, from a seed and an integer."""
+    # int32 seeds would give other results than int64 seeds.
     seed, number = tf.cast(seed, tf.int64), tf.cast(number, tf.int64)
     return tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
 
 
-def shuffle_blocks(read, num_images, bytes_each, shuffle_seed, first=0):
-    """Shuffles a stream: a block at a time, of all of it if memory allows.
+def shuffle_blocks(
+    read: Callable,
+    num_images: int,
+    bytes_each: int,
+    shuffle_seed: tf.Tensor,
+    first: int | tf.Tensor = 0,
+) -> tf.data.Dataset:
+    """Shuffles a stream in blocks; one block holds all of it if memory allows.
 
-    `Dataset.shuffle` will not do, as its order also depends on the global seed.
+    `Dataset.shuffle` cannot be used, because its order depends on the global seed too.
 
     Args:
-        read: function from a position of the stream, an int64 tensor, to a
-            `tf.data.Dataset` of its records from there on, dicts of tensors of fixed
-            shapes.
-        num_images: int. How many records there are.
-        bytes_each: int. The size of a record, to choose the size of a block.
-        shuffle_seed: integer tensor (2,). The order depends on nothing else.
-        first: int or scalar int64 tensor. The position of the order to begin at;
-            blocks before it are not read.
+        read: Function of a position in the stream, an int64 tensor, that returns a
+            `tf.data.Dataset` of the records from there on, which are dicts of tensors
+            of fixed shapes.
+        num_images: Integer. Number of records.
+        bytes_each: Integer. Size of a record; it determines the size of a block.
+        shuffle_seed: Integer tensor of shape `(2,)`. The order depends only on it.
+        first: Integer or scalar int64 tensor. Position in the order to begin at;
+            blocks before it are not read. Defaults to `0`.
 
     Returns:
         `tf.data.Dataset` of the same records.
@@ -59,6 +69,6 @@ def shuffle_blocks(read, num_images, bytes_each, shuffle_seed, first=0):
 
     blocks = read(first_block * block_size).batch(block_size)
     if block_size < num_images:
-        blocks = blocks.prefetch(1)  # Reads the next block while this one is used.
+        blocks = blocks.prefetch(1)  # Read the next block in the background.
     blocks = blocks.enumerate(first_block)
     return blocks.flat_map(shuffled).skip(first % block_size)

@@ -1,15 +1,17 @@
-"""What every source of images can do, wherever its images come from."""
+"""Sources of images: the interface that all kinds of data sets share."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
 
-# The label of an image that has none.
+# Label of images without labels.
 NO_LABEL = -1
 # What is kept in memory, such as decoded images, is at most this large.
 IN_MEMORY_BYTES = 2**30
@@ -17,42 +19,50 @@ IN_MEMORY_BYTES = 2**30
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Images, perhaps with labels, that can be read in a seeded order.
+    """Images, with or without labels, that can be read in a seeded order.
 
     `bt_keras.data.load` and `bt_keras.data.from_dataset` make sources.
 
     Args:
-        name: str. What the user called it.
-        split: str. The part of it that was asked for.
-        num_images: int. The number of images in that part.
-        image_shape: (H, W, 3), with None where it varies or is not known.
-        records: function of `shuffle_seed=None, first=0` that returns a
-            `tf.data.Dataset` of undecoded records, which are dicts of tensors. With
-            None they are in file order, with an integer tensor of shape (2,) in an
-            order that depends on nothing else. `first`, an int or scalar int64 tensor,
-            leaves out the records before this position of the order, and reads as few
-            of them as it can. It may be called while TensorFlow traces, with a seed
-            and a position not known yet.
-        decode: function from a record to (image uint8 (H, W, 3), label int64), the
-            label -1 where there is none.
-        class_names: tuple of str, or None where there are no labels.
-        num_skipped: int. Corrupt files that were left out.
-        smallest_side: int, pixels, or None where it is not known.
+        name: String. Name as given by the user.
+        split: String. Split as given by the user.
+        num_images: Integer. Number of images in the split.
+        image_shape: Tuple (H, W, 3), with None where it varies or is unknown.
+        records: Function of `shuffle_seed=None, first=0` that returns a
+            `tf.data.Dataset` of undecoded records, which are dicts of tensors. Without
+            a seed they are in file order; with one, an integer tensor of shape `(2,)`,
+            they are in an order that depends only on it. `first`, an integer or scalar
+            int64 tensor, skips the records before this position of the order and reads
+            as few of them as possible. Seed and position may be symbolic tensors.
+        decode: Function from a record to (image, label): uint8 of shape `(H, W, 3)` and
+            scalar int64, -1 if there are no labels.
+        class_names: Tuple of strings, or None if there are no labels. Defaults to
+            `None`.
+        num_skipped: Integer. Number of corrupt files that are left out. Defaults to
+            `0`.
+        smallest_side: Integer, pixels, or None if unknown. Defaults to `None`.
+
+    Example:
+
+    >>> source = bt_keras.data.load("shipped", "test")
+    >>> image, label = next(iter(source.dataset()))
+    >>> image.shape, source.class_names[int(label)]
+    (TensorShape([28, 28, 3]), 'Ankle boot')
     """
 
     name: str
     split: str
     num_images: int
-    image_shape: tuple
+    image_shape: tuple[int | None, int | None, int]
     records: Callable = dataclasses.field(repr=False)
     decode: Callable = dataclasses.field(repr=False)
-    class_names: tuple | None = None
+    class_names: tuple[str, ...] | None = None
     num_skipped: int = 0
     smallest_side: int | None = None
 
     @property
-    def num_classes(self):
-        """int, or None where there are no labels."""
+    def num_classes(self) -> int | None:
+        """Number of classes, or None if there are no labels."""
         return None if self.class_names is None else len(self.class_names)
 
     @property
@@ -63,23 +73,23 @@ class Source:
         return self.num_images * math.prod(self.image_shape) <= IN_MEMORY_BYTES
 
     @functools.cached_property
-    def images(self):
-        """All decoded images, uint8 (N, H, W, 3), kept for as long as the source."""
+    def images(self) -> tf.Tensor:
+        """All decoded images, uint8 `(N, H, W, 3)`, decoded once for each source."""
         in_batches = self.dataset().map(lambda image, _: image).batch(1024)
         return tf.concat(list(in_batches), axis=0)
 
-    def dataset(self):
+    def dataset(self) -> tf.data.Dataset:
         """Returns a `tf.data.Dataset` of decoded (image, label), in file order."""
         dataset = self.records().map(self.decode, tf.data.AUTOTUNE, deterministic=True)
         count = tf.data.experimental.assert_cardinality(self.num_images)
         return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
 
-    def require_labels(self, purpose):
-        """Refuses a source without labels.
+    def require_labels(self, purpose: str) -> None:
+        """Checks that this source has labels.
 
         Args:
-            purpose: str. What needs them, as the subject of a sentence in the
-                singular, such as "linear evaluation".
+            purpose: String. What needs labels, a singular noun such as "linear
+                evaluation".
 
         Raises:
             UsageError: If this source has no labels.
@@ -87,20 +97,22 @@ class Source:
         if self.class_names is None:
             raise UsageError(
                 f"{purpose} needs labels, but {self.name!r} has none: in a folder, put "
-                "the images of each class in a subfolder of its own; in a TFDS data "
-                "set, there must be a ClassLabel called 'label'; with a tf.data of "
-                "(image, label), give from_dataset the class_names."
+                "the images of each class into one subfolder; in a TFDS data set, name "
+                "a ClassLabel feature 'label'; with a tf.data.Dataset of (image, "
+                "label), pass class_names to from_dataset."
             )
 
 
-def common_shape(sizes):
-    """The shape that images of these sizes share.
+def common_shape(
+    sizes: Sequence[tuple[int, int]],
+) -> tuple[int | None, int | None, int]:
+    """Returns the shape that images of the given sizes share.
 
     Args:
-        sizes: list of (height, width).
+        sizes: Sequence of (height, width).
 
     Returns:
-        (H, W, 3), with None for a side that is not the same everywhere.
+        Tuple (H, W, 3), with None for a side that differs between images.
     """
     heights, widths = (set(side) for side in zip(*sizes, strict=True))
     height = heights.pop() if len(heights) == 1 else None

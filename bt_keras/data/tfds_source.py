@@ -1,4 +1,6 @@
-"""Data sets in the format of TensorFlow Datasets as sources."""
+"""Data sets of TensorFlow Datasets (TFDS) as sources."""
+
+from __future__ import annotations
 
 import difflib
 import functools
@@ -20,15 +22,18 @@ from bt_keras.errors import UsageError, one_line
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
-def find_directory(path):
+def find_directory(path: str) -> str | None:
     """Finds a data set in TFDS format.
 
     Args:
-        path: str. A folder.
+        path: String. A folder.
 
     Returns:
-        str, `path` or its only subfolder if that is named like a version and holds a
-        data set; None if there is no data set.
+        `path`, or its only subfolder that is named like a version and contains a data
+        set; None if there is no data set.
+
+    Raises:
+        UsageError: If there are several versions.
     """
     if os.path.isfile(os.path.join(path, "dataset_info.json")):
         return path
@@ -38,50 +43,59 @@ def find_directory(path):
     found = [folder for folder in found if find_directory(folder)]
     if len(found) > 1:
         raise UsageError(
-            f"{path!r} has several versions, name one: {', '.join(found)}."
+            f"{path!r} has several versions: give one of {', '.join(found)}."
         )
     return found[0] if found else None
 
 
-def load_directory(path, split="train", name=None):
-    """Loads a data set in TFDS format from disk; touches no network.
+def load_directory(path: str, split: str = "train", name: str | None = None) -> Source:
+    """Loads a data set in TFDS format from disk, without network access.
 
     Args:
-        path: str. The folder with dataset_info.json.
-        split: str. A TFDS split, or part of one such as "train[:10%]".
-        name: str. What to call it, by default the path.
+        path: String. The folder with dataset_info.json.
+        split: String. A TFDS split or subsplit such as "train[:10%]". Defaults to
+            `"train"`.
+        name: String. Name of the source. Defaults to `path`.
 
     Returns:
-        Source.
+        `Source`.
+
+    Raises:
+        UsageError: If the data set is incomplete or has no such split.
     """
     import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder_from_directory(path)
-    except Exception as error:  # Whatever the parsers of its files raise.
+    except Exception as error:  # The parsers raise many kinds.
         raise UsageError(
-            f"{path!r} is not a whole TFDS data set: {one_line(error, None)}"
+            f"{path!r} is not a complete TFDS data set: {one_line(error, None)}"
         ) from error
     return _source(builder, split, name or path)
 
 
-def load_named(dataset, split="train"):
-    """Loads one of the data sets that TFDS knows, after downloading it if need be.
+def load_named(dataset: str, split: str = "train") -> Source:
+    """Loads a data set by its TFDS name; downloads it at the first use.
 
     Args:
-        dataset: str. A TFDS name, perhaps with a configuration and a version.
-        split: str. A TFDS split, or part of one such as "train[:10%]".
+        dataset: String. A TFDS name, with or without configuration and version.
+        split: String. A TFDS split or subsplit such as "train[:10%]". Defaults to
+            `"train"`.
 
     Returns:
-        Source.
+        `Source`.
+
+    Raises:
+        UsageError: If there is no such data set or split, or it cannot be downloaded.
     """
     import tensorflow_datasets as tfds
 
-    known = tfds.list_builders(with_community_datasets=False)
-    if re.split("[/:]", dataset)[0] not in known:
+    builders = tfds.list_builders(with_community_datasets=False)
+    if re.split("[/:]", dataset)[0] not in builders:
+        names = {name: f"tfds:{name}" for name in builders}
         raise UsageError(
-            f"TFDS has no data set {dataset!r}"
-            f"{near_names(dataset, {name: f'tfds:{name}' for name in known})}."
+            f"TFDS has no data set {dataset!r}{similar_names(dataset, names)}: give "
+            "one of tfds.list_builders()."
         )
     try:
         builder = tfds.builder(dataset)
@@ -93,21 +107,22 @@ def load_named(dataset, split="train"):
     return _source(builder, split, f"tfds:{dataset}")
 
 
-def near_names(word, names):
-    """Returns " (near names: ...)", or "" if there are none.
+def similar_names(name: str, names: dict[str, str]) -> str:
+    """Returns " (did you mean ...?)", or "" if there are no similar names.
 
     Args:
-        word: str. What the user wrote.
-        names: dict from what is compared with it to what is shown.
+        name: String. Name as given by the user.
+        names: Dict from the names to compare with to the names to show.
     """
-    near = [names[key] for key in difflib.get_close_matches(word, names, cutoff=0.7)]
-    return f" (near names: {', '.join(map(repr, near))})" if near else ""
+    keys = difflib.get_close_matches(name, names, cutoff=0.7)
+    similar = ", ".join(repr(names[key]) for key in keys)
+    return f" (did you mean {similar}?)" if similar else ""
 
 
 def _download(builder, dataset):
     hosts = {urllib.parse.urlsplit(url).hostname for url in builder.url_infos}
-    # TFDS tries for minutes before it gives up on a machine without a network. What
-    # must be downloaded by hand fails at once, with instructions.
+    # Without a network, TFDS retries for minutes. Data sets that must be downloaded
+    # manually fail at once with instructions, and a proxy resolves names itself.
     direct = (
         not builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not urllib.request.getproxies()
     )
@@ -137,14 +152,16 @@ def _source(builder, split, name):
 
     info = builder.info
     try:
-        part = info.splits[split]
+        split_info = info.splits[split]
     except (ValueError, KeyError) as error:
         raise UsageError(
             f"{name!r} has no split {split!r}: it has {', '.join(info.splits)}, and "
-            "parts of them such as 'train[:10%]'."
+            "subsplits such as 'train[:10%]'."
         ) from error
-    if not part.num_examples:
-        raise UsageError(f"The split {split!r} of {name!r} has no images.")
+    if not split_info.num_examples:
+        raise UsageError(
+            f"The split {split!r} of {name!r} has no images: choose another split."
+        )
     features = dict(info.features.items())
     image_shape = _image_shape(features, name)
     label = features.get("label")
@@ -159,7 +176,7 @@ def _source(builder, split, name):
     return Source(
         name=name,
         split=split,
-        num_images=part.num_examples,
+        num_images=split_info.num_examples,
         image_shape=image_shape,
         records=functools.partial(_records, builder, split),
         decode=decode,
@@ -172,12 +189,12 @@ def _image_shape(features, name):
     import tensorflow_datasets as tfds
 
     image = features.get("image")
-    # Floating-point pictures are stored as PNG of their bit patterns.
-    is_picture = isinstance(image, tfds.features.Image)
-    if not is_picture or np.issubdtype(image.np_dtype, np.floating):
+    # Floating-point images are stored as PNG files of their bit patterns.
+    is_image = isinstance(image, tfds.features.Image)
+    if not is_image or np.issubdtype(image.np_dtype, np.floating):
         raise UsageError(
-            f"{name!r} has no feature 'image' that holds pictures: its features are "
-            f"{', '.join(features)}."
+            f"{name!r} has no feature 'image' with integer images: its features are "
+            f"{', '.join(features)}. Choose another data set."
         )
     return (*image.shape[:2], 3)
 
@@ -194,7 +211,7 @@ def _records(builder, split, shuffle_seed=None, first=0):
 
 
 def _read(builder, split, shuffle_seed, first):
-    """Records with the image undecoded: in file order, or files in shuffled order."""
+    """Reads records with undecoded images, in file order or with shuffled files."""
     import tensorflow_datasets as tfds
 
     info, decoders = builder.info, {"image": tfds.decode.SkipDecoding()}
@@ -202,7 +219,7 @@ def _read(builder, split, shuffle_seed, first):
         in_order = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
         dataset = builder.as_dataset(split, decoders=decoders, read_config=in_order)
         return dataset.skip(first)
-    # TFDS can shuffle files too, but by a seed that it wants to know beforehand.
+    # TFDS can shuffle files too, but its seed cannot be a tensor.
     examples = read_examples(info.splits[split].file_instructions, shuffle_seed, first)
     return examples.map(
         lambda example: info.features.deserialize_example(example, decoders=decoders),

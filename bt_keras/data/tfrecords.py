@@ -1,40 +1,49 @@
-"""The TFRecord files of a TFDS data set: in order or shuffled, from any record on."""
+"""Reads TFRecord files of a TFDS data set in order or shuffled, from any position."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from bt_keras.data.shuffle import epoch_order, fold_in
 
-# How many shuffled files are read at a time, and how many records of one at a time.
+# Number of shuffled files that are interleaved, and of successive records of a file.
 _GROUP_FILES = 16
-_RECORDS_IN_TURN = 16
+_BLOCK_LENGTH = 16
 
 
-def read_examples(parts, shuffle_seed=None, first=0):
-    """Reads serialised examples.
+def read_examples(
+    instructions: Sequence,
+    shuffle_seed: tf.Tensor | None = None,
+    first: int | tf.Tensor = 0,
+) -> tf.data.Dataset:
+    """Reads serialized examples.
 
-    Shuffled files are cut into groups. The files of a group are read in turns, and one
-    group after the other: so it is known how many records lie before a group, and
-    those before the group of the first record are left out without opening a file.
+    Shuffled files are divided into groups. The files of a group are interleaved, and
+    the groups are read one after the other. The number of records before each group is
+    therefore known, and groups before the first record are skipped without opening
+    their files.
 
     Args:
-        parts: list of `tfds.core.utils.shard_utils.FileInstruction`.
-        shuffle_seed: integer tensor (2,) that the order of the files depends on, or
-            None for one file after the other.
-        first: int or scalar int64 tensor. The position of the order to begin at.
+        instructions: Sequence of `tfds.core.utils.shard_utils.FileInstruction`.
+        shuffle_seed: Integer tensor of shape `(2,)` that determines the order of the
+            files, or None for their own order. Defaults to `None`.
+        first: Integer or scalar int64 tensor. Position in the order to begin at.
+            Defaults to `0`.
 
     Returns:
         `tf.data.Dataset` of scalar strings.
     """
     files = {
-        "path": tf.constant([os.fspath(part.filename) for part in parts]),
-        "skip": tf.constant([part.skip for part in parts], tf.int64),
-        "take": tf.constant([part.take for part in parts], tf.int64),
+        "path": tf.constant([os.fspath(i.filename) for i in instructions]),
+        "skip": tf.constant([i.skip for i in instructions], tf.int64),
+        "take": tf.constant([i.take for i in instructions], tf.int64),
     }
     group_size = 1
     if shuffle_seed is not None:
-        order = epoch_order(len(parts), fold_in(shuffle_seed, -1))
+        order = epoch_order(len(instructions), fold_in(shuffle_seed, -1))
         files = {key: tf.gather(column, order) for key, column in files.items()}
         group_size = _GROUP_FILES
 
@@ -43,17 +52,17 @@ def read_examples(parts, shuffle_seed=None, first=0):
     group = tf.searchsorted(starts, [first], side="right")[0] - 1
     files = {key: column[group * group_size :] for key, column in files.items()}
     groups = tf.data.Dataset.from_tensor_slices(files).batch(group_size)
-    return groups.flat_map(_in_turns).skip(first - starts[group])
+    return groups.flat_map(_interleave).skip(first - starts[group])
 
 
-def _in_turns(files):
-    """The records of a group of files."""
+def _interleave(files):
+    """Interleaves the records of a group of files."""
     return tf.data.Dataset.from_tensor_slices(files).interleave(
         lambda file: (
             tf.data.TFRecordDataset(file["path"]).skip(file["skip"]).take(file["take"])
         ),
         cycle_length=_GROUP_FILES,
-        block_length=_RECORDS_IN_TURN,
+        block_length=_BLOCK_LENGTH,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )

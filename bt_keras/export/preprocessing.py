@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from bt_keras.augmentation import ops
-from bt_keras.data.decode import JPEG
+from bt_keras.data.decode import decode_jpeg_or_png
 
 
 def normalize(images: tf.Tensor) -> tf.Tensor:
@@ -41,26 +41,14 @@ def decode(contents: tf.Tensor, size: int, resize_ratio: float) -> tf.Tensor:
     resize = round(size * resize_ratio)
 
     def decode_one(content):
-        image = _decode_image(content)
+        image = decode_jpeg_or_png(content)
         height, width = tf.unstack(tf.shape(image)[:2])
         short = tf.minimum(height, width)
-        top, _, height = ops.central(height, short, resize, size)
-        left, _, width = ops.central(width, short, resize, size)
+        top, _, height = ops.center_crop_axis(height, short, resize, size)
+        left, _, width = ops.center_crop_axis(width, short, resize, size)
         method = tf.image.ResizeMethod.BILINEAR
         image = tf.image.resize(image, (height, width), method, antialias=True)
         return tf.round(image[top : top + size, left : left + size])
 
     spec = tf.TensorSpec((size, size, 3), tf.float32)
     return tf.map_fn(decode_one, contents, fn_output_signature=spec) / 255.0
-
-
-def _decode_image(content):
-    is_jpeg = tf.strings.substr(content, 0, len(JPEG)) == JPEG
-    image = tf.cond(
-        is_jpeg,
-        # As Pillow decodes; TensorFlow's default is faster and less accurate.
-        lambda: tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_png(content, 3),
-    )
-    image.set_shape((None, None, 3))
-    return image

@@ -1,4 +1,4 @@
-"""Images that exercise the operations as photographs do."""
+"""Images with the statistics of photographs, and Pillow as the reference."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def _natural(rng, count, height, width):
 
 
 def _photographs(height, width):
-    """uint8 (12, H, W, 3): natural-like images, pure noise, black, white and grey."""
+    """uint8 (12, H, W, 3): natural-like images, pure noise, black, white and gray."""
     rng = np.random.default_rng(height)
     special = [
         rng.integers(0, 256, (height, width, 3)),

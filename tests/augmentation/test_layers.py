@@ -1,4 +1,4 @@
-"""The keras-cv layers are the operations with random parameters."""
+"""The keras-cv layers: seeds, configuration, labels, probabilities."""
 
 import re
 
@@ -27,7 +27,7 @@ def images():
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_seed_decides_and_calls_differ(name, images):
+def test_the_seed_determines_the_result_and_calls_differ(name, images):
     first, again, other = LAYERS[name](5), LAYERS[name](5), LAYERS[name](6)
     got = first(images).numpy()
     assert got.dtype == np.float32
@@ -50,7 +50,7 @@ def test_configuration_round_trip(name, images):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_labels_pass_inside_a_dataset(name, images):
+def test_labels_are_unchanged_inside_a_dataset(name, images):
     layer = LAYERS[name](5)
     labels = np.arange(64, dtype=np.float32)
     dataset = tf.data.Dataset.from_tensor_slices({"images": images, "labels": labels})
@@ -72,7 +72,7 @@ def test_probability_one_and_zero(make, always, images):
     np.testing.assert_array_equal(make(probability=0.0)(images), images)
 
 
-def test_no_probability_leaves_images_alone(images):
+def test_probability_zero_leaves_images_unchanged(images):
     for layer in (
         layers.ColorJitter(probability=0.0),
         layers.RandomGaussianBlur(probability=0.0),

@@ -1,4 +1,4 @@
-"""The ways that images come to `pairs`."""
+"""Sources for each of the code paths of `pairs`."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.data.plain import in_memory
 
 @pytest.fixture(params=["memory", "folder", "mixed folder", "stream"])
 def source(request, tmp_path, monkeypatch):
-    """Ten images, by each of the ways that pairs has."""
+    """Ten images, in each of the ways that `pairs` reads them."""
     if request.param == "mixed folder":
         return load(files.write_many(tmp_path / "mixed", 10))
     if request.param != "memory":

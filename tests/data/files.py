@@ -1,4 +1,4 @@
-"""Image files written by Pillow, of every kind that folders may hold, and TFDS sets."""
+"""Writes image files of all supported formats, and TFDS data sets."""
 
 import io
 import itertools
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def picture(height=24, width=31, seed=0):
-    """A smooth coloured Pillow picture, so that JPEG keeps it well."""
+    """A smooth colored Pillow image, which JPEG changes little."""
     rows, columns = np.mgrid[0:height, 0:width]
     phase = np.random.default_rng(seed).uniform(0, 6, 3)
     waves = np.sin(rows[..., None] / 5 + phase) * np.cos(columns[..., None] / 7 - phase)
@@ -26,15 +26,15 @@ def palette(image):
     return image.quantize(64)
 
 
-# name of the file -> (image that Pillow writes, arguments of its save)
+# File name -> (image that Pillow writes, arguments of `save`).
 KINDS = {
-    "grey.jpg": lambda image: (image.convert("L"), {}),
+    "gray.jpg": lambda image: (image.convert("L"), {}),
     "rgb.jpeg": lambda image: (image, {}),
     "cmyk.JPG": lambda image: (image.convert("CMYK"), {}),
     "progressive.jpg": lambda image: (image, {"progressive": True}),
     "full_chroma.jpg": lambda image: (image, {"subsampling": 0}),
-    "grey.png": lambda image: (image.convert("L"), {}),
-    "grey_alpha.png": lambda image: (with_alpha(image).convert("LA"), {}),
+    "gray.png": lambda image: (image.convert("L"), {}),
+    "gray_alpha.png": lambda image: (with_alpha(image).convert("LA"), {}),
     "palette.png": lambda image: (palette(image), {}),
     "palette_transparent.png": lambda image: (palette(image), {"transparency": 3}),
     "rgb.PNG": lambda image: (image, {}),
@@ -42,7 +42,7 @@ KINDS = {
     "rgba.png": lambda image: (with_alpha(image), {}),
     "bits.png": lambda image: (image.convert("1"), {}),
     "bits.bmp": lambda image: (image.convert("1"), {}),
-    "grey.bmp": lambda image: (image.convert("L"), {}),
+    "gray.bmp": lambda image: (image.convert("L"), {}),
     "palette.bmp": lambda image: (palette(image), {}),
     "rgb.bmp": lambda image: (image, {}),
     "rgba.bmp": lambda image: (with_alpha(image), {}),
@@ -69,7 +69,7 @@ def write_many(folder, count, seed=0, size=None):
     for number in range(count):
         height, width = size or (10 + number, 12 + 2 * number % 5)
         image = picture(height, width, seed * 1000 + number)
-        # The corner says which image it is.
+        # The corner shows the number of the image.
         image.paste((number, seed, 0), (0, 0, 5, 5))
         image.save(folder / f"{number:03}.png")
     return folder
@@ -95,7 +95,7 @@ def pillow(path):
 
 
 def write_tfds(folder, images, num_shards):
-    """Writes a TFDS data set "sharded" whose files have the images in their order."""
+    """Writes a TFDS data set "sharded" with the images in their order."""
     import tensorflow_datasets as tfds
 
     image = tfds.features.Image(shape=images.shape[1:], encoding_format="png")

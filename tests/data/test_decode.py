@@ -1,4 +1,4 @@
-"""decode.py against Pillow, on files that Pillow wrote."""
+"""Decoding of files written by Pillow, compared with Pillow."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from bt_keras.data.decode import check_image, decode_image
+from bt_keras.data.decode import check_image, decode_image, decode_jpeg_or_png
 from tests.data import files
 
 
@@ -24,7 +24,7 @@ def test_decodes_what_pillow_decodes(tmp_path, kind):
     )
 
 
-def test_sixteen_bit_grey_keeps_its_high_byte():
+def test_sixteen_bit_gray_keeps_its_high_byte():
     levels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
     file = io.BytesIO()
     Image.fromarray(levels).save(file, "PNG")
@@ -32,7 +32,7 @@ def test_sixteen_bit_grey_keeps_its_high_byte():
     np.testing.assert_array_equal(decoded[..., 0], levels >> 8)
 
 
-def test_the_name_of_the_kind_does_not_matter(tmp_path):
+def test_the_file_name_does_not_matter(tmp_path):
     path = files.write(tmp_path / "really_a_png.jpg", "rgb.PNG")
     np.testing.assert_array_equal(
         decode_image(tf.constant(path.read_bytes())), files.pillow(path)
@@ -41,16 +41,16 @@ def test_the_name_of_the_kind_does_not_matter(tmp_path):
 
 @pytest.mark.parametrize("kind", files.KINDS)
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.8])
-def test_truncated_files_are_found(tmp_path, kind, kept):
+def test_truncated_files_are_detected(tmp_path, kind, kept):
     contents = files.write(tmp_path / kind, height=60, width=80).read_bytes()
-    # An animation is sound as long as its first frame is.
+    # An animation is readable if its first frame is.
     kept = kept / 4 if kind == "animated.gif" else kept
     size, wrong = check_image(contents[: int(len(contents) * kept)])
     assert size is None
     assert "truncated or corrupt" in wrong
 
 
-def test_jpeg_without_its_last_two_bytes_is_found(tmp_path):
+def test_a_jpeg_file_without_its_last_two_bytes_is_detected(tmp_path):
     contents = files.write(tmp_path / "rgb.jpeg").read_bytes()
     assert check_image(contents[:-2])[0] is None
 
@@ -59,13 +59,20 @@ def test_jpeg_without_its_last_two_bytes_is_found(tmp_path):
     ("contents", "wrong"),
     [(b"", "is empty"), (b"not an image", "not a JPEG, PNG, BMP or GIF")],
 )
-def test_what_is_no_image_is_named(contents, wrong):
+def test_files_that_are_not_images_are_described(contents, wrong):
     size, found = check_image(contents)
     assert size is None
     assert wrong in found
 
 
 @pytest.mark.parametrize("kind", files.KINDS)
-def test_sound_files_have_a_size(tmp_path, kind):
+def test_readable_files_have_a_size(tmp_path, kind):
     contents = files.write(tmp_path / kind, height=7, width=9).read_bytes()
     assert check_image(contents) == ((7, 9), None)
+
+
+@pytest.mark.parametrize("kind", ["rgb.jpeg", "cmyk.JPG", "rgba.png", "palette.png"])
+def test_the_decoder_without_python_decodes_the_same(tmp_path, kind):
+    contents = tf.constant(files.write(tmp_path / kind).read_bytes())
+    expected = decode_image(contents)
+    np.testing.assert_array_equal(decode_jpeg_or_png(contents), expected)

@@ -53,7 +53,7 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
     assert labels(load(root)) == [0, 1, 1]
 
 
-def test_splits_share_the_numbers_of_their_classes(tmp_path):
+def test_splits_share_their_class_numbers(tmp_path):
     files.write_many(tmp_path / "train" / "bee", 2)
     files.write_many(tmp_path / "train" / "cat", 2)
     files.write_many(tmp_path / "val" / "ant", 1)
@@ -67,16 +67,16 @@ def test_splits_share_the_numbers_of_their_classes(tmp_path):
         load(tmp_path, "test")
 
 
-def test_a_class_called_train_is_no_split(tmp_path):
+def test_a_class_named_train_is_not_a_split(tmp_path):
     files.write_many(tmp_path / "bus", 1)
     files.write_many(tmp_path / "train", 1)
     assert load(tmp_path).class_names == ("bus", "train")
 
 
 @pytest.mark.parametrize("split", ["test", "train[:10%]"])
-def test_folder_without_splits_is_all_train(tmp_path, split):
+def test_a_folder_without_splits_has_only_train(tmp_path, split):
     files.write_many(tmp_path, 2)
-    with pytest.raises(UsageError, match="is all 'train'"):
+    with pytest.raises(UsageError, match="has the split 'train' only"):
         load(tmp_path, split)
 
 
@@ -94,7 +94,7 @@ def test_empty_folder_is_refused(tmp_path):
 
 
 def corrupt(folder):
-    """Three corrupt files among four sound ones."""
+    """Three corrupt files among four readable ones."""
     files.write_many(folder, 4)
     truncated = files.write(folder / "a_truncated.jpg", "rgb.jpeg")
     truncated.write_bytes(truncated.read_bytes()[:-40])

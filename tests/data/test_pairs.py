@@ -1,4 +1,4 @@
-"""Batches of pairs: which images, in which order, from which step on."""
+"""Batches of pairs: their images, their order, the first step."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ SMALL = views(8, "small")
 
 
 def shown(batches):
-    """Which images were shown: the colour of the first pixel of each view."""
+    """Returns which images were shown: the first pixel of each view."""
     return [int(view[0, 0, 0]) for view_a, _ in batches for view in view_a]
 
 
@@ -32,7 +32,7 @@ def test_batches_repeat_and_resume(source, first_step):
     assert shown(other) != shown(batches)
 
 
-def test_real_views_of_images_of_many_sizes(tmp_path):
+def test_real_views_of_images_of_different_sizes(tmp_path):
     source = load(files.write_many(tmp_path / "mixed", 6))
     first, second = files.take(pairs(source, SMALL, 3, endless=True), 2)
     for view_a, view_b in first, second:
@@ -52,7 +52,7 @@ def test_real_views_of_images_in_memory():
     files.assert_equal(batch, files.arrays([expected])[0])
 
 
-def test_an_epoch_has_every_image_once_in_an_order_of_its_own(source):
+def test_an_epoch_has_every_image_once_in_a_new_order(source):
     batches = files.take(pairs(source, Plain(), 5, endless=True), 6)
     epochs = [shown(batches[i : i + 2]) for i in (0, 2, 4)]
     assert len(set(epochs[0])) == 10
@@ -92,7 +92,7 @@ def test_a_plain_function_of_images_of_one_size():
     assert view_a.shape == view_b.shape == (4, 3, 5, 3)
 
 
-def test_keras_fit_gets_a_new_epoch_in_each_of_its_epochs():
+def test_each_epoch_of_fit_gets_a_new_epoch_of_data():
     seen = []
 
     class Spy(keras.Model):
@@ -107,7 +107,7 @@ def test_keras_fit_gets_a_new_epoch_in_each_of_its_epochs():
     assert seen == [0, 1, 2, 3, 4, 5]
 
 
-def test_replicas_share_the_batches_of_one(replicas, source):
+def test_replicas_together_get_the_batches_of_one_device(replicas, source):
     expected = files.take(pairs(source, Plain(), 4), 2)
     strategy = replicas(2)
     with strategy.scope():
@@ -135,9 +135,9 @@ def test_batches_that_do_not_fit_are_refused(arguments, message):
         pairs(in_memory(), SMALL, **arguments)
 
 
-def test_a_plain_function_of_images_of_many_sizes_is_refused(tmp_path):
+def test_a_plain_function_of_images_of_different_sizes_is_refused(tmp_path):
     files.write_many(tmp_path, 4)
-    with pytest.raises(UsageError, match="not of one known size"):
+    with pytest.raises(UsageError, match="different or unknown sizes"):
         pairs(tmp_path, lambda images, seed: (images, images), 2)
 
 
@@ -146,7 +146,7 @@ def test_elements_that_are_not_images_are_refused():
         pairs(tf.data.Dataset.range(10), SMALL, 2)
 
 
-def test_small_images_are_warned_of_once(caplog):
+def test_the_warning_of_small_images_appears_once(caplog):
     for _ in range(2):
         pairs(in_memory(), Plain(11), 4)
     assert caplog.text.count("5 pixels on a side") == 1

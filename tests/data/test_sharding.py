@@ -1,4 +1,4 @@
-"""Workers' shares of the batches: which rows, with which pixels, at which cost."""
+"""Workers' shards of the batches: their rows, their pixels, and what is decoded."""
 
 import dataclasses
 
@@ -16,38 +16,38 @@ from tests.data import files
 from tests.data.plain import Plain, in_memory
 
 
-def steps(source, views, part, batch_size=4, first_step=1, length=4):
-    """Ten images are two steps an epoch: these begin and end in the middle of one."""
+def steps(source, views, shard, batch_size=4, first_step=1, length=4):
+    """Four steps; ten images are two steps an epoch, so these span three epochs."""
     starts = tf.data.Dataset.from_tensors(tf.constant(first_step, tf.int64))
-    return files.arrays(batches(source, views, batch_size, 3, starts, length, part))
+    return files.arrays(batches(source, views, batch_size, 3, starts, length, shard))
 
 
-def assert_shares_are_the_whole(source, views, parts):
+def assert_shards_are_the_batches(source, views, shards):
     whole = steps(source, views, (0, 1))
-    shares = [steps(source, views, (index, parts)) for index in range(parts)]
+    parts = [steps(source, views, (index, shards)) for index in range(shards)]
     together = [
         tuple(map(np.concatenate, zip(*step, strict=True)))
-        for step in zip(*shares, strict=True)
+        for step in zip(*parts, strict=True)
     ]
     assert len(whole) == len(together) == 4
     files.assert_equal(together, whole)
 
 
-@pytest.mark.parametrize("parts", [2, 4])
-def test_the_shares_of_all_workers_are_the_batches(source, parts):
-    assert_shares_are_the_whole(source, Plain(), parts)
+@pytest.mark.parametrize("shards", [2, 4])
+def test_the_shards_of_all_workers_are_the_batches(source, shards):
+    assert_shards_are_the_batches(source, Plain(), shards)
 
 
 @pytest.mark.parametrize("sizes", ["one", "many"])
-def test_shares_of_real_views(tmp_path, sizes):
+def test_shards_of_real_views(tmp_path, sizes):
     size = (9, 7) if sizes == "one" else None
     source = load(files.write_many(tmp_path / sizes, 10, size=size))
-    assert_shares_are_the_whole(source, views(8, "small"), 2)
+    assert_shards_are_the_batches(source, views(8, "small"), 2)
 
 
-@pytest.mark.parametrize("parts", [1, 2, 4])
+@pytest.mark.parametrize("shards", [1, 2, 4])
 @pytest.mark.parametrize("sizes", ["one", "many"])
-def test_only_the_images_of_the_share_are_decoded(tmp_path, monkeypatch, parts, sizes):
+def test_only_the_images_of_the_shard_are_decoded(tmp_path, monkeypatch, shards, sizes):
     monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", 0)
     size = (9, 7) if sizes == "one" else None
     source = load(files.write_many(tmp_path / sizes, 10, size=size))
@@ -59,12 +59,12 @@ def test_only_the_images_of_the_share_are_decoded(tmp_path, monkeypatch, parts, 
         return source.decode({**record, "path": tf.ensure_shape(path, ())})
 
     counting = dataclasses.replace(source, decode=decode)
-    steps(counting, Plain(), (parts - 1, parts))
+    steps(counting, Plain(), (shards - 1, shards))
     # Four steps of four images.
-    assert len(decoded) == 16 // parts
+    assert len(decoded) == 16 // shards
 
 
-def test_the_share_is_gathered_from_images_in_memory():
+def test_only_the_shard_is_gathered_from_images_in_memory():
     seen = []
 
     class Spy(Plain):
@@ -77,7 +77,7 @@ def test_the_share_is_gathered_from_images_in_memory():
 
 
 def together(strategy, dataset):
-    """What the replicas get, one after the other."""
+    """Concatenates the batches of the replicas."""
     return [
         tuple(
             np.concatenate(strategy.experimental_local_results(view)) for view in pair
@@ -88,12 +88,12 @@ def together(strategy, dataset):
 
 @pytest.fixture
 def several_pipelines(replicas, monkeypatch):
-    """A strategy that is taken for one of several workers, of which this is all."""
+    """A strategy of one worker that is treated like one of several workers."""
     monkeypatch.setattr(sharding, "num_input_pipelines", lambda strategy: 2)
     return replicas(2)
 
 
-def test_replicas_of_a_worker_get_its_share_in_order(several_pipelines, source):
+def test_replicas_of_a_worker_get_its_shard_in_order(several_pipelines, source):
     expected = files.take(pairs(source, Plain(), 4, endless=True), 4)
     with several_pipelines.scope():
         dataset = pairs(source, Plain(), 4)
@@ -129,8 +129,8 @@ def test_a_plain_function_makes_whole_batches(several_pipelines):
     assert isinstance(dataset, tf.data.Dataset)
 
 
-def test_replicas_must_be_able_to_share_a_batch(replicas):
-    message = "batch_size is 10, which the strategy's 4 replicas cannot share equally"
+def test_a_batch_that_replicas_cannot_share_equally_is_refused(replicas):
+    message = "batch_size is 10, which is not divisible by the strategy's 4 replicas"
     with replicas(4).scope(), pytest.raises(UsageError, match=message) as error:
         pairs(in_memory(), Plain(), 10)
     assert str(error.value).endswith("give a multiple of 4.")

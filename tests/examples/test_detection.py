@@ -67,7 +67,7 @@ def test_the_table_has_mean_and_deviation():
         ),
         (["--module", "{module}", "--colour", "red"], "flag 'colour'"),
         (["--module", "{module}", "more"], "'more' is not a flag"),
-        (["--module", "{module}", "--data", "tfds:vocc"], "near names: 'tfds:voc'"),
+        (["--module", "{module}", "--data", "tfds:vocc"], "did you mean 'tfds:voc'"),
         (["--module", "{module}", "--test_split", "night"], "no split 'night'"),
     ],
 )

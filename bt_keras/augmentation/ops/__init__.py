@@ -1,9 +1,10 @@
-"""Pure image operations on batches, equal to Pillow's to the level.
+"""Pure image operations on batches, with the same 8-bit results as Pillow's.
 
-Nothing here is random: every parameter is an argument with one value an image. All
-take images (N, H, W, 3), uint8 or float32 with levels 0..255, round them to whole
-levels and return such, as float32 (`flip` and `normalize` take any). The modules have
-the same operations for the words of one image, see `ops.words`.
+The operations are not random: every parameter is an argument with one value for each
+image. They take images of shape `(N, H, W, 3)`, uint8 or float32 with levels 0..255,
+round them to whole levels and return whole levels as float32 (`flip` and `normalize`
+do not round). The modules of this package have the same operations for one image in
+packed format, see `packed_rgb`.
 """
 
 from bt_keras.augmentation.ops import blur, color, hsv
@@ -14,12 +15,12 @@ from bt_keras.augmentation.ops.color import (
     normalize_unit,
 )
 from bt_keras.augmentation.ops.geometry import (
-    central,
+    center_crop_axis,
     crop_and_resize,
     flip,
     resize_and_center_crop,
 )
-from bt_keras.augmentation.ops.map_images import batched, over_words
+from bt_keras.augmentation.ops.map_images import batched, map_images
 
 adjust_brightness = batched(color.adjust_brightness)
 adjust_contrast = batched(color.adjust_contrast)
@@ -37,15 +38,15 @@ __all__ = [
     "adjust_contrast",
     "adjust_hue",
     "adjust_saturation",
-    "central",
+    "center_crop_axis",
     "color_jitter",
     "crop_and_resize",
     "flip",
     "gaussian_blur",
     "grayscale",
+    "map_images",
     "normalize",
     "normalize_unit",
-    "over_words",
     "resize_and_center_crop",
     "solarize",
 ]

@@ -1,8 +1,11 @@
-"""Colour operations with torchvision's factors and Pillow's 8-bit arithmetic.
+"""Color operations with torchvision's factors and Pillow's 8-bit arithmetic.
 
-Every function takes one image as words (H, W), see `ops.words`, and scalar parameters,
-and returns words. `bt_keras.augmentation.ops` has the same functions for batches.
+Every function takes one packed image, int32 `(H, W)` (see `packed_rgb`), and scalar
+parameters, and returns a packed image. `bt_keras.augmentation.ops` has the same
+functions for batches.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
@@ -13,64 +16,72 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def _luma(words):
+def _luma(packed):
     """ITU-R 601-2 luma in Pillow's fixed point, int32."""
-    red, green, blue = channels(words)
+    red, green, blue = channels(packed)
     total = 19595 * red + 38470 * green + 7471 * blue + 32768
     return tf.bitwise.right_shift(total, 16)
 
 
-def _blend(base, words, factor):
+def _blend(base, packed, factor):
     """base + factor (x - base), clipped and truncated to a level."""
 
     def blend(level):
-        # Pillow rounds the product before the sum. The bound, which never binds, keeps
-        # the compiler from contracting the two, which would truncate some levels lower.
+        # Pillow rounds the product before the sum. The bound has no effect except that
+        # it stops XLA from contracting the two, which would make some levels lower.
         product = tf.maximum(factor * (level - base), tf.float32.min)
         return tf.clip_by_value(base + product, 0.0, 255.0)
 
     # The conversion to whole numbers truncates.
-    return from_channels(*(blend(level) for level in channels(words, tf.float32)))
+    return from_channels(*(blend(level) for level in channels(packed, tf.float32)))
 
 
-def adjust_brightness(words, brightness):
-    """Scales every level: 0 is black, 1 the image itself."""
-    return _blend(0.0, words, brightness)
+def adjust_brightness(packed: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
+    """Scales all levels: factor 0 gives black, 1 the unchanged image."""
+    return _blend(0.0, packed, brightness)
 
 
-def adjust_contrast(words, contrast):
-    """Moves levels away from (factor > 1) or towards the image's mean luma."""
-    count = tf.size(words)
-    mean = (tf.reduce_sum(_luma(words)) + count // 2) // count
-    return _blend(tf.cast(mean, tf.float32), words, contrast)
+def adjust_contrast(packed: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
+    """Scales the differences to the image's mean luma: factor 1 changes nothing."""
+    count = tf.size(packed)
+    mean = (tf.reduce_sum(_luma(packed)) + count // 2) // count
+    return _blend(tf.cast(mean, tf.float32), packed, contrast)
 
 
-def adjust_saturation(words, saturation):
-    """Moves colours away from (factor > 1) or towards their own luma."""
-    return _blend(tf.cast(_luma(words), tf.float32), words, saturation)
+def adjust_saturation(packed: tf.Tensor, saturation: tf.Tensor) -> tf.Tensor:
+    """Scales the differences to each pixel's luma: factor 1 changes nothing."""
+    return _blend(tf.cast(_luma(packed), tf.float32), packed, saturation)
 
 
-def color_jitter(words, brightness, contrast, saturation, hue, order, apply):
-    """torchvision's ColorJitter with given factors and a given order.
+def color_jitter(
+    packed: tf.Tensor,
+    brightness: tf.Tensor,
+    contrast: tf.Tensor,
+    saturation: tf.Tensor,
+    hue: tf.Tensor,
+    order: tf.Tensor,
+    apply: tf.Tensor,
+) -> tf.Tensor:
+    """Applies torchvision's ColorJitter with given factors in a given order.
 
     Args:
-        words: int32 tensor of shape `(H, W)`.
-        brightness: float32. Factor, 1 for no change.
-        contrast: float32. Factor, 1 for no change.
-        saturation: float32. Factor, 1 for no change.
-        hue: float32, in [-0.5, 0.5]. Shift as a fraction of the colour circle.
-        order: int32 of shape `(4,)`. A permutation of 0 (brightness), 1 (contrast),
-            2 (saturation) and 3 (hue), first to last.
-        apply: bool. If false the image stays exactly as it is.
+        packed: int32 tensor of shape `(H, W)`.
+        brightness: float32 scalar. Factor, 1 for no change.
+        contrast: float32 scalar. Factor, 1 for no change.
+        saturation: float32 scalar. Factor, 1 for no change.
+        hue: float32 scalar in [-0.5, 0.5]. Shift as a fraction of the color circle.
+        order: int32 tensor of shape `(4,)`. A permutation of 0 (brightness), 1
+            (contrast), 2 (saturation) and 3 (hue), first to last.
+        apply: Boolean scalar. If false, the image is returned unchanged.
 
     Returns:
         int32 tensor of shape `(H, W)`.
     """
 
     def jitter():
-        def step(place, x):
+        def step(position, x):
             x = tf.switch_case(
-                order[place],
+                order[position],
                 [
                     lambda: adjust_brightness(x, brightness),
                     lambda: adjust_contrast(x, contrast),
@@ -78,34 +89,41 @@ def color_jitter(words, brightness, contrast, saturation, hue, order, apply):
                     lambda: adjust_hue(x, hue),
                 ],
             )
-            return place + 1, x
+            return position + 1, x
 
-        return tf.while_loop(lambda place, _: place < 4, step, (0, words))[1]
+        return tf.while_loop(lambda position, _: position < 4, step, (0, packed))[1]
 
-    return tf.cond(apply, jitter, lambda: words)
-
-
-def grayscale(words, mask):
-    """Gives an image its luma in all three channels, if `mask`."""
-    return tf.cond(mask, lambda: 0x010101 * _luma(words), lambda: words)
+    return tf.cond(apply, jitter, lambda: packed)
 
 
-def solarize(words, mask, *, threshold=128):
-    """Inverts levels from `threshold` on, if `mask`."""
+def grayscale(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Replaces all three channels by the luma if `mask` is true."""
+    return tf.cond(mask, lambda: 0x010101 * _luma(packed), lambda: packed)
+
+
+def solarize(packed: tf.Tensor, mask: tf.Tensor, *, threshold: int = 128) -> tf.Tensor:
+    """Inverts all levels at or above `threshold` if `mask` is true."""
 
     def invert():
-        levels = channels(words)
+        levels = channels(packed)
         inverted = (tf.where(x >= int(threshold), 255 - x, x) for x in levels)
         return from_channels(*inverted)
 
-    return tf.cond(mask, invert, lambda: words)
+    return tf.cond(mask, invert, lambda: packed)
 
 
-def normalize(images):
-    """Levels 0..255 (..., 3) to zero mean and unit variance over ImageNet."""
+def normalize(images: tf.Tensor) -> tf.Tensor:
+    """Normalizes images with ImageNet's mean and standard deviation.
+
+    Args:
+        images: Tensor of shape `(..., 3)` with levels 0..255.
+
+    Returns:
+        float32 tensor of the same shape.
+    """
     return normalize_unit(tf.cast(images, tf.float32) / 255.0)
 
 
-def normalize_unit(images):
-    """As `normalize`, of float32 images in [0, 1]."""
+def normalize_unit(images: tf.Tensor) -> tf.Tensor:
+    """Same as `normalize`, for float32 images in [0, 1]."""
     return (images - tf.constant(IMAGENET_MEAN)) / tf.constant(IMAGENET_STD)

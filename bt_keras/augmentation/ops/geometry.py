@@ -1,4 +1,8 @@
-"""Crops, resizing and flips of uint8 images, equal to Pillow's and torchvision's."""
+"""Crops, resizing and flips of uint8 images, as in Pillow and torchvision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -6,42 +10,52 @@ from bt_keras.augmentation.ops import resample
 from bt_keras.augmentation.ops.packed_rgb import from_image, to_image
 from bt_keras.errors import UsageError
 
-# Images of many sizes are laid on canvases of a few, each of which is compiled for.
-# This factor lies between the side of one and that of the next.
+# XLA compiles for each image size, so images of many sizes are padded to a few canvas
+# sizes. This is the ratio of the sides of one canvas and the next smaller one.
 GROWTH = 1.5
 
 
-def _smaller(a, b):
+def _minimum(a, b):
     return min(a, b) if isinstance(a, int) and isinstance(b, int) else tf.minimum(a, b)
 
 
 def _sides(images):
-    """Height and width of (N, H, W, 3), as Python integers where they are known."""
+    """Height and width of (N, H, W, 3), as Python integers where static."""
     dynamic = tf.shape(images)
     return [dynamic[i] if images.shape[i] is None else images.shape[i] for i in (1, 2)]
 
 
 def _vertical_first(boxes, height, width):
-    """Which boxes Pillow resizes along the height first, bool (N,).
+    """Whether Pillow resizes each box along the height first, bool (N,).
 
-    The passes do not commute, since each rounds to levels. Pillow makes the horizontal
-    one first; since version 13 the vertical one, where it shrinks the height and the
-    width is scaled by less than the mean of the height's scale and one.
+    The passes do not commute, because each rounds to whole levels. Pillow begins with
+    the horizontal one; since version 13 it begins with the vertical one if that shrinks
+    the height and the width is scaled by less than the mean of the height's scale and
+    one.
     """
     _, _, box_height, box_width = tf.unstack(boxes, axis=1)
     narrow = 2 * box_width * height < (box_height + height) * width
     return (box_height > height) & narrow
 
 
-def plan(boxes, vertical, horizontal, method, taps):
-    """What `resize` needs to know about every image of a batch.
+def plan(
+    boxes: tf.Tensor,
+    vertical: Sequence,
+    horizontal: Sequence,
+    method: str,
+    taps: int | tf.Tensor,
+) -> dict:
+    """Computes the arguments of `resize` for a batch of images.
 
     Args:
         boxes: int32 tensor of shape `(N, 4)`. Top, left, height and width.
-        vertical: the outputs along the height, see `resample.plan`.
-        horizontal: the outputs along the width.
+        vertical: Outputs along the height, see `resample.plan`.
+        horizontal: Outputs along the width.
         method: `"bilinear"` or `"bicubic"`.
-        taps: int or scalar tensor. The most that a filter may have.
+        taps: Integer or scalar tensor. Maximal number of taps of a filter.
+
+    Returns:
+        Dict, nested, of tensors with leading dimension `N`.
     """
     top, left, box_height, box_width = tf.unstack(boxes, axis=1)
     from_top = tf.zeros_like(top)
@@ -53,19 +67,25 @@ def plan(boxes, vertical, horizontal, method, taps):
     }
 
 
-def resize(words, rows, vertical_first, vertical, horizontal):
-    """Resizes the words (H, W) of one image by its plan."""
+def resize(
+    packed: tf.Tensor,
+    rows: Sequence,
+    vertical_first: tf.Tensor,
+    vertical: Sequence,
+    horizontal: Sequence,
+) -> tf.Tensor:
+    """Resizes one packed image; see `plan` for the other arguments."""
     top, count = rows
     first, *weights = vertical
 
     def height_first():
-        resized = resample.resize_height(words, top + first, *weights)
+        resized = resample.resize_height(packed, top + first, *weights)
         out_height = resized.shape[0]
         resized = resample.resize_width(resized, 0, out_height, *horizontal)
         return resized[:out_height]
 
     def width_first():
-        resized = resample.resize_width(words, top, count, *horizontal)
+        resized = resample.resize_width(packed, top, count, *horizontal)
         return resample.resize_height(resized, first, *weights)
 
     return tf.cond(vertical_first, height_first, width_first)
@@ -78,8 +98,8 @@ def _most_taps(sides, totals, method, larger):
 
 @tf.function(jit_compile=True, autograph=False)
 def _resize_all(images, boxes, vertical, horizontal, method, taps):
-    """A compiled loop over the images; they stay in the processor's cache."""
-    if taps is None:  # As many as this size of image may need.
+    """Resizes one image after the other, so that each stays in the cache."""
+    if taps is None:  # The maximum for this image size.
         outputs = vertical[1], horizontal[1]
         taps = _most_taps(_sides(images), outputs, method, tf.maximum)
 
@@ -95,7 +115,7 @@ def _resize_all(images, boxes, vertical, horizontal, method, taps):
 
 
 def _canvas_sides(lengths, smallest):
-    """Height and width of the canvas for an image; one of few, square for most."""
+    """Height and width of the canvas for an image, most often a square."""
     longest = tf.reduce_max(lengths)
     lengths = tf.where(2 * lengths > longest, longest, lengths)
     growth = [GROWTH**step for step in range(28)]
@@ -104,9 +124,9 @@ def _canvas_sides(lengths, smallest):
     return tf.reduce_min(tf.where(fits, sides, sides[-1]), axis=1)
 
 
-def _lay_on_canvas(images, shape, height, width):
-    """Fills up images with zeros below and on the right."""
-    # As rows of bytes, which is several times as fast as tf.pad.
+def _pad_to_canvas(images, shape, height, width):
+    """Pads images with zeros at the bottom and on the right."""
+    # Concatenating rows of bytes is several times as fast as tf.pad.
     count = shape[0]
     images = tf.reshape(images, (count * shape[1], 3 * shape[2]))
     right = tf.zeros((count * shape[1], 3 * (width - shape[2])), tf.uint8)
@@ -118,19 +138,19 @@ def _lay_on_canvas(images, shape, height, width):
 
 
 def _resize_any(images, boxes, vertical, horizontal, method):
-    """Resizes images whose sizes vary, or are not known when tracing."""
-    if images.shape[0] == 1:  # What lies outside the only box needs no work.
+    """Resizes images whose sizes vary or are unknown when tracing."""
+    if images.shape[0] == 1:  # Pixels outside the only box are not needed.
         top, left, height, width = tf.unstack(boxes[0])
         images = images[:, top : top + height, left : left + width]
         boxes = tf.stack([[0, 0, height, width]])
     shape = tf.shape(images)
     sides = _canvas_sides(shape[1:3], (vertical[1], horizontal[1]))
-    images = _lay_on_canvas(images, shape, *tf.unstack(sides))
+    images = _pad_to_canvas(images, shape, *tf.unstack(sides))
     return _resize_all(images, boxes, vertical, horizontal, method, None)
 
 
 def _resize(images, boxes, vertical, horizontal, method):
-    """Resizes boxes (N, 4) of images, to `(offset, count, total)` of either axis."""
+    """Resizes boxes (N, 4) of images to the (offset, count, total) of each axis."""
     height, width = images.shape[1:3]
     if images.shape[0] == 1 or height is None or width is None:
         return _resize_any(images, boxes, vertical, horizontal, method)
@@ -138,30 +158,37 @@ def _resize(images, boxes, vertical, horizontal, method):
     return _resize_all(images, boxes, vertical, horizontal, method, taps)
 
 
-def crop_and_resize(images, boxes, size, method="bicubic"):
-    """Cuts a box out of every image and resizes it with antialiasing, as Pillow.
+def crop_and_resize(
+    images: tf.Tensor,
+    boxes: tf.Tensor,
+    size: int | tuple[int, int],
+    method: str = "bicubic",
+) -> tf.Tensor:
+    """Crops a box from every image and resizes it with antialiasing.
 
-    Equals `image.crop(box).resize(size, method)` of Pillow: the filter is stretched
-    by the scale when shrinking, sees nothing outside the box, its weights sum to one,
-    and the first pass is rounded to 8 bits before the second. The order of the passes
-    is that of Pillow 13; older versions always made the horizontal one first.
+    The result equals Pillow's `image.crop(box).resize(size, method)`: when shrinking,
+    the filter is widened by the scale, ignores pixels outside the box, its weights sum
+    to one, and the first pass is rounded to 8 bits before the second. The order of the
+    passes is that of Pillow 13; older versions always begin with the horizontal one.
 
     Args:
-        images: uint8 tensor of shape `(N, H, W, 3)`. With `N = 1`, or where `H` and
-            `W` are not known when tracing, they may differ from call to call at
-            little cost: only a few sizes are compiled for.
-        boxes: int tensor of shape `(N, 4)`. Top, left, height and width in pixels,
+        images: uint8 tensor of shape `(N, H, W, 3)`. If `N = 1`, or if `H` and `W` are
+            unknown when tracing, the sizes may change from call to call at little
+            cost, because only a few sizes are compiled.
+        boxes: Integer tensor of shape `(N, 4)`. Top, left, height and width in pixels,
             inside the image.
-        size: int or `(height, width)`. The size of the output.
-        method: `"bicubic"` (Keys' kernel, a = -1/2) or `"bilinear"`.
+        size: Integer or (height, width). Size of the output in pixels.
+        method: `"bicubic"` (Keys' kernel, a = -1/2) or `"bilinear"`. Defaults to
+            `"bicubic"`.
 
     Returns:
         uint8 tensor of shape `(N, height, width, 3)`.
 
     Example:
 
+    >>> from bt_keras.augmentation import ops
     >>> images = tf.zeros((1, 40, 50, 3), tf.uint8)
-    >>> crop_and_resize(images, [[0, 0, 20, 30]], 32).shape
+    >>> ops.crop_and_resize(images, [[0, 0, 20, 30]], 32).shape
     TensorShape([1, 32, 32, 3])
     """
     height, width = (size, size) if isinstance(size, int) else size
@@ -169,32 +196,34 @@ def crop_and_resize(images, boxes, size, method="bicubic"):
     return _resize(images, boxes, (0, height, height), (0, width, width), method)
 
 
-def central(length, short, resize, size):
-    """Where the middle of a resized side lies.
+def center_crop_axis(
+    length: int | tf.Tensor, short: int | tf.Tensor, resize: int, size: int
+) -> tuple:
+    """Computes where the center crop of a resized image begins along one axis.
 
     Args:
-        length: int or int Tensor, the side before, in pixels.
-        short: int or int Tensor, the shorter of both sides before.
-        resize: int, what the shorter side is brought to.
-        size: int <= resize, how much of the side is kept.
+        length: Integer or integer tensor. Side of the image in pixels.
+        short: Integer or integer tensor. Shorter side of the image in pixels.
+        resize: Integer. Length of the shorter side after resizing.
+        size: Integer, at most `resize`. Side of the center crop.
 
     Returns:
-        `(offset, size, total)`, the last the side's length after resizing.
+        `(offset, size, total)`; `total` is the length of the side after resizing.
     """
     total = resize * length // short
     margin = total - size
-    # Python, and so torchvision, rounds half a pixel to the even neighbour.
+    # torchvision rounds half a pixel to the nearest even number, as Python does.
     return margin // 2 + (margin % 2) * (margin // 2 % 2), size, total
 
 
-def resize_and_center_crop(images, resize, size):
-    """torchvision's Resize (bilinear, antialiased) and CenterCrop, for evaluation.
+def resize_and_center_crop(images: tf.Tensor, resize: int, size: int) -> tf.Tensor:
+    """Applies torchvision's Resize (bilinear, antialiased) and CenterCrop.
 
     Args:
-        images: uint8 tensor of shape `(N, H, W, 3)`. `H` and `W` need not be known
-            when tracing.
-        resize: int. The length that the shorter side is brought to.
-        size: int. The side of the central square that is kept, at most `resize`.
+        images: uint8 tensor of shape `(N, H, W, 3)`. `H` and `W` may be unknown when
+            tracing.
+        resize: Integer. Length of the shorter side after resizing.
+        size: Integer, at most `resize`. Side of the square center crop.
 
     Returns:
         uint8 tensor of shape `(N, size, size, 3)`.
@@ -204,24 +233,24 @@ def resize_and_center_crop(images, resize, size):
     """
     if size > resize:
         raise UsageError(
-            f"The central crop ({size}) is larger than the resized image's shorter "
+            f"The center crop ({size}) is larger than the resized image's shorter "
             f"side ({resize}): raise resize or lower size."
         )
     images = tf.convert_to_tensor(images)
     height, width = _sides(images)
-    short = _smaller(height, width)
-    vertical = central(height, short, resize, size)
-    horizontal = central(width, short, resize, size)
+    short = _minimum(height, width)
+    vertical = center_crop_axis(height, short, resize, size)
+    horizontal = center_crop_axis(width, short, resize, size)
     boxes = tf.tile([[0, 0, height, width]], (tf.shape(images)[0], 1))
     return _resize(images, boxes, vertical, horizontal, "bilinear")
 
 
-def flip(images, mask):
-    """Mirrors those images (N, H, W, 3) left and right that `mask` (N,) says."""
+def flip(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Flips those images (N, H, W, 3) horizontally whose `mask` (N,) is true."""
     images, mask = tf.cast(images, tf.float32), tf.convert_to_tensor(mask)
     return tf.where(mask[:, None, None, None], images[:, :, ::-1], images)
 
 
-def flip_words(words, mask):
-    """Mirrors the words (H, W) of an image left and right, if `mask`."""
-    return tf.cond(mask, lambda: words[:, ::-1], lambda: words)
+def flip_packed(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Flips a packed image horizontally if `mask` is true."""
+    return tf.cond(mask, lambda: packed[:, ::-1], lambda: packed)

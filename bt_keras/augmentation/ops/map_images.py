@@ -1,26 +1,29 @@
-"""From a function of one image to a function of a batch."""
+"""Turns functions of one image into functions of a batch."""
+
+from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from bt_keras.augmentation.ops.packed_rgb import from_image, to_image
 
 
-def over_words(function, images, parameters):
-    """Loops over a batch: `function(words, **parameters)` of one image at a time.
+def map_images(function: Callable, images: tf.Tensor, parameters: dict) -> tf.Tensor:
+    """Applies `function(packed, **parameters)` to one image of a batch at a time.
 
-    Inside XLA this is a loop whose body stays in the processor's cache and in which
-    `tf.cond` and `tf.switch_case` are branches, so that an image pays only for the
-    operations it gets. One fused operation on the whole batch has to compute every
-    alternative for every image.
+    XLA compiles this to a loop whose data stays in the processor's cache and in which
+    `tf.cond` and `tf.switch_case` are branches, so that each image costs only the
+    operations applied to it. One fused operation on the whole batch would compute
+    every alternative for every image.
 
     Args:
-        function: callable from words (see `ops.words`) and scalars, by name, to a
-            float32 image (H, W, 3).
-        images: tensor of shape `(N, H, W, 3)`, uint8 or float32 of whole levels.
-        parameters: nest of tensors with leading dimension `N`.
+        function: Callable that takes a packed image (see `packed_rgb`) and scalars, as
+            keyword arguments, and returns a float32 image of shape `(H, W, 3)`.
+        images: Tensor of shape `(N, H, W, 3)`, uint8 or float32 of whole levels.
+        parameters: Dict, possibly nested, of tensors with leading dimension `N`.
 
     Returns:
         float32 tensor of shape `(N, H, W, 3)`.
@@ -33,11 +36,17 @@ def over_words(function, images, parameters):
     return tf.map_fn(one, (images, parameters), fn_output_signature=tf.float32)
 
 
-def batched(function):
-    """Makes `function(words, parameter, ...)` one of images and (N,) parameters.
+def batched(function: Callable) -> Callable:
+    """Turns a function of one packed image into a function of a batch.
 
-    Keyword-only arguments of `function` are Python constants and passed as they are.
-    The result is compiled by XLA on its own and inside any other `tf.function`.
+    Args:
+        function: Callable `(packed, parameter, ...)` that returns a packed image.
+            Its keyword-only arguments are Python constants.
+
+    Returns:
+        Callable that takes images of shape `(N, H, W, 3)` and parameters of shape
+        `(N,)` and returns float32 images. XLA compiles it, also inside another
+        `tf.function`.
     """
     signature = inspect.signature(function)
 
@@ -50,9 +59,9 @@ def batched(function):
         fixed = {n: named[n] for n in names if kinds[n].kind is kinds[n].KEYWORD_ONLY}
         per_image = {n: tf.convert_to_tensor(named[n]) for n in names if n not in fixed}
 
-        def one(words, **scalars):
-            return to_image(function(words, **scalars, **fixed))
+        def one(packed, **scalars):
+            return to_image(function(packed, **scalars, **fixed))
 
-        return over_words(one, images, per_image)
+        return map_images(one, images, per_image)
 
     return on_batch

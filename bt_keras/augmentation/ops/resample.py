@@ -1,15 +1,19 @@
 """Antialiased resizing of one image in Pillow's fixed-point arithmetic."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from bt_keras.augmentation.ops.packed_rgb import channels, from_channels
 
-# Pillow keeps weights as multiples of 2^-22; their sums with levels fit an int32.
+# Pillow's weights are multiples of 2^-22; weighted sums of levels fit into an int32.
 PRECISION = 22
 HALF = 1 << (PRECISION - 1)
-# Rows whose width is resized at a time, so that they stay in the first cache.
+# Number of rows whose width is resized at once, so that they fit into the L1 cache.
 ROWS = 32
-# Filters of up to so many taps are summed in one go, wider ones in a loop of groups.
+# Filters of at most this many taps are unrolled, wider ones are a loop over groups.
 UNROLLED = 8
 GROUP = 4
 
@@ -30,18 +34,20 @@ FILTERS = {"bilinear": (_triangle, 1), "bicubic": (_keys_cubic, 2)}
 
 
 def _fixed_point(weights):
-    """Weights, normalised to sum to one, as multiples of 2^-22, halves away from 0."""
+    """Normalizes weights and rounds them to multiples of 2^-22, halves away from 0."""
     weights = weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
     weights = weights * float(1 << PRECISION)
     return tf.cast(tf.where(weights < 0.0, weights - 0.5, weights + 0.5), tf.int32)
 
 
-def taps_for(length, total, method):
-    """Most taps of a filter that brings `length` pixels to `total`.
+def taps_for(
+    length: int | tf.Tensor, total: int | tf.Tensor, method: str
+) -> int | tf.Tensor:
+    """Returns the maximal number of taps of a filter from `length` to `total` pixels.
 
-    Both are ints, or one of them is a scalar tensor, as then is the result.
+    The result is an integer if both arguments are, otherwise a scalar tensor.
     """
-    # An open interval of the filter's width holds at most so many pixels.
+    # Maximal number of pixels in an open interval of the filter's width.
     width = 2 * FILTERS[method][1]
     if isinstance(length, int) and isinstance(total, int):
         return -(-width * max(length, total) // total)
@@ -49,25 +55,31 @@ def taps_for(length, total, method):
 
 
 def _groups_of(taps):
-    """How many groups of how many taps the taps of a filter are summed in."""
+    """Returns the number of groups and the number of taps in each."""
     if isinstance(taps, int) and taps <= UNROLLED:
         return 1, taps
     return -(-taps // GROUP), GROUP
 
 
-def plan(start, length, outputs, method, taps):
-    """First tap and weights of every output along one axis, for a batch of images.
+def plan(
+    start: tf.Tensor,
+    length: tf.Tensor,
+    outputs: Sequence,
+    method: str,
+    taps: int | tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Computes first tap and weights of every output along one axis, for a batch.
 
-    Output i of a crop has its centre at (i + 1/2) length / total, and pixel k counts
-    with kernel((k + 1/2 - centre) / max(1, length / total)).
+    Output i of a crop has its center at (i + 1/2) length / total, and pixel k has the
+    weight kernel((k + 1/2 - center) / max(1, length / total)).
 
     Args:
-        start: int32 tensor of shape `(N,)`. Where each image's crop begins.
-        length: int32 tensor of shape `(N,)`. How long it is.
-        outputs: `(offset, count, total)`. The crop is resized to `total` pixels, and
-            `count` of them, an int, from `offset` on are computed.
+        start: int32 tensor of shape `(N,)`. Begin of each image's crop in pixels.
+        length: int32 tensor of shape `(N,)`. Length of the crop in pixels.
+        outputs: Tuple (offset, count, total). The crop is resized to `total` pixels, of
+            which `count`, an integer, are computed, beginning at `offset`.
         method: `"bilinear"` or `"bicubic"`.
-        taps: int or scalar tensor. How many there may be; see `taps_for`.
+        taps: Integer or scalar tensor. Maximal number of taps; see `taps_for`.
 
     Returns:
         `(first, weights, used)`: int32 tensors of shape `(N, count)`, `(N, groups,
@@ -82,7 +94,7 @@ def plan(start, length, outputs, method, taps):
     output, length, total = (tf.cast(x, tf.int64) for x in (output, length, total))
     length = length[:, None]
     wider = tf.maximum(length, total)
-    # The first pixel whose distance from the centre is below the filter's support.
+    # The first pixel closer to the center than the filter's support.
     left = (2 * output + 1) * length - 2 * support * wider
     first = tf.maximum((left + total) // (2 * total), 0)
     pixel = first[:, :, None] + tf.cast(tf.range(groups * taps), tf.int64)
@@ -96,68 +108,81 @@ def plan(start, length, outputs, method, taps):
     return start[:, None] + first, tf.transpose(weights, (0, 2, 1, 3)), used
 
 
-def _to_words(totals):
-    """Sums of levels and fixed-point weights, rounded and clipped, as words."""
+def _to_packed(totals):
+    """Rounds, clips and packs sums of levels with fixed-point weights."""
     levels = (tf.bitwise.right_shift(total, PRECISION) for total in totals)
     return from_channels(*(tf.clip_by_value(level, 0, 255) for level in levels))
 
 
-def _taken(words, indices, axis=0):
-    """Rows or columns by their numbers, the last one for those beyond the end."""
-    last = tf.shape(words)[axis] - 1
-    return tf.gather(words, tf.minimum(indices, last), axis=axis)
+def _gather_clamped(packed, indices, axis=0):
+    """Gathers rows or columns; indices beyond the end give the last one."""
+    last = tf.shape(packed)[axis] - 1
+    return tf.gather(packed, tf.minimum(indices, last), axis=axis)
 
 
-def _sum_taps(words, first, weights, axis):
-    """Resizes an axis (0 or 1) of words by filters of one group of taps."""
+def _sum_taps(packed, first, weights, axis):
+    """Resizes axis 0 or 1 of a packed image with filters of one group of taps."""
     totals = [tf.constant(HALF, tf.int32)] * 3
     for tap in range(weights.shape[-1]):
-        # Beyond the end of the crop, and so of the image, weights are 0.
-        levels = channels(_taken(words, first + tap, axis))
+        # Pixels beyond the end of the crop have the weight 0.
+        levels = channels(_gather_clamped(packed, first + tap, axis))
         weight = tf.expand_dims(weights[0, :, tap], 1 - axis)
         totals = [t + weight * x for t, x in zip(totals, levels, strict=True)]
-    return _to_words(totals)
+    return _to_packed(totals)
 
 
-def _sum_groups(words, first, weights, used):
-    """Resizes axis 0 of words by filters of any width, several taps at a time."""
+def _sum_groups(packed, first, weights, used):
+    """Resizes axis 0 of a packed image with filters of any number of groups."""
     _, count, taps = weights.shape
     shifts = tf.constant([0, 8, 16])[:, None, None]
 
     def add_group(group, totals):
         for tap in range(taps):
-            pixels = _taken(words, first + group * taps + tap)
+            pixels = _gather_clamped(packed, first + group * taps + tap)
             levels = tf.bitwise.right_shift(pixels, shifts) & 255
             totals += weights[group, :, tap][:, None] * levels
         return group + 1, totals
 
-    start = tf.fill((3, count, tf.shape(words)[1]), HALF)
+    start = tf.fill((3, count, tf.shape(packed)[1]), HALF)
     _, totals = tf.while_loop(lambda group, _: group < used, add_group, (0, start))
-    return _to_words(tf.unstack(totals))
+    return _to_packed(tf.unstack(totals))
 
 
-def resize_height(words, first, weights, used):
-    """Resizes words (height, width) along the height."""
+def resize_height(
+    packed: tf.Tensor, first: tf.Tensor, weights: tf.Tensor, used: tf.Tensor
+) -> tf.Tensor:
+    """Resizes a packed image along its height; see `plan` for the other arguments."""
     if weights.shape[0] == 1:
-        return _sum_taps(words, first, weights, axis=0)
-    return _sum_groups(words, first, weights, used)
+        return _sum_taps(packed, first, weights, axis=0)
+    return _sum_groups(packed, first, weights, used)
 
 
-def resize_width(words, top, count, first, weights, used):
-    """Resizes `count` rows of words from `top` on, and lets as many others be 0."""
-    height, out_width = words.shape[0], weights.shape[1]
+def resize_width(
+    packed: tf.Tensor,
+    top: tf.Tensor,
+    count: tf.Tensor,
+    first: tf.Tensor,
+    weights: tf.Tensor,
+    used: tf.Tensor,
+) -> tf.Tensor:
+    """Resizes `count` rows of a packed image, beginning at `top`, along their width.
+
+    The result has the height of `packed`, rounded up to whole blocks; rows after those
+    that are resized are unspecified. See `plan` for the other arguments.
+    """
+    height, out_width = packed.shape[0], weights.shape[1]
     rows = ROWS if height is None else min(ROWS, height)
-    blocks = -(-tf.shape(words)[0] // rows)
+    blocks = -(-tf.shape(packed)[0] // rows)
 
     def resize_block(block, done):
-        # Not a slice, since the last block may reach over the end.
-        some = _taken(words, top + block * rows + tf.range(rows))
+        # A slice could not reach beyond the end, as the last block may.
+        block_rows = _gather_clamped(packed, top + block * rows + tf.range(rows))
         if weights.shape[0] == 1:
-            some = _sum_taps(some, first, weights, axis=1)
+            block_rows = _sum_taps(block_rows, first, weights, axis=1)
         else:
-            some = _sum_groups(tf.transpose(some), first, weights, used)
-            some = tf.transpose(some)
-        return block + 1, done.write(block, some)
+            block_rows = _sum_groups(tf.transpose(block_rows), first, weights, used)
+            block_rows = tf.transpose(block_rows)
+        return block + 1, done.write(block, block_rows)
 
     done = tf.TensorArray(tf.int32, blocks, element_shape=(rows, out_width))
     _, done = tf.while_loop(

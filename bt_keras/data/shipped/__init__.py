@@ -1,1 +1,1 @@
-"""The images that come with the library; README.md credits their makers."""
+"""The shipped images; README.md credits their authors."""

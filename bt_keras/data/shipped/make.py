@@ -6,9 +6,12 @@ DIR holds train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the two t10
 files. The first images of each split are kept, in their original order.
 """
 
+from __future__ import annotations
+
 import gzip
 import os
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 from absl import app, flags
@@ -31,8 +34,8 @@ CLASS_NAMES = (
 )
 DESCRIPTION = (
     "The first 10,000 training and the first 2,000 test images of Fashion-MNIST: "
-    "28x28 grey pictures of articles of clothing in ten classes. "
-    "Copyright 2017 Zalando SE, MIT licence."
+    "28x28 gray pictures of articles of clothing in ten classes. "
+    "Copyright 2017 Zalando SE, MIT license."
 )
 CITATION = """\
 @article{xiao2017fashion,
@@ -44,17 +47,17 @@ CITATION = """\
 }"""
 
 
-def read_idx(path):
+def read_idx(path: str) -> np.ndarray:
     """Reads a gzipped IDX file of unsigned bytes.
 
     Args:
-        path: str. Name of the file.
+        path: String. Path of the file.
 
     Returns:
-        numpy.ndarray uint8, with the shape that the header gives.
+        uint8 array of the shape given in the header.
 
     Raises:
-        ValueError: If the file holds another type, or not as many values.
+        ValueError: If the file has another type or another number of values.
     """
     with gzip.open(path) as file:
         zeros, dtype, rank = struct.unpack(">HBB", file.read(4))
@@ -64,7 +67,7 @@ def read_idx(path):
         return np.frombuffer(file.read(), np.uint8).reshape(shape)
 
 
-def examples(idx, prefix, count):
+def examples(idx: str, prefix: str, count: int) -> Iterator:
     """Yields (key, example) for the first `count` images of a split."""
     images = read_idx(os.path.join(idx, f"{prefix}-images-idx3-ubyte.gz"))
     labels = read_idx(os.path.join(idx, f"{prefix}-labels-idx1-ubyte.gz"))
@@ -72,14 +75,14 @@ def examples(idx, prefix, count):
         yield key, {"image": images[key][..., None], "label": int(labels[key])}
 
 
-def make(idx, out, splits=None):
+def make(idx: str, out: str, splits: dict | None = None) -> None:
     """Writes the shipped images as `out`/fashion_mnist_12k/1.0.0.
 
     Args:
-        idx: str. Folder with the four original files.
-        out: str. Folder to write into.
-        splits: dict from a split to (prefix of its files, number of images to keep),
-            by default `SPLITS`.
+        idx: String. Folder with the four original files.
+        out: String. Folder to write to.
+        splits: Dict from a split to (prefix of its files, number of images to keep).
+            Defaults to `SPLITS`.
     """
     import tensorflow_datasets as tfds
 

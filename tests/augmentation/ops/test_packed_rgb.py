@@ -1,4 +1,4 @@
-"""Pixels packed into words and back."""
+"""Packing of images into int32 pixels, and back."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from bt_keras.augmentation.ops import packed_rgb
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_words_hold_every_level_of_every_channel(dtype):
+def test_packed_images_hold_every_level_of_every_channel(dtype):
     levels = np.arange(256)
     image = np.stack([levels, levels[::-1], (levels * 7) % 256], axis=-1)
     image = image.reshape(16, 16, 3).astype(dtype)

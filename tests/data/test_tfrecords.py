@@ -1,4 +1,4 @@
-"""Records from a position of the order on, and what is not read on the way there."""
+"""Reading from any position of the order, without opening the files before it."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from tests.data import files
 from tests.data.plain import Plain
 
 SEED = (1, 2)
-# 96 images that tell their number by their level, two in each of 48 files. Shuffled,
-# the files are three groups; a group has two blocks.
+# 96 images whose level is their number, two in each of 48 files. When shuffled, the
+# files form three groups of two blocks.
 IMAGES = np.full((96, 4, 4, 3), np.arange(96, dtype=np.uint8)[:, None, None, None])
 BLOCK = 16
 
@@ -47,24 +47,24 @@ def delete(path, shards):
         (path / f"sharded-train.tfrecord-{shard:05}-of-00048").unlink()
 
 
-@pytest.fixture(params=["tfds", "tfds part", "folder", "stream"])
+@pytest.fixture(params=["tfds", "tfds subsplit", "folder", "stream"])
 def any_source(request, sharded, tmp_path):
     if request.param == "folder":
         return load(files.write_many(tmp_path / "folder", 45, size=(6, 6)))
     if request.param == "stream":
         return load(tf.data.Dataset.from_tensor_slices(IMAGES[:45]))
-    # The part has 45 images, one of its first file's two.
+    # The subsplit has 45 images, and only one of the two in its first file.
     return load(sharded, "train" if request.param == "tfds" else "train[7:52]")
 
 
 @pytest.mark.parametrize("seed", [None, SEED])
-def test_every_position_has_the_rest_of_the_order(any_source, seed):
+def test_reading_from_every_position_gives_the_rest_of_the_order(any_source, seed):
     order = numbers(any_source, any_source.records(seed))
     assert len(set(order)) == len(order) == any_source.num_images
     assert (order == sorted(order)) == (seed is None)
 
     def rest(first):
-        # Positions that are not known while TensorFlow traces.
+        # The position is a symbolic tensor.
         return (
             any_source.records(seed, first)
             .batch(len(order))
@@ -101,7 +101,7 @@ def test_files_before_the_position_in_file_order_are_not_opened(sharded):
 
 
 @pytest.mark.parametrize("endless", [False, True])
-def test_a_run_goes_on_without_the_files_before(sharded, monkeypatch, endless):
+def test_a_resumed_run_does_not_open_the_files_before(sharded, monkeypatch, endless):
     monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", 0)
     source = load(sharded)
     expected = files.take(pairs(source, Plain(), 10, endless=True), 9)
