@@ -39,10 +39,10 @@ def poison(monkeypatch):
             views = make(*args)
 
             class Poisoned(type(views)):
-                def __call__(self, images, seed, part=(0, 1)):
+                def __call__(self, images, seed, shard=(0, 1)):
                     step = tf.cast(tf.convert_to_tensor(seed)[1], tf.int64)
                     bad = tf.reduce_any(step == tf.constant(steps, tf.int64))
-                    pair = super().__call__(images, seed, part)
+                    pair = super().__call__(images, seed, shard)
                     return tuple(tf.where(bad, np.inf, view) for view in pair)
 
             views.__class__ = Poisoned
