@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
-Seed = tf.Tensor | Sequence
+Seed: TypeAlias = "tf.Tensor | Sequence"
 
 
 def as_seed(seed: Seed) -> tf.Tensor:

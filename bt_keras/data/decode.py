@@ -70,6 +70,9 @@ def check_image(contents: bytes) -> tuple:
     Returns:
         `(size, None)`, the size as (height, width), or `(None, problem)`, the problem
         as a predicate such as "is empty".
+
+    Raises:
+        MemoryError: If there is not enough memory, which says nothing about the file.
     """
     if not contents:
         return None, "is empty"
@@ -78,6 +81,8 @@ def check_image(contents: bytes) -> tuple:
         return None, "is not a JPEG, PNG, BMP or GIF file"
     try:
         return tuple(decode_image(tf.constant(contents)).shape[:2]), None
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise MemoryError from error
     except Exception:  # Each decoder raises other exceptions.
         return None, f"is a truncated or corrupt {kind} file"
 

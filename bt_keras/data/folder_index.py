@@ -40,11 +40,11 @@ class FileInfo(NamedTuple):
     """Result of checking one image file.
 
     Attributes:
-        num_bytes: int. File size, or -1 if the file could not be opened.
-        mtime_ns: int. Modification time in nanoseconds, or -1.
-        height: int. Image height in pixels, 0 if the image cannot be decoded.
-        width: int. Image width in pixels, 0 if the image cannot be decoded.
-        problem: str. Why the image cannot be decoded, such as "is empty"; "" if it can.
+        num_bytes: Integer. File size, or -1 if the file could not be opened.
+        mtime_ns: Integer. Modification time in nanoseconds, or -1.
+        height: Integer. Height in pixels, 0 if the image cannot be decoded.
+        width: Integer. Width in pixels, 0 if the image cannot be decoded.
+        problem: String. Why the image cannot be decoded, such as "is empty", or "".
     """
 
     num_bytes: int
@@ -61,11 +61,11 @@ def check_files(root: str, paths: Sequence[str]) -> list[FileInfo]:
     others wait for its results.
 
     Args:
-        root: str. Folder of the images. Its real path identifies the index.
-        paths: list of str. Files below `root`, each beginning with `root`.
+        root: String. Folder of the images. Its real path identifies the index.
+        paths: Sequence of strings. Files below `root`, each beginning with `root`.
 
     Returns:
-        list of `FileInfo`, one for each path.
+        List of `FileInfo`, one for each path.
     """
     names = [path[len(root) :].lstrip(os.sep) for path in paths]
     stats = list(_map_in_threads(_stat, paths, _STAT_THREADS))
@@ -116,10 +116,10 @@ def load_index(path: Path | None, root: str) -> dict[str, FileInfo]:
 
     Args:
         path: Path of the index, or None.
-        root: str. Folder of the images.
+        root: String. Folder of the images.
 
     Returns:
-        dict from a path relative to `root` to `FileInfo`. Empty if there is no index,
+        Dict from a path relative to `root` to `FileInfo`. Empty if there is no index,
         or if it is damaged, of another format or of another folder.
     """
     if path is None:
@@ -132,7 +132,7 @@ def load_index(path: Path | None, root: str) -> dict[str, FileInfo]:
         names, problems = _split(arrays["names"]), _split(arrays["problems"])
         columns = arrays["columns"].tolist()
         return {
-            name: FileInfo(*numbers, problems[problem])
+            name: FileInfo._make((*numbers, problems[problem]))
             for name, (*numbers, problem) in zip(names, columns, strict=True)
         }
     except (OSError, AttributeError, *DAMAGE):
@@ -144,8 +144,8 @@ def save_index(path: Path | None, root: str, index: dict[str, FileInfo]) -> None
 
     Args:
         path: Path of the index, or None to do nothing.
-        root: str. Folder of the images.
-        index: dict from a path relative to `root` to `FileInfo`.
+        root: String. Folder of the images.
+        index: Dict from a path relative to `root` to `FileInfo`.
     """
     if path is None:
         return
@@ -189,7 +189,7 @@ def _split(array):
     return [os.fsdecode(text) for text in array.tobytes().split(b"\0")]
 
 
-def _lookup(index, names, stats) -> list[FileInfo | None]:
+def _lookup(index, names, stats) -> list:
     """Entries of the index that are up to date, None for all other files."""
     entries = map(index.get, names)
     return [
@@ -220,6 +220,8 @@ def _check(path: str) -> FileInfo:
             size, problem = check_image(file.read())
     except OSError as error:
         return FileInfo(*_NO_STAT, 0, 0, f"cannot be opened ({error.strerror})")
+    except MemoryError:
+        return FileInfo(*_NO_STAT, 0, 0, "does not fit into memory")
     height, width = size or (0, 0)
     return FileInfo(status.st_size, status.st_mtime_ns, height, width, problem or "")
 

@@ -46,13 +46,15 @@ def from_dataset(
     8
     """
     image_spec = _image_spec(dataset)
-    has_labels = isinstance(dataset.element_spec, tuple) and class_names is not None
+    names = None
+    if class_names is not None and isinstance(dataset.element_spec, tuple):
+        names = tuple(class_names)
     if image_spec.shape.rank == 4:
         dataset = dataset.unbatch()
     image_shape = (*image_spec.shape[-3:-1].as_list(), 3)
 
     def record(image, label=NO_LABEL):
-        label = label if has_labels else NO_LABEL
+        label = NO_LABEL if names is None else label
         # As strings, images of different sizes can be batched for shuffling.
         image = tf.io.serialize_tensor(image)
         return {"image": image, "label": tf.reshape(tf.cast(label, tf.int64), ())}
@@ -80,7 +82,7 @@ def from_dataset(
         image_shape=image_shape,
         records=records,
         decode=decode,
-        class_names=tuple(class_names) if has_labels else None,
+        class_names=names,
         smallest_side=min(sides) if len(sides) == 2 else None,
     )
 

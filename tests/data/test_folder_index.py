@@ -116,6 +116,17 @@ def test_a_file_that_cannot_be_opened_is_not_remembered(images, checked):
     assert len(checked) == 6
 
 
+def test_a_file_that_does_not_fit_into_memory_is_not_remembered(images, monkeypatch):
+    def exhausted(contents):
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "decode_image", exhausted)
+        with pytest.raises(UsageError, match="does not fit into memory"):
+            load(images)
+    assert load(images).num_images == 5
+
+
 def test_file_names_that_are_not_utf8(tmp_path, checked):
     folder = os.fsencode(files.write_many(tmp_path / "images", 1))
     name = os.path.join(folder, b"\xff\n\xfe.png")
