@@ -21,7 +21,7 @@ register = keras.saving.register_keras_serializable("bt_keras")
 
 
 def _in_range(name, value, low, high):
-    """Returns `value`, or raises `UsageError` if it is not in [low, high]."""
+    """Return `value`, or raise `UsageError` if it is not in [low, high]."""
     if not low <= value <= high:
         raise UsageError(f"{name} is {value}: give a value in [{low}, {high}].")
     return value
@@ -50,13 +50,13 @@ class _RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
         return {**super().get_config(), "seed": self.seed, **self.settings()}
 
     def settings(self):
-        """Returns the constructor's other arguments as a dict."""
+        """Return the constructor's other arguments as a dict."""
         return {}
 
 
 @register
 class RandomResizedCrop(_RandomView):
-    """Crops a random box and resizes it with antialiased bicubic interpolation.
+    """Crop a random box and resize it with antialiased bicubic interpolation.
 
     Args:
         size: Integer. Side of the square output in pixels.
@@ -102,7 +102,7 @@ class RandomResizedCrop(_RandomView):
 
 @register
 class ColorJitter(_RandomView):
-    """Applies torchvision's ColorJitter: four adjustments in random order.
+    """Apply torchvision's ColorJitter: four adjustments in random order.
 
     Args:
         brightness: Float. Factor in [1 - brightness, 1 + brightness]. Defaults to
@@ -178,7 +178,7 @@ class _RandomSwitch(_RandomView):
 
 @register
 class RandomFlip(_RandomSwitch):
-    """Flips images horizontally.
+    """Flip images horizontally.
 
     Args:
         probability: Float in [0, 1]. Fraction of the images that are flipped.
@@ -192,7 +192,7 @@ class RandomFlip(_RandomSwitch):
 
 @register
 class RandomGrayscale(_RandomSwitch):
-    """Replaces all three channels by the luma.
+    """Replace all three channels by the luma.
 
     Args:
         probability: Float in [0, 1]. Fraction of the images that are converted.
@@ -209,7 +209,7 @@ class RandomGrayscale(_RandomSwitch):
 
 @register
 class RandomSolarize(_RandomSwitch):
-    """Inverts all levels at or above a threshold.
+    """Invert all levels at or above a threshold.
 
     Args:
         probability: Float in [0, 1]. Fraction of the images that are solarized.
@@ -232,7 +232,7 @@ class RandomSolarize(_RandomSwitch):
 
 @register
 class RandomGaussianBlur(_RandomView):
-    """Applies Pillow's Gaussian blur with a random standard deviation.
+    """Apply Pillow's Gaussian blur with a random standard deviation.
 
     Args:
         sigma: Tuple of floats, the range of the standard deviation in pixels. Defaults

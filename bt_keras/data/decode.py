@@ -1,4 +1,4 @@
-"""Decodes image files to RGB pixels.
+"""Decode image files to RGB pixels.
 
 The format is determined by the first bytes, because data sets contain PNG files named
 .jpg. The pixels equal those of Pillow's `Image.open(file).convert("RGB")` (without
@@ -19,7 +19,7 @@ _SIGNATURES = {"JPEG": (JPEG,), "PNG": (PNG,), "BMP": (b"BM",), "GIF": (b"GIF8",
 
 
 def decode_image(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes a JPEG, PNG, BMP or GIF file.
+    """Decode a JPEG, PNG, BMP or GIF file.
 
     Args:
         contents: Scalar string tensor. Contents of the file.
@@ -42,7 +42,7 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
 
 
 def decode_jpeg_or_png(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes a JPEG or PNG file with TensorFlow's operations only.
+    """Decode a JPEG or PNG file with TensorFlow's operations only.
 
     Unlike `decode_image` it calls no Python, so that a SavedModel can contain it.
 
@@ -62,7 +62,7 @@ def decode_jpeg_or_png(contents: tf.Tensor) -> tf.Tensor:
 
 
 def check_image(contents: bytes) -> tuple:
-    """Checks whether an image file can be decoded.
+    """Check whether an image file can be decoded.
 
     Args:
         contents: Bytes. Contents of the file.

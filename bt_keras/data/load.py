@@ -1,4 +1,4 @@
-"""Loads the source of images that a name stands for."""
+"""Load sources of images by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load(
     split: str = "train",
     skip_corrupt: bool = False,
 ) -> Source:
-    """Loads a source of images by its name.
+    """Load a source of images by its name.
 
     Args:
         source: One of
@@ -88,7 +88,7 @@ def _load_path(path, split, skip_corrupt):
 
 
 def _unknown(source, path):
-    """Returns the error for an unknown name, with similar names."""
+    """Return the error for an unknown name, with similar names."""
     import tensorflow_datasets as tfds
 
     parent, last = os.path.split(path.rstrip("/"))

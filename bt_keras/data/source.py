@@ -79,13 +79,13 @@ class Source:
         return tf.concat(list(in_batches), axis=0)
 
     def dataset(self) -> tf.data.Dataset:
-        """Returns a `tf.data.Dataset` of decoded (image, label), in file order."""
+        """Return a `tf.data.Dataset` of decoded (image, label), in file order."""
         dataset = self.records().map(self.decode, tf.data.AUTOTUNE, deterministic=True)
         count = tf.data.experimental.assert_cardinality(self.num_images)
         return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
 
     def require_labels(self, purpose: str) -> None:
-        """Checks that this source has labels.
+        """Check that this source has labels.
 
         Args:
             purpose: String. What needs labels, a singular noun such as "linear
@@ -106,7 +106,7 @@ class Source:
 def common_shape(
     sizes: Sequence[tuple[int, int]],
 ) -> tuple[int | None, int | None, int]:
-    """Returns the shape that images of the given sizes share.
+    """Return the shape that images of the given sizes share.
 
     Args:
         sizes: Sequence of (height, width).

@@ -1,4 +1,4 @@
-"""Makes the shipped images from the four original Fashion-MNIST files.
+"""Make the shipped images from the four original Fashion-MNIST files.
 
     python -m bt_keras.data.shipped.make --idx DIR --out bt_keras/data/shipped
 
@@ -48,7 +48,7 @@ CITATION = """\
 
 
 def read_idx(path: str) -> np.ndarray:
-    """Reads a gzipped IDX file of unsigned bytes.
+    """Read a gzipped IDX file of unsigned bytes.
 
     Args:
         path: String. Path of the file.
@@ -68,7 +68,7 @@ def read_idx(path: str) -> np.ndarray:
 
 
 def examples(idx: str, prefix: str, count: int) -> Iterator:
-    """Yields (key, example) for the first `count` images of a split."""
+    """Yield (key, example) for the first `count` images of a split."""
     images = read_idx(os.path.join(idx, f"{prefix}-images-idx3-ubyte.gz"))
     labels = read_idx(os.path.join(idx, f"{prefix}-labels-idx1-ubyte.gz"))
     for key in range(count):
@@ -76,7 +76,7 @@ def examples(idx: str, prefix: str, count: int) -> Iterator:
 
 
 def make(idx: str, out: str, splits: dict | None = None) -> None:
-    """Writes the shipped images as `out`/fashion_mnist_12k/1.0.0.
+    """Write the shipped images as `out`/fashion_mnist_12k/1.0.0.
 
     Args:
         idx: String. Folder with the four original files.
