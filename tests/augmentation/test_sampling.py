@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from bt_keras.augmentation import RECIPES, sampling, views
+from bt_keras.augmentation import RECIPES, sampling
+from bt_keras.augmentation.views import sample_distortion, view_seeds
 
 SAMPLES = 4000
 
@@ -78,7 +79,7 @@ def assert_probability(got, probability):
 @pytest.mark.parametrize("view", [0, 1])
 def test_probabilities_and_ranges(recipe, view):
     recipe_of_view = RECIPES[recipe][view]
-    sampled = views.sample_distortion((1, 2), SAMPLES, recipe_of_view)
+    sampled = sample_distortion((1, 2), SAMPLES, recipe_of_view)
     assert_probability(sampled["flip"], 0.5)
     assert_probability(sampled["grayscale"], 0.2)
     jitter = sampled["jitter"]
@@ -114,11 +115,11 @@ def test_parameters_are_uncorrelated():
     columns = []
     for seed in ((0, 0), (0, 1), (1, 0), (1, 1)):
         for (crop_seed, distort_seed), recipe in zip(
-            views.view_seeds(seed), RECIPES["imagenet"], strict=True
+            view_seeds(seed), RECIPES["imagenet"], strict=True
         ):
             boxes = sampling.crop_boxes(crop_seed, SAMPLES, 200, 200)
             columns += list(boxes.numpy().T.astype(float))
-            sampled = views.sample_distortion(distort_seed, SAMPLES, recipe)
+            sampled = sample_distortion(distort_seed, SAMPLES, recipe)
             columns += [sampled["flip"], sampled["grayscale"], sampled["sigma"]]
             jitter = sampled["jitter"]
             columns += [jitter[n] for n in ("brightness", "contrast", "hue", "apply")]

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from bt_keras.augmentation import RECIPES, views
+from bt_keras.augmentation import RECIPES
+from bt_keras.augmentation.views import sample_distortion, view_seeds, views
 from bt_keras.errors import UsageError
 
 
@@ -49,11 +50,9 @@ def test_views_equal_pillow(batch, recipe):
         assert view.shape == crop.shape == (len(batch), 32, 32, 3)
         assert (view.dtype, crop.dtype) == (tf.float32, tf.uint8)
         np.testing.assert_array_equal(view, whole)
-    seeds = views.view_seeds((5, 6))
+    seeds = view_seeds((5, 6))
     for view in range(2):
-        sampled = views.sample_distortion(
-            seeds[view][1], len(batch), RECIPES[recipe][view]
-        )
+        sampled = sample_distortion(seeds[view][1], len(batch), RECIPES[recipe][view])
         expected = np.stack(
             [
                 with_pillow(Image.fromarray(crop), sampled, index)
