@@ -21,7 +21,8 @@ from benchmarks import children, machine, options, table, turns
 _FILES = 100_000
 _FILES_QUICK = 3_000
 _CLASSES = 100
-_SIDE = 32
+# Of different sizes, so that images are not all decoded into memory at the start.
+_SIDES = (32, 40)
 _BATCH_SIZE = 256
 
 
@@ -46,14 +47,15 @@ def main():
 
 
 def _write_images(folder, count):
-    """Writes JPEG files of 32 x 32 pixels into 100 class folders."""
+    """Writes JPEG files of 32 x 32 and 40 x 40 pixels into 100 class folders."""
     generator = np.random.default_rng(0)
     for number in range(count):
         path = folder / f"class{number % _CLASSES:03}" / f"image{number:06}.jpg"
         if number < _CLASSES:
             path.parent.mkdir(parents=True)
         coarse = generator.integers(0, 256, (4, 4, 3), np.uint8)
-        Image.fromarray(coarse).resize((_SIDE, _SIDE)).save(path)
+        side = _SIDES[number // _CLASSES % 2]
+        Image.fromarray(coarse).resize((side, side)).save(path)
 
 
 def _start(result, images, count, *arguments):
