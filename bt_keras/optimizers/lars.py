@@ -41,7 +41,9 @@ class LARS(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: Float or `LearningRateSchedule`, the rate of variables of rank 2
-            and more. The paper's peak is 0.2 · batch / 256. Defaults to `0.2`.
+            and more. The paper's peak, 0.2 · batch / 256, is for hundreds of thousands
+            of steps; a run of a few hundred needs a larger rate or trust coefficient.
+            Defaults to `0.2`.
         bias_learning_rate: Float or `LearningRateSchedule`, the rate of variables of
             rank 0 and 1. `None` for `bias_rate_ratio * learning_rate`. Defaults to
             `None`.
