@@ -1,1 +1,1 @@
-"""Speed and memory of this library and its peers, measured in turns; see README.md."""
+"""Compares speed and memory of this library and its peers; see README.md."""

@@ -1,4 +1,4 @@
-"""Processes that a benchmark starts, and how they end."""
+"""Starts, measures and ends the processes of a benchmark."""
 
 import contextlib
 import os
@@ -13,22 +13,22 @@ from pathlib import Path
 from benchmarks import processes
 
 ROOT = Path(__file__).resolve().parent.parent
-_INTERVAL = 0.5  # seconds between two looks at a process's memory
-_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
-_KEPT = 1 << 16  # bytes of output
+_INTERVAL = 0.5  # seconds between two measurements of a process's memory
+_COLORS = re.compile(rb"\x1b\[[0-9;]*m")
+_MAX_OUTPUT = 1 << 16  # bytes of output to keep
 
 
 def environment():
-    """Returns the environment of every process: what the bt-keras command sets, too."""
+    """Returns the environment of every process, with the settings of `bt-keras`."""
     return os.environ | {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @contextlib.contextmanager
 def started(command):
-    """Starts a process in the checkout's folder; ends it, and its children, after.
+    """Starts a process in the repository; ends it and its children on exit.
 
     Args:
-        command: list of str.
+        command: List of str.
 
     Yields:
         `Child`.
@@ -51,39 +51,41 @@ def started(command):
 
 
 class Child:
-    """A process that a benchmark started, and the file of what it complains about."""
+    """A process started by a benchmark, and the file with its standard error."""
 
     def __init__(self, process, errors):
         self.process = process
         self._errors = errors
 
     def failure(self):
-        """Waits for the end; returns str, why it came, or None if all was well."""
+        """Waits for the process to end; returns the reason of a failure, or None."""
         status = self.process.wait()
         if status < 0:
-            return f"ended by {signal.Signals(-status).name}, as when out of memory"
+            return f"ended by {signal.Signals(-status).name}, possibly out of memory"
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").split("\n")
         reasons = [line.strip() for line in lines if line.strip()]
         return (reasons or ["no reason given"])[-1] if status else None
 
     def end(self):
+        """Kills the process and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
 def run(command, patience, until=None):
-    """Runs a command and measures it.
+    """Runs a command and measures its time and memory.
 
     Args:
-        command: list of str.
-        patience: float, seconds, after which it is ended.
-        until: regular expression, bytes: it is ended when its output, without
-            colours, matches; None to wait for its end.
+        command: List of str.
+        patience: Float, seconds after which the process is killed.
+        until: Regular expression as bytes: the measurement ends when the output,
+            without colors, matches. Defaults to `None`: it ends with the process.
 
     Returns:
-        (seconds, peak in bytes, why it failed or None).
+        `(seconds, peak, failure)`: the peak memory is in bytes, and `failure` is a
+        str, or `None` if the process succeeded.
     """
     begin, peak, output = time.perf_counter(), 0, b""
     with started(command) as child:
@@ -94,12 +96,16 @@ def run(command, patience, until=None):
                 return seconds, peak, f"took more than {patience:g} s"
             if not select.select([child.process.stdout], [], [], _INTERVAL)[0]:
                 continue
-            read = os.read(child.process.stdout.fileno(), _KEPT)
+            read = os.read(child.process.stdout.fileno(), _MAX_OUTPUT)
             seconds = time.perf_counter() - begin
             if not read:
                 reason = child.failure()
                 seconds = time.perf_counter() - begin
-                return seconds, peak, reason or (until and "ended too early")
-            output = (output + read)[-_KEPT:]
-            if until and re.search(until, _COLOURS.sub(b"", output)):
+                return (
+                    seconds,
+                    peak,
+                    reason or (until and "ended before the expected output"),
+                )
+            output = (output + read)[-_MAX_OUTPUT:]
+            if until and re.search(until, _COLORS.sub(b"", output)):
                 return seconds, peak, None

@@ -1,8 +1,8 @@
-"""An epoch of configs/cifar10.py as a whole process, from its start to its end.
+"""An epoch of configs/cifar10.py as a whole process, from start to end.
 
 python -m benchmarks.epoch --data tfds:cifar10
 
-Ours is `bt-keras pretrain`; the peer is the same training with lightly's loss and
+Compares `bt-keras pretrain` with the same training with lightly's loss and
 torchvision's views. Both include imports, compilation and saving the weights.
 """
 
@@ -44,9 +44,19 @@ def _parser():
     precision = "bfloat16" if machine.has_bfloat16() else "float32"
     made = options.parser(__doc__, rounds=3, cases=False)
     made.set_defaults(patience=3600)
-    made.add_argument("--data", default="tfds:cifar10", help="CIFAR-10, or its folder")
-    made.add_argument("--steps", type=options.above(int), help="for a part of an epoch")
-    made.add_argument("--precision", choices=_POLICIES, default=precision)
+    made.add_argument(
+        "--data",
+        default="tfds:cifar10",
+        help="source of CIFAR-10, such as a folder in TFDS format",
+    )
+    made.add_argument(
+        "--steps",
+        type=options.positive(int),
+        help="number of training steps; defaults to a whole epoch",
+    )
+    made.add_argument(
+        "--precision", choices=_POLICIES, default=precision, help="of both sides"
+    )
     return made
 
 
@@ -55,7 +65,7 @@ def _config():
 
 
 def _write_images(values, split, path):
-    """What ours reads from the data set, as the array that the peer reads."""
+    """Writes the data set as an array, for the peer to read the same images."""
     command = [sys.executable, "-m", "benchmarks.ours.images"]
     command += [values.data, split, str(path)]
     failure = children.run(command, values.patience)[-1]

@@ -1,7 +1,7 @@
-"""How many operations a training step needs, counted from the architecture.
+"""Computes the number of operations of a training step from the architecture.
 
-A multiplication and an addition are two. Only convolutions, dense layers and the loss
-are counted; backward costs twice forward, and both views go through the network.
+A multiply-add counts as two operations. Only convolutions, dense layers and the loss
+are counted. A backward pass costs twice a forward pass, for each of the two views.
 """
 
 _BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
@@ -11,19 +11,19 @@ _VIEWS = 2
 
 
 def step(depth, width, stem, size, projector, batch, gram):
-    """Counts the floating-point operations of a training step.
+    """Computes the floating-point operations of a training step.
 
     Args:
-        depth: int, 18 or 50.
-        width: float, multiplies all channels.
+        depth: Int, 18 or 50.
+        width: Float, factor on all channels.
         stem: `"imagenet"` or `"cifar"`.
-        size: int, pixels.
-        projector: sequence of int, widths.
-        batch: int, N.
-        gram: bool, whether the loss may take N x N in place of D x D products.
+        size: Int, side of the images in pixels.
+        projector: Sequence of ints, the widths of its layers.
+        batch: Int, N.
+        gram: Bool, whether the loss may use N x N instead of D x D products.
 
     Returns:
-        int.
+        Int.
     """
     features, macs = _resnet(depth, width, stem, size)
     for out in projector:
@@ -33,13 +33,13 @@ def step(depth, width, stem, size, projector, batch, gram):
 
 
 def loss(n, d, gram):
-    """The loss, forward and backward: 6ND², or 8N²D if that is less and allowed."""
+    """Operations of the loss, forward and backward: 6ND², or 8N²D with `gram`."""
     correlation = 6 * n * d * d
     return min(correlation, 8 * n * n * d) if gram else correlation
 
 
 def _resnet(depth, width, stem, size):
-    """(feature dimension, multiply-adds of an image)"""
+    """Returns (feature dimension, multiply-adds per image)."""
     base = round(64 * width)
     kernel = 7 if stem == "imagenet" else 3
     size = size if stem == "cifar" else -(-size // 2)

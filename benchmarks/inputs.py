@@ -1,15 +1,16 @@
-"""Images to measure with, made here: like photographs in what they cost."""
+"""Generates images that are as expensive to decode and augment as photographs."""
 
 import numpy as np
 from PIL import Image
 
 _QUALITIES = (85, 90)
-# Sides of most of ImageNet's photographs; every third one is upright.
+# Common sizes in ImageNet, (width, height).
 _SIZES = ((500, 375), (500, 333), (375, 500), (480, 360), (512, 384), (333, 500))
-# All images are parts of this many scenes, which have this side in pixels.
+# All images are crops of this many scenes, which have this side in pixels.
 _SCENES = 8
 _SCENE_SIDE = 768
-# A scene's strength falls with fineness to this power: it sets the size of the files.
+# Exponent by which amplitude decreases with spatial frequency; it determines the size
+# of the files.
 _ROUGHNESS = 0.35
 
 
@@ -17,10 +18,10 @@ def write_arrays(path, count, size, seed=0):
     """Writes images as one array.
 
     Args:
-        path: str or path of a .npy file: uint8 (count, size, size, 3).
-        count: int.
-        size: int, pixels.
-        seed: int.
+        path: Str or path of a .npy file, uint8 of shape (count, size, size, 3).
+        count: Int, number of images.
+        size: Int, side of the images in pixels.
+        seed: Int. Defaults to `0`.
     """
     photos = _photos(seed)
     np.save(path, np.stack([photos(size, size) for _ in range(count)]))
@@ -30,9 +31,9 @@ def write_jpegs(folder, count, seed=0):
     """Writes JPEG files of about 500x375 pixels and 60 to 110 kB.
 
     Args:
-        folder: path of a folder; they come into its subfolder `photos`.
-        count: int.
-        seed: int.
+        folder: Path of a folder. The files are written to its subfolder `photos`.
+        count: Int, number of images.
+        seed: Int. Defaults to `0`.
     """
     photos = _photos(seed)
     (folder / "photos").mkdir(parents=True)
@@ -43,7 +44,7 @@ def write_jpegs(folder, count, seed=0):
 
 
 def _photos(seed):
-    """A function of (width, height) that returns another uint8 image every time."""
+    """Returns a function of (width, height) that returns a random uint8 image."""
     generator = np.random.default_rng(seed)
     scenes = [_scene(generator) for _ in range(_SCENES)]
 
@@ -57,19 +58,19 @@ def _photos(seed):
 
 
 def _scene(generator):
-    """Smooth and rough areas, and edges where one picture hides another."""
+    """Returns an image with smooth areas, texture and edges."""
     front, back, mask = (_field(generator) for _ in range(3))
     scene = np.where(mask[..., :1] > 0, front, back)
     return np.clip(scene * 45 + 118, 0, 255).astype(np.uint8)
 
 
 def _field(generator):
-    """Noise of every scale, each twice as fine and weaker than the one before."""
+    """Returns a sum of noise at all scales; finer noise is weaker."""
     field, cells = np.zeros((3, 3, 3), np.float32), 3
     while cells <= _SCENE_SIDE:
         field = _resized(field, cells)
         noise = generator.standard_normal(field.shape, np.float32)
-        # Mostly light and shade, less of colour.
+        # More contrast in brightness than in color.
         field = field + (noise + 2 * noise[..., :1]) * (3 / cells) ** _ROUGHNESS / 2
         cells *= 2
     return field

@@ -2,9 +2,9 @@
 
 python -m benchmarks.loss
 
-The last column is the peak memory above the process's own before there were inputs,
-over the four float32 N x D tensors that any way to train must hold: both projections
-and both gradients.
+The last column is the peak memory minus the memory before the inputs were created,
+divided by the size of the four float32 N x D tensors that every implementation needs:
+both projections and both gradients.
 """
 
 from benchmarks import machine, options, processes, table, turns
@@ -20,13 +20,13 @@ QUICK = {
     "loss, N=32, D=512": (32, 512),
     "loss, N=32, D=131072": (32, 131_072),
 }
-# lightly's loss holds the D x D matrix and, at least, its gradient.
+# D x D matrices that lightly's loss needs at least: the correlation and its gradient.
 _MATRICES = 2
 
 
 def main():
     values = options.parse(options.parser(__doc__, seconds=3.0))
-    cases = options.chosen(QUICK if values.quick else CASES, values)
+    cases = options.select_cases(QUICK if values.quick else CASES, values)
     machine.describe(values.peer_python)
     table.header("peak above start / 4ND")
     for name, (n, d) in cases:
@@ -35,15 +35,15 @@ def main():
 
 def _compare(name, n, d, values):
     case = {"n": n, "d": d}
-    sides, left_out = [options.ours("loss", case)], []
+    sides, skipped = [options.ours("loss", case)], []
     lightly = options.peer("loss", case, "lightly", values)
     needed = _MATRICES * 4 * d * d
     if needed > processes.total_memory():
         reason = f"needs at least {table.size(needed)} for D x D and its gradient"
-        left_out = [turns.Result(lightly.name, failure=reason)]
+        skipped = [turns.Result(lightly.name, failure=reason)]
     else:
         sides.append(lightly)
-    results = turns.take_turns(sides, values) + left_out
+    results = turns.take_turns(sides, values) + skipped
 
     def memory(result):
         above = result.peak - result.facts["baseline"]

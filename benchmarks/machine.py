@@ -1,4 +1,4 @@
-"""Describes this machine and measures each side's peak, a large matrix product.
+"""Describes this machine and measures the speed of a large matrix product.
 
 python -m benchmarks.machine
 """
@@ -12,18 +12,18 @@ from benchmarks import options, processes, table, turns
 
 OUR_PACKAGES = ("tensorflow", "keras", "keras-cv", "numpy")
 PEER_PACKAGES = ("torch", "torchvision", "lightly", "pillow")
-# What decides the speed of a matrix product, in float32 and in bfloat16.
+# CPU features that determine the speed of matrix products in float32 and bfloat16.
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
 PRECISIONS = ("float32", "bfloat16")
 
 
 def has_bfloat16():
-    """Returns bool, whether the CPU computes in bfloat16 without emulating it."""
+    """Returns whether the CPU supports bfloat16 without emulation."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpu_field("flags").split())
 
 
 def describe(peer_python=None):
-    """Prints the machine and the versions of both sides, a Markdown list."""
+    """Prints the machine and the versions of both sides as a Markdown list."""
     has = _cpu_field("flags").split()
     flags = ", ".join(flag if flag in has else f"no {flag}" for flag in _FLAGS)
     memory = table.size(processes.total_memory())
@@ -39,11 +39,11 @@ def peaks(values, precisions=PRECISIONS):
     """Measures the matrix product of both sides and prints a table.
 
     Args:
-        values: what `options.parse` returned.
-        precisions: sequence of str.
+        values: Result of `options.parse`.
+        precisions: Sequence of str.
 
     Returns:
-        dict from (`"ours"` or `"peers"`, precision) to float, FLOP/s.
+        Dict of (`"ours"` or `"peers"`, precision) to float, FLOP/s.
     """
     found = {}
     table.header("GFLOP/s")

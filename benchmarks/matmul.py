@@ -1,4 +1,4 @@
-"""How large a matrix product a side can be asked for."""
+"""Chooses the size of the matrix product to measure."""
 
 import time
 
@@ -9,12 +9,14 @@ _SLOW = 10.0  # seconds
 
 
 def work(case, product):
-    """Makes the `side.Work` of a square matrix product.
+    """Returns the `side.Work` of a square matrix product.
+
+    With emulated bfloat16, a large product can take minutes. A smaller one is measured
+    if the large one would take more than 10 seconds.
 
     Args:
-        case: dict of `precision` and `size`. Where bfloat16 is emulated a large
-            product can take minutes; a smaller one is then taken.
-        product: function of (size, precision) that returns the function to measure.
+        case: Dict with `precision` and `size`.
+        product: Function of (size, precision) that returns the function to measure.
     """
     size, precision = case["size"], case["precision"]
     if size > _PROBE:

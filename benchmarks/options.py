@@ -1,4 +1,4 @@
-"""The flags that all benchmarks have, and their one-line errors."""
+"""The flags that all benchmarks share, and their one-line errors."""
 
 import argparse
 import os
@@ -11,14 +11,15 @@ PEER_PYTHON = os.path.join(".venv-bench", "bin", "python")
 
 
 def parser(description, rounds=5, seconds=None, peers=True, cases=True):
-    """Makes the parser of a benchmark.
+    """Builds the parser of a benchmark.
 
     Args:
-        description: str; its first line is shown.
-        rounds: int, how often each side has its turn.
-        seconds: float, the length of a burst; None where whole processes are measured.
-        peers: bool, whether there are any.
-        cases: bool, whether there are several to choose from.
+        description: Str, whose first line is printed by `--help`.
+        rounds: Int, how often each side is measured. Defaults to `5`.
+        seconds: Float, duration of a measurement, or `None` if whole processes are
+            measured. Defaults to `None`.
+        peers: Bool, whether there are peers. Defaults to `True`.
+        cases: Bool, whether there are several cases. Defaults to `True`.
 
     Returns:
         `argparse.ArgumentParser`.
@@ -26,20 +27,49 @@ def parser(description, rounds=5, seconds=None, peers=True, cases=True):
     made = argparse.ArgumentParser(description=description.partition("\n")[0])
     add = made.add_argument
     if peers:
-        add("--peer-python", default=PEER_PYTHON, help="a Python with peers.txt")
-    add("--rounds", type=above(int), default=rounds, help="turns of each side")
+        add(
+            "--peer-python",
+            default=PEER_PYTHON,
+            help="Python interpreter with the packages of peers.txt",
+        )
+    add(
+        "--rounds",
+        type=positive(int),
+        default=rounds,
+        help="number of measurements of each side",
+    )
     if seconds:
-        add("--seconds", type=above(float), default=seconds, help="length of a turn")
-        add("--minutes", type=above(float), default=15, help="for a case's rounds")
-    add("--patience", type=above(float), default=900, help="seconds for an answer")
+        add(
+            "--seconds",
+            type=positive(float),
+            default=seconds,
+            help="seconds per measurement",
+        )
+        add(
+            "--minutes",
+            type=positive(float),
+            default=15,
+            help="minutes per case after which no further round starts",
+        )
+    add(
+        "--patience",
+        type=positive(float),
+        default=900,
+        help="seconds to wait for a measurement",
+    )
     if cases:
-        add("--only", default="", metavar="TEXT", help="cases with TEXT in their names")
-    add("--quick", action="store_true", help="only to see that it runs: tiny, once")
+        add(
+            "--only",
+            default="",
+            metavar="TEXT",
+            help="measure cases with TEXT in their name",
+        )
+    add("--quick", action="store_true", help="check that it runs: tiny and once")
     return made
 
 
 def parse(made, argv=None):
-    """Returns the flags' values; ends with one line if they cannot be used."""
+    """Returns the values of the flags; exits with a one-line error if invalid."""
     values = made.parse_args(argv)
     if values.quick:
         values.rounds = 1
@@ -49,27 +79,27 @@ def parse(made, argv=None):
         found = shutil.which(os.path.expanduser(values.peer_python))
         if not found:
             fail(
-                f"no Python at {values.peer_python}: `make bench-loss` makes it, or "
-                "give --peer-python one that has benchmarks/peers.txt."
+                f"there is no Python at {values.peer_python}: create it with `make "
+                "bench-loss`, or set --peer-python to one with benchmarks/peers.txt."
             )
         values.peer_python = os.path.abspath(found)
     return values
 
 
-def chosen(cases, values):
-    """The cases that `--only` asks for.
+def select_cases(cases, values):
+    """Selects the cases whose name contains `--only`.
 
     Args:
-        cases: dict by name.
-        values: what `parse` returned.
+        cases: Dict of name to case.
+        values: Result of `parse`.
 
     Returns:
-        list of (name, case).
+        List of (name, case).
     """
     found = [(name, case) for name, case in cases.items() if values.only in name]
     if not found:
-        fail(f"--only {values.only!r} fits none of: {'; '.join(cases)}.")
-    # Nobody should take these times for the case's.
+        fail(f"--only={values.only!r} matches none of: {'; '.join(cases)}.")
+    # Mark quick runs, whose times are not those of the case.
     return [(f"{name} (quick)" * values.quick or name, case) for name, case in found]
 
 
@@ -84,18 +114,18 @@ def peer(what, case, name, values):
 
 
 def fail(message):
-    """Ends with one line and exit status 2."""
+    """Prints a one-line error and exits with status 2."""
     print(f"benchmarks: error: {message}", file=sys.stderr)
     sys.exit(2)
 
 
-def above(kind):
-    """Returns a converter for flags: `kind`, and more than 0."""
+def positive(kind):
+    """Returns a converter for flags of type `kind` greater than 0."""
 
     def convert(text):
         value = kind(text)
         if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+            raise argparse.ArgumentTypeError(f"{text} must be greater than 0")
         return value
 
     return convert

@@ -1,6 +1,6 @@
-"""What Linux knows of a process and its children: memory, time, cores.
+"""Memory, CPU time and cores of a process and its children, on Linux.
 
-Shared by the harness and by both sides: the standard library only.
+The harness and both sides use it, so that it needs only the standard library.
 """
 
 import contextlib
@@ -11,35 +11,35 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def num_cores():
-    """Returns int, the cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def total_memory():
-    """Returns int, the machine's memory in bytes."""
+    """Returns the memory of the machine in bytes."""
     return _kilobytes("/proc/meminfo", "MemTotal:") * 1024
 
 
 def resident(pid="self"):
-    """Returns int, the bytes of a process that are in memory now."""
+    """Returns the resident memory of a process in bytes."""
     return _kilobytes(f"/proc/{pid}/status", "VmRSS:") * 1024
 
 
 def reset_peak():
-    """Makes `peak` of this process forget what was before."""
+    """Resets the peak memory of this process."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak(pid="self"):
-    """The most memory that a process and its children have held.
+    """Returns the peak memory of a process and its children.
 
     Args:
-        pid: int, or `"self"`.
+        pid: Int, or `"self"`. Defaults to `"self"`.
 
     Returns:
-        int, bytes: the process's own peak, and what its children have for themselves
-        now (their peaks would count again what they share with it).
+        Int, bytes: the peak of the process plus the current private memory of its
+        children, whose peaks would include memory that they share with it.
     """
     own = _kilobytes(f"/proc/{pid}/status", "VmHWM:")
     private = sum(
@@ -50,12 +50,12 @@ def peak(pid="self"):
 
 
 def cpu_seconds(pid="self"):
-    """Returns float, the CPU time so far of a process and its living children."""
+    """Returns the CPU time in seconds of a process and its running children."""
     return sum(_cpu_ticks(p) for p in (pid, *_descendants(pid))) / _TICKS
 
 
 def die_first():
-    """Has the kernel end this process first, and not others, when memory runs out."""
+    """Makes the kernel kill this process first when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -71,14 +71,14 @@ def _descendants(pid):
 
 def _cpu_ticks(pid):
     with contextlib.suppress(OSError):
-        # The name, in brackets, may hold spaces; utime and stime follow it.
+        # The name in parentheses may contain spaces; utime and stime follow it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
     return 0
 
 
 def _kilobytes(file, *fields):
-    """The sum of some fields of a file of `Name: 123 kB` lines; 0 if it is gone."""
+    """Sums fields of a file with `Name: 123 kB` lines; 0 if it does not exist."""
     with contextlib.suppress(OSError):
         lines = Path(file).read_text().splitlines()
         return sum(int(line.split()[1]) for line in lines if line.startswith(fields))

@@ -1,11 +1,11 @@
-"""What replicas cost: the step on one device, and on logical CPUs under a strategy.
+"""Overhead of replicas: the step on one device, and on logical CPUs with a strategy.
 
 python -m benchmarks.replicas
 
-The replicas share the cores of this machine and do together what one device does, so
-that all above 1x is what it costs to be several: the collectives, batch norm's among
-them, and smaller products. Last, what one device pays to keep what is not finite out of
-the weights.
+The replicas share the cores of this machine and compute together what one device does,
+so that everything above 1x is overhead: collectives, including those of batch norm, and
+smaller matrix products. The last case is the overhead of the guard against non-finite
+values on one device.
 """
 
 from benchmarks import machine, options, table, turns
@@ -13,7 +13,7 @@ from benchmarks import machine, options, table, turns
 _STEP = {"depth": 18, "width": 0.25, "stem": "cifar", "rate": 0.01}
 _STEP |= {"precision": "float32"}
 _SMALL = _STEP | {"size": 32, "projector": (2048, 2048, 2048), "batch": 128}
-# Gradients of 135 million parameters, which the guard reads, and little else to do.
+# 135 million parameters, whose gradients the guard checks, and few other operations.
 _WIDE = _STEP | {"size": 8, "projector": (8192, 8192, 8192), "batch": 32}
 _QUICK = {"width": 0.1, "size": 8, "projector": (64, 64), "batch": 8}
 _COUNTS = (1, 2, 4)
@@ -21,7 +21,7 @@ _COUNTS = (1, 2, 4)
 
 def main():
     values = options.parse(options.parser(__doc__, seconds=10.0, peers=False))
-    cases = options.chosen(CASES, values)
+    cases = options.select_cases(CASES, values)
     machine.describe()
     table.header(ratio="time / first side's")
     for name, (sides, case) in cases:

@@ -1,7 +1,7 @@
-"""A side's end of `benchmarks.turns`: set up, then a burst for every line read.
+"""Runs one side of `benchmarks.turns`: sets up, then measures once per line read.
 
-Shared by both sides: the standard library only. A side that is not measuring waits
-for a line and uses no CPU.
+Both sides use it, so that it needs only the standard library. Between measurements, a
+side waits for a line and uses no CPU.
 """
 
 import dataclasses
@@ -14,21 +14,22 @@ from collections.abc import Callable
 from benchmarks import processes
 
 _WARM_UP = 5.0  # seconds, after the first step
-_SETTLED = 0.02  # cores
-_SETTLING = 30.0  # seconds at most
+_IDLE = 0.02  # cores in use
+_MAX_WAIT = 30.0  # seconds
 
 
 @dataclasses.dataclass
 class Work:
-    """What a side measures.
+    """The work that a side measures.
 
     Args:
-        start: function that returns the function to measure, which takes a step. It
-            is called once a burst, so that a pipeline begins each with empty buffers.
-        units: int, how many of what is counted a step does: pairs of a batch, say.
-        lead_in: float, seconds of steps that go before a burst and do not count: a
-            pipeline's buffers are neither fuller nor emptier after it.
-        facts: dict that the harness reads.
+        start: Function that returns the function to measure, which performs a step. It
+            is called once per measurement, so that a pipeline starts with empty
+            buffers.
+        units: Int, number of units per step, such as pairs of a batch. Defaults to `1`.
+        lead_in: Float, seconds of steps before a measurement, so that a pipeline's
+            buffers are as full before as after it. Defaults to `0.0`.
+        facts: Dict of values for the harness. Defaults to an empty dict.
     """
 
     start: Callable
@@ -41,10 +42,10 @@ def serve(prepare):
     """Runs a side until its standard input ends.
 
     Args:
-        prepare: function from the case, a dict, to `Work`.
+        prepare: Function from the case, a dict, to `Work`.
     """
     if len(sys.argv) != 2:
-        sys.exit("This is a side of a benchmark: run `python -m benchmarks.loss`.")
+        sys.exit("This is one side of a benchmark: run `python -m benchmarks.loss`.")
     processes.die_first()
     settings = json.loads(sys.argv[1])
     replies = _take_stdout()
@@ -56,13 +57,13 @@ def serve(prepare):
     _settle()
     _reply(replies, {"facts": work.facts, "peak": processes.peak()})
     for _ in sys.stdin:
-        seconds = _burst(work, settings["seconds"])
+        seconds = _measure(work, settings["seconds"])
         _settle()
         _reply(replies, {"seconds": seconds, "peak": processes.peak()})
 
 
-def _burst(work, seconds):
-    """Seconds for a unit, over as many steps as fill `seconds`."""
+def _measure(work, seconds):
+    """Returns the seconds per unit, averaged over steps for `seconds`."""
     step = work.start()
     _run_for(work.lead_in, step)
     steps, elapsed = _run_for(seconds, step)
@@ -78,18 +79,18 @@ def _run_for(seconds, step):
 
 
 def _settle():
-    """Waits until workers have filled their queues and threads have gone to sleep."""
+    """Waits until workers have filled their queues and threads are idle."""
     interval, before = 0.25, processes.cpu_seconds()
-    for _ in range(int(_SETTLING / interval)):
+    for _ in range(int(_MAX_WAIT / interval)):
         time.sleep(interval)
         now = processes.cpu_seconds()
-        if now - before <= _SETTLED * interval:
+        if now - before <= _IDLE * interval:
             return
         before = now
 
 
 def _take_stdout():
-    """A file for replies; whatever a library prints goes to standard error."""
+    """Returns a file for replies; redirects prints of libraries to standard error."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return replies

@@ -1,10 +1,10 @@
-"""How long one waits: for the import, and for the demo's first step.
+"""Startup time: of the import, and until the first step of the demo.
 
 python -m benchmarks.start
 
-The import is that of bt_keras and the public names of a training script, above
-TensorFlow's own. The first step is finished when Keras's progress bar shows it; the
-clock starts with the command.
+The import is that of bt_keras and the public names of a training script, without that
+of TensorFlow. The time to the first step is from the start of the command until Keras's
+progress bar displays the step.
 """
 
 import subprocess
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from benchmarks import children, machine, options, table, turns
 
-# Keras's progress bar begins a line with the number of finished steps.
+# Keras's progress bar starts with the number of completed steps.
 _FIRST_STEP = rb"(?m)^\s*\d+/\d+\s"
 
 
 def main():
     values = options.parse(options.parser(__doc__, peers=False))
-    cases = options.chosen(CASES, values)
+    cases = options.select_cases(CASES, values)
     machine.describe()
     table.header()
     for name, measure in cases:

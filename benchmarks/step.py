@@ -1,9 +1,9 @@
-"""A whole training step: both views through the network, loss, gradients, LARS.
+"""A whole training step: network on both views, loss, gradients and LARS.
 
 python -m benchmarks.step
 
-The last column is the share of the side's own peak: the operations that its step needs
-(its own loss's) over its time, against its largest matrix product in that precision.
+The last column is the share of the side's own peak: the operations per second of its
+step, divided by those of its large matrix product in the same precision.
 """
 
 import statistics
@@ -31,8 +31,8 @@ _RESNET18 = {
 _FLOAT32, _BFLOAT16 = {"precision": "float32"}, {"precision": "bfloat16"}
 _LAST, _PUBLISHED = "torch, channels-last", "torch, as published"
 _LAYOUTS = {_LAST: "channels_last", _PUBLISHED: "contiguous_format"}
-# (case, what it is measured against). Two at a time: three would not fit into the
-# memory of a small machine.
+# (case, what it is compared with). Two sides at a time, since three would not fit into
+# the memory of a small machine.
 CASES = (
     (_RESNET50 | _FLOAT32, _LAST),
     (_RESNET50 | _FLOAT32, _PUBLISHED),
@@ -42,18 +42,18 @@ CASES = (
     (_RESNET18 | _FLOAT32 | {"batch": 512}, "microbatches=4"),
     (_RESNET50 | _FLOAT32 | {"batch": 32}, "microbatches=4"),
 )
-# Where bfloat16 is emulated a step can take an hour: fewer images.
+# With emulated bfloat16 a step can take an hour: use fewer images.
 _EMULATED_BATCH = {50: 2, 18: 16}
 _QUICK = {"width": 0.25, "size": 32, "projector": (256, 256), "batch": 8}
 
 
 def main():
     values = options.parse(options.parser(__doc__, seconds=10.0))
-    cases = options.chosen(dict(map(_named, CASES)), values)
+    cases = options.select_cases(dict(map(_named, CASES)), values)
     machine.describe(values.peer_python)
     precisions = {case["precision"] for case, _ in dict(cases).values()}
     if not machine.has_bfloat16():
-        precisions -= {"bfloat16"}  # What is emulated has no peak.
+        precisions -= {"bfloat16"}  # Emulation has no meaningful peak.
     peaks = machine.peaks(values, sorted(precisions)) if precisions else {}
     table.header("share of peak")
     for name, (case, against) in cases:
@@ -75,7 +75,7 @@ def _named(case_and_against):
 
 
 def _sides(case, against, values):
-    """Our side and the other one: a peer, or ourselves with micro-batches."""
+    """Returns our side and the other one: a peer, or ours with micro-batches."""
     if against in _LAYOUTS:
         layout = {"layout": _LAYOUTS[against]}
         return [

@@ -1,4 +1,4 @@
-"""The Markdown tables."""
+"""Prints Markdown tables."""
 
 import dataclasses
 import statistics
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """How a time is shown: its name, and a function from seconds to a number."""
+    """A unit of time: its name, and a function from seconds to a number."""
 
     name: str
     of: Callable
@@ -19,11 +19,12 @@ PAIRS = Unit("pairs/s", lambda seconds: 1 / seconds)
 
 
 def header(note=None, ratio="time / our time"):
-    """Prints the head of a table, with a last column `note` if there is one.
+    """Prints the header of a table.
 
     Args:
-        note: str, its name.
-        ratio: str, the name of the column that holds the others to the first.
+        note: Str, name of an additional last column. Defaults to `None`.
+        ratio: Str, name of the column with the ratio to the first side. Defaults to
+            `"time / our time"`.
     """
     columns = ["case", "side", "median", "min - max", "rounds"]
     columns += [ratio, "peak memory", *([note] if note else [])]
@@ -32,13 +33,13 @@ def header(note=None, ratio="time / our time"):
 
 
 def rows(case, results, unit, note=None):
-    """Prints a row for each result of a case; the first is what others are held to.
+    """Prints a row for each result of a case.
 
     Args:
-        case: str.
-        results: list of `turns.Result`.
+        case: Str, name of the case.
+        results: List of `turns.Result`. Ratios are relative to the first one.
         unit: `Unit`.
-        note: function from a result to str, what stands in the last column.
+        note: Function from a result to str, the last column. Defaults to `None`.
     """
     ours = statistics.median(results[0].seconds) if results[0].seconds else None
     for result in results:
@@ -52,12 +53,12 @@ def rows(case, results, unit, note=None):
 
 
 def size(count):
-    """Returns str, a number of bytes in GB (10^9)."""
+    """Formats a number of bytes in GB (10^9)."""
     return f"{number(count / 1e9)} GB"
 
 
 def number(value):
-    """Returns str, a number with three digits that mean something."""
+    """Formats a number with three significant digits."""
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{digits}f}"
 

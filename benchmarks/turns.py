@@ -1,8 +1,8 @@
-"""Measures several sides in one run, in turns, each in a process of its own.
+"""Measures several sides in turns, each in its own process.
 
-A side sets up (imports, compiles, warms up) and waits. Then, round by round, each in
-turn is told to measure one burst while the others wait, so that whatever else the
-machine does in these minutes happens to all of them.
+Each side sets up (imports, compiles, warms up) and waits. In every round, one side
+after the other measures while the rest wait, so that changes in the machine's load
+affect all sides.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from benchmarks import children
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One of those that are compared.
+    """One of the sides that are compared.
 
     Args:
-        name: str, as in the table.
-        python: str, the interpreter.
-        module: str, such as `"benchmarks.ours.loss"`: it calls `side.serve`.
-        case: dict that the module reads.
+        name: Str, as printed in the table.
+        python: Str, path of the interpreter.
+        module: Str, such as `"benchmarks.ours.loss"`, a module that calls `side.serve`.
+        case: Dict for the module.
     """
 
     name: str
@@ -34,14 +34,14 @@ class Side:
 
 @dataclasses.dataclass
 class Result:
-    """What a side gave.
+    """The measurements of a side.
 
     Args:
-        name: str, the side's.
-        seconds: list of float, for a unit, one a round.
-        peak: int, bytes, of the whole process and its children.
-        facts: dict, what the side said about itself.
-        failure: str, why it did not run, or None.
+        name: Str, name of the side.
+        seconds: List of float, seconds per unit in each round.
+        peak: Int, peak memory in bytes of the process and its children.
+        facts: Dict, values reported by the side.
+        failure: Str, why it did not run, or `None`.
     """
 
     name: str
@@ -52,15 +52,16 @@ class Result:
 
 
 def take_turns(sides, options):
-    """Measures some sides in turns.
+    """Measures sides in turns.
 
     Args:
-        sides: list of `Side`.
-        options: with `rounds`, `seconds` (of a burst), `minutes` (after which no
-            further round begins) and `patience` (seconds to wait for an answer).
+        sides: List of `Side`.
+        options: Object with `rounds`, `seconds` (per measurement), `minutes` (after
+            which no further round starts) and `patience` (seconds to wait for a
+            measurement).
 
     Returns:
-        list of `Result`, in the order of the sides.
+        List of `Result`, in the order of the sides.
     """
     with contextlib.ExitStack() as stack:
         players = []
@@ -72,14 +73,14 @@ def take_turns(sides, options):
         for number in range(options.rounds):
             if number and time.monotonic() - begin > options.minutes * 60:
                 break
-            # Every other round the other way round: no side always goes first.
+            # Reverse the order in every other round, so that no side is always first.
             for player in players[:: -1 if number % 2 else 1]:
-                player.burst()
+                player.measure()
         return [player.result for player in players]
 
 
 def one_run(result, command, patience, until=None):
-    """Adds a run of a whole process to a result; see `children.run`."""
+    """Adds the run of a whole process to a result; see `children.run`."""
     if result.failure:
         return
     seconds, peak, result.failure = children.run(command, patience, until)
@@ -97,7 +98,7 @@ def _command(side, options):
 
 
 class _Player:
-    """The harness's end of a side's process. Making it waits until that is ready."""
+    """A side's process; the constructor waits until it is ready."""
 
     def __init__(self, name, child, patience):
         self.result = Result(name)
@@ -106,10 +107,11 @@ class _Player:
         self._patience = patience
         self.result.facts = self._answer().get("facts", {})
 
-    def burst(self):
+    def measure(self):
+        """Measures once."""
         if self.result.failure:
             return
-        with contextlib.suppress(BrokenPipeError):  # `_answer` finds out why.
+        with contextlib.suppress(BrokenPipeError):  # `_answer` finds the reason.
             self._process.stdin.write(b"go\n")
             self._process.stdin.flush()
         answer = self._answer()
@@ -125,14 +127,14 @@ class _Player:
             answer = json.loads(line)
             self.result.peak = max(self.result.peak, answer["peak"])
             return answer
-        silence = f"no answer within {self._patience:g} s"
-        died = "ended without a word"
-        self.result.failure = self._child.failure() or died if answered else silence
+        timeout = f"no answer within {self._patience:g} s"
+        died = "ended without an error message"
+        self.result.failure = self._child.failure() or died if answered else timeout
         say(f"{self.result.name}: did not run: {self.result.failure}")
-        self._child.end()  # Its memory is for the others.
+        self._child.end()  # Free its memory for the other sides.
         return {}
 
 
 def say(message):
-    """Tells the one who waits how far it is, apart from the tables on stdout."""
+    """Prints progress to standard error, since tables go to standard output."""
     print(message, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Both views of an image: pairs a second, until they are a batch in memory.
+"""Pairs of views per second, up to batches in memory.
 
 python -m benchmarks.views
 """
@@ -21,7 +21,7 @@ _QUICK = {"images": 32, "batch": 8}
 
 def main():
     values = options.parse(options.parser(__doc__, seconds=10.0))
-    cases = options.chosen(CASES, values)
+    cases = options.select_cases(CASES, values)
     machine.describe(values.peer_python)
     table.header()
     for name, case in cases:
@@ -38,7 +38,7 @@ def main():
 
 
 def _write(case, folder):
-    """Writes the images that both sides read; returns their path."""
+    """Writes the images for both sides; returns their path."""
     if case["source"] == "jpeg":
         inputs.write_jpegs(folder, case["images"])
         return str(folder)

@@ -1,1 +1,1 @@
-"""This library's sides, through its public API only; but see `unguarded`."""
+"""This library's sides; except for `unguarded`, they use only its public API."""

@@ -1,4 +1,4 @@
-"""Writes the images of a data set as one array, for who cannot read the data set.
+"""Writes the images of a data set as one array, for the peers.
 
 python -m benchmarks.ours.images SOURCE SPLIT FILE.npy
 """

@@ -1,8 +1,8 @@
-"""Prints how long bt_keras takes to import after TensorFlow: seconds, peak in bytes."""
+"""Prints the seconds that importing bt_keras takes, and the peak memory in bytes."""
 
 import time
 
-import tensorflow  # noqa: F401  (its own import comes before the clock starts)
+import tensorflow  # noqa: F401  (its import is not measured)
 
 from benchmarks import processes
 
@@ -14,7 +14,7 @@ def main():
     begin = time.perf_counter()
     import bt_keras
 
-    # They are imported when first used.
+    # Names are imported on first use.
     for name in _NAMES:
         getattr(bt_keras, name)
     print(time.perf_counter() - begin, processes.peak())

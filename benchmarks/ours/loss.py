@@ -20,7 +20,7 @@ def projections(n, d):
 
 
 def prepare(case):
-    gradients(*projections(4, 8))  # What the runtime itself takes comes first.
+    gradients(*projections(4, 8))  # Initializes the runtime, which is not measured.
     processes.reset_peak()
     baseline = processes.resident()
     z_a, z_b = projections(case["n"], case["d"])

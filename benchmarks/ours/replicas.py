@@ -7,8 +7,8 @@ from benchmarks.ours import step
 
 
 def prepare(case):
-    # Before TensorFlow starts, and one strategy in a process: it numbers the
-    # collectives of each anew, and confuses those of two.
+    # Before TensorFlow starts, and one strategy per process: every strategy starts
+    # numbering its collectives at 0, so that those of two would collide.
     (cpu,) = tf.config.list_physical_devices("CPU")
     devices = [tf.config.LogicalDeviceConfiguration() for _ in range(case["replicas"])]
     tf.config.set_logical_device_configuration(cpu, devices)

@@ -13,16 +13,16 @@ def prepare(case):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(_POLICIES[case["precision"]])
     backbone = bt_keras.resnet(case["depth"], case["width"], case["stem"])
-    # What most cases leave as it is.
+    # Settings that most cases leave at their defaults.
     extra = {k: case[k] for k in ("implementation", "microbatches") if k in case}
     model = bt_keras.BarlowTwins(backbone, case["projector"], **extra)
     model.compile(optimizer=bt_keras.LARS(case["rate"]))
     shape = case["batch"], case["size"], case["size"], 3
     views = tuple(tf.random.normal(shape) for _ in range(2))
     dataset = tf.data.Dataset.from_tensors(views).repeat()
-    # As `fit` does: a part for each replica; of one device it is the dataset itself.
+    # As in `fit`: split among replicas; without a strategy, the dataset itself.
     dataset = tf.distribute.get_strategy().experimental_distribute_dataset(dataset)
-    model.fit(dataset, steps_per_epoch=1, verbose=0)  # Builds and compiles it.
+    model.fit(dataset, steps_per_epoch=1, verbose=0)  # Builds and compiles the step.
     iterator = iter(dataset)
     return side.Work(start=lambda: lambda: model.train_function(iterator))
 

@@ -1,6 +1,6 @@
-"""The step that `fit` runs, without its guard against what is not finite.
+"""The step that `fit` runs, without its guard against non-finite values.
 
-The only side that is not of the public API: nobody should train like that.
+The only side that uses private API: the guard cannot be disabled otherwise.
 """
 
 from benchmarks import side
@@ -18,10 +18,10 @@ def prepare(case):
 
     barlow_twins.mask_nonfinite = unguarded
     work = step.prepare(case)
-    # It would otherwise measure the guard against itself.
+    # Otherwise, the guard would be compared with itself.
     if not traced:
         raise RuntimeError(
-            "the step does not look up `bt_keras.model.barlow_twins.mask_nonfinite`"
+            "the step does not use `bt_keras.model.barlow_twins.mask_nonfinite`"
         )
     return work
 

@@ -1,4 +1,4 @@
-"""`bt_keras.pairs` of arrays in memory or of a folder of files."""
+"""`bt_keras.pairs` from arrays in memory or a folder of files."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,8 +1,8 @@
-"""The peers' sides, in PyTorch, as fast as their users would have them.
+"""The peers' sides in PyTorch, with the settings recommended for speed.
 
-Channels-last unless a side is called "as published", bfloat16 by autocast, as many
-threads as there are cores and a DataLoader worker for each core, which stays between
-epochs. Run by a Python that has benchmarks/peers.txt and nothing of this library.
+Channels-last unless a side is called "as published", bfloat16 by autocast, one thread
+and one persistent DataLoader worker per core. They run in a Python environment with
+benchmarks/peers.txt and without this library.
 """
 
 import torch

@@ -1,8 +1,8 @@
-"""An epoch of training as users of lightly and torchvision write it.
+"""An epoch of training with lightly and torchvision.
 
-lightly's loss, torchvision's views on Pillow images in memory, a DataLoader worker a
-core, channels-last, bfloat16 by autocast, AdamW with a cosine schedule. The loss
-itself is computed in float32, as ours is.
+lightly's loss, torchvision's views of Pillow images in memory, one DataLoader worker
+per core, channels-last, bfloat16 by autocast, AdamW with a cosine schedule. The loss is
+computed in float32, as in bt_keras.
 """
 
 import json
@@ -18,7 +18,7 @@ from benchmarks.peers import networks, transforms
 def main():
     case = json.loads(sys.argv[1])
     torch.manual_seed(0)
-    torch.set_flush_denormal(True)  # As TensorFlow does.
+    torch.set_flush_denormal(True)  # As in TensorFlow.
     views = transforms.views(case["size"], case["recipe"])
     dataset = transforms.load(case["images"], views)
     loader = transforms.loader(dataset, case["batch"])

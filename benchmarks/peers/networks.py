@@ -1,4 +1,4 @@
-"""ResNets of any width and stem out of torchvision's blocks, and the projector."""
+"""ResNets of any width and stem from torchvision's blocks, and the projector."""
 
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -7,7 +7,7 @@ _DEPTHS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3))}
 
 
 def resnet(depth, width, stem):
-    """Returns (`nn.Module` from images (N, 3, H, W) to features, their number)."""
+    """Returns (`nn.Module` from images (N, 3, H, W) to features, feature dimension)."""
     block, counts = _DEPTHS[depth]
     base = round(64 * width)
     channels = base
@@ -24,12 +24,12 @@ def resnet(depth, width, stem):
             layers.append(block(channels, inside, stride, shortcut))
             channels = out
     network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    network.apply(_initialise)
+    network.apply(_initialize)
     return network, channels
 
 
 def projector(features, widths):
-    """Returns the projector, whose last layer has neither batch norm nor ReLU."""
+    """Returns the projector, whose last layer has no batch norm and no ReLU."""
     layers = []
     for width in widths:
         layers += [nn.Linear(features, width, bias=False)]
@@ -48,7 +48,7 @@ def _stem(base, stem):
     return layers + [nn.MaxPool2d(3, 2, 1)] * (stem == "imagenet")
 
 
-def _initialise(module):
+def _initialize(module):
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     elif isinstance(module, BasicBlock | Bottleneck):

@@ -1,4 +1,4 @@
-"""The official implementation's training step, restated: model, loss, LARS."""
+"""A reimplementation of the official training step: model, loss and LARS."""
 
 import torch
 from torch import nn
@@ -9,7 +9,7 @@ _LAMBDA = 0.0051
 
 
 class BarlowTwins(nn.Module):
-    """Both views, one after the other, to the loss of their D x D matrix."""
+    """Computes the loss of the D x D cross-correlation matrix of two views."""
 
     def __init__(self, depth, width, stem, projector):
         super().__init__()
@@ -28,7 +28,7 @@ class BarlowTwins(nn.Module):
 
 
 class LARS(torch.optim.Optimizer):
-    """Momentum with a rate a layer; vectors have neither decay nor such a rate."""
+    """Momentum with layer-wise rates; vectors have no weight decay and adaptation."""
 
     def __init__(self, params, lr, weight_decay=1e-6, momentum=0.9, trust=1e-3):
         defaults = {"lr": lr, "weight_decay": weight_decay}

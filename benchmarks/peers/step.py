@@ -1,6 +1,6 @@
 """A whole training step of the official model on views in memory.
 
-`layout` is "channels_last", or "contiguous_format", which is how it was published.
+`layout` is "channels_last" or "contiguous_format", the published one.
 """
 
 import torch
@@ -11,7 +11,7 @@ from benchmarks.peers.official import LARS, BarlowTwins
 
 def prepare(case):
     torch.manual_seed(0)
-    torch.set_flush_denormal(True)  # As TensorFlow does.
+    torch.set_flush_denormal(True)  # As in TensorFlow.
     layout = {"memory_format": getattr(torch, case["layout"])}
     model = BarlowTwins(*(case[k] for k in ("depth", "width", "stem", "projector")))
     model = model.to(**layout).train()

@@ -1,7 +1,6 @@
-"""The two views by torchvision on Pillow images, as the official code makes them.
+"""torchvision's views of Pillow images as in the official code, and their DataLoader.
 
-And the DataLoader that runs them, a worker a core, with what is recommended for speed:
-workers that stay and batches collated in them.
+The DataLoader has one persistent worker per core.
 """
 
 import random
@@ -15,7 +14,7 @@ from torchvision import transforms as T
 from benchmarks import processes
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# recipe: for each view the probabilities of blur and of solarising
+# Recipe: the probabilities of blur and solarization for each view.
 _RECIPES = {"imagenet": ((1.0, 0.0), (0.1, 0.2)), "small": ((0.0, 0.0), (0.0, 0.2))}
 
 
@@ -44,7 +43,7 @@ def _blur(image):
 
 
 class Arrays(Dataset):
-    """Images in memory, as torchvision's CIFAR10 holds them."""
+    """Images in memory, as in torchvision's CIFAR10."""
 
     def __init__(self, path, transform):
         self.images = np.load(path)
@@ -58,14 +57,14 @@ class Arrays(Dataset):
 
 
 def load(path, transform):
-    """Returns the `Dataset` of a .npy file or of a folder of folders of files."""
+    """Returns the `Dataset` of a .npy file or of a folder with class subfolders."""
     if path.endswith(".npy"):
         return Arrays(path, transform)
     return datasets.ImageFolder(path, transform)
 
 
 def loader(dataset, batch, sampler=None):
-    """Returns a `DataLoader` of whole batches, shuffled if there is no sampler."""
+    """Returns a `DataLoader` of full batches, shuffled unless there is a sampler."""
     return DataLoader(
         dataset,
         batch,

@@ -1,4 +1,4 @@
-"""torchvision's views from a DataLoader, of arrays in memory or of files."""
+"""torchvision's views from a DataLoader, from arrays in memory or files."""
 
 from torch.utils.data import RandomSampler
 
@@ -11,8 +11,8 @@ _ENDLESS = 2**40
 def prepare(case):
     views = transforms.views(case["size"], case["recipe"])
     dataset = transforms.load(case["path"], views)
-    # One epoch that never ends: a loader starts again slowly, and with the few images
-    # here that would happen often.
+    # A single endless epoch: restarting a loader is slow, and with few images it would
+    # happen often.
     sampler = RandomSampler(dataset, replacement=True, num_samples=_ENDLESS)
     loader = transforms.loader(dataset, case["batch"], sampler)
 

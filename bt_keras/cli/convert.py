@@ -1,15 +1,19 @@
 """Convert weights between PyTorch and Keras.
 
-The file name extensions give the direction: PyTorch weights become a .keras file, a
+The extension of --input gives the direction: PyTorch weights become a .keras file, a
 .keras file or a run becomes a PyTorch file. With --config and --workdir, a checkpoint
-of the official code becomes a run that `bt-keras pretrain` resumes.
+of the official code becomes a run that `bt-keras pretrain` resumes. PyTorch is not
+needed, no code from a file is run, and existing files are not overwritten.
 
 Examples:
 
     bt-keras convert --input resnet50.pth --output resnet50.keras
     bt-keras convert --input runs/demo --output demo.pth --naming torchvision
+    bt-keras convert --input runs/demo --output checkpoint.pth --checkpoint
     bt-keras convert --input checkpoint.pth --config default --workdir runs/resumed
 """
+
+from __future__ import annotations
 
 import math
 from pathlib import Path
@@ -19,12 +23,12 @@ from absl import flags as absl_flags
 from bt_keras.cli import config_flags, flags, start
 from bt_keras.errors import UsageError
 
-# Flags that have a meaning in one direction only.
+# Flags of the direction from Keras to PyTorch.
 _TO_TORCH = ("naming", "classes", "checkpoint", "epoch")
 
 
-def run(arguments):
-    """Converts PyTorch's weights to Keras's, or back."""
+def run(arguments: list[str]) -> None:
+    """Runs the command with the given command-line arguments."""
     values = define_flags()
     flags.parse(values, arguments, known_only=config_flags.are_given(arguments))
     source = Path(values.input)
@@ -35,8 +39,8 @@ def run(arguments):
         _check_no_fields(arguments)
         print(_to_torch(values))
     elif values.workdir or values.config:
-        unfit = ("output", *_TO_TORCH)
-        _check(values, "into a workdir", ["config", "workdir"], unfit)
+        excluded = ("output", *_TO_TORCH)
+        _check(values, "to a workdir", ["config", "workdir"], excluded)
         print(_to_workdir(values, arguments))
     else:
         _check(values, "from PyTorch to Keras", ["output"], _TO_TORCH)
@@ -44,7 +48,7 @@ def run(arguments):
         print(_to_keras(values))
 
 
-def define_flags():
+def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
     values = flags.new()
 
@@ -53,69 +57,79 @@ def define_flags():
 
     string(
         "input",
-        "PyTorch's weights (.pth, .pt, .safetensors, .npz); or, to go back, a .keras "
-        "file or the folder of a run, whose newest checkpoint is taken.",
+        "File to convert: PyTorch weights (.pth, .pt, .safetensors, .npz) or a .keras "
+        "file; or the folder of a run, whose latest checkpoint is converted.",
     )
     absl_flags.mark_flag_as_required("input", flag_values=values)
     string(
         "output",
-        "File to write, new: .keras; or, to go back, .pth, .pt, .safetensors or .npz.",
+        "File to create: .keras for PyTorch weights; .pth, .pt, .safetensors or .npz "
+        "for a .keras file or a run.",
     )
     string(
         "config",
-        "With --workdir: how training goes on, as for pretrain; --config.FIELD=VALUE "
-        "changes a field.",
+        "Config of the resumed training, as for `bt-keras pretrain`. "
+        "--config.FIELD=VALUE overrides a field. Requires --workdir.",
     )
-    string("workdir", "A new run that goes on from the official checkpoint.pth.")
-    _define_flags_of_the_way_back(values)
+    string(
+        "workdir",
+        "New or empty folder for a run that resumes from the official checkpoint.pth. "
+        "Requires --config.",
+    )
+    _define_torch_flags(values)
     return values
 
 
-def _define_flags_of_the_way_back(values):
+def _define_torch_flags(values):
     absl_flags.DEFINE_enum(
         "naming",
         None,
         ["official", "torchvision", "detectron2"],
-        "To go back: whose names; official is the default.",
+        "Names of the tensors in the PyTorch file: those of the official Barlow Twins "
+        "code, or, for the backbone alone, those of torchvision or Detectron2. "
+        "Defaults to official.",
         flag_values=values,
     )
     absl_flags.DEFINE_integer(
         "classes",
         None,
-        "To go back, with --naming=torchvision: the classes of fc, 1000; 0 for none.",
+        "Number of classes of the classifier `fc`, whose weights are zero; 0 omits it. "
+        "Requires --naming=torchvision. Defaults to 1000.",
         lower_bound=0,
         flag_values=values,
     )
     absl_flags.DEFINE_bool(
         "checkpoint",
         None,
-        "To go back: the whole checkpoint that the official code resumes from.",
+        "Write a whole checkpoint with optimizer state, from which the official code "
+        "resumes. Requires --naming=official and a .pth or .pt file.",
         flag_values=values,
     )
     absl_flags.DEFINE_integer(
         "epoch",
         None,
-        "With --checkpoint: the epochs that are done, if --input does not say.",
+        "Number of completed epochs to store in the checkpoint, if --input does not "
+        "store it. Requires --checkpoint.",
         lower_bound=0,
         flag_values=values,
     )
 
 
-def _check(values, direction, needed, unfit):
-    missing = [name for name in needed if not values[name].value]
+def _check(values, direction, required, excluded):
+    missing = [name for name in required if not values[name].value]
     if missing:
-        raise UsageError(f"to convert {direction}, give --{' and --'.join(missing)}.")
-    for name in unfit:
+        raise UsageError(f"to convert {direction}, pass --{' and --'.join(missing)}.")
+    for name in excluded:
         if values[name].value is not None:
             raise UsageError(
-                f"--{name} has no place where --input={values.input} is converted "
-                f"{direction}."
+                f"--{name} cannot be used to convert --input={values.input} "
+                f"{direction}: remove it."
             )
 
 
 def _check_no_fields(arguments):
     if config_flags.are_given(arguments):
-        raise UsageError("--config.FIELD=VALUE is of --config and --workdir.")
+        raise UsageError("--config.FIELD=VALUE requires --config and --workdir.")
 
 
 def _to_keras(values):
@@ -130,26 +144,26 @@ def _to_keras(values):
     model = convert.from_torch(values.input)
     with weight_files.writing(output) as temporary:
         model.save(temporary)
-    return f"{output}: {_described(model)}"
+    return f"{output}: {_describe(model)}"
 
 
 def _to_workdir(values, arguments):
     from bt_keras import config as config_lib
 
     config = config_lib.load(values.config)
-    own = ("input", "config", "workdir")
-    config = config_flags.override(config, arguments, own)
+    own_flags = ("input", "config", "workdir")
+    config = config_flags.override(config, arguments, own_flags)
     config_lib.check(config)
     start.tensorflow()
 
     from bt_keras.convert.to_workdir import to_workdir
 
     model, epoch, differences = to_workdir(values.input, config, values.workdir)
-    noted = f" ({'; '.join(differences)})" if differences else ""
+    notes = f" ({'; '.join(differences)})" if differences else ""
     return (
-        f"{values.workdir}: {_described(model)}, after epoch {epoch} of "
-        f"{config.epochs}{noted}; `bt-keras pretrain --workdir {values.workdir}` goes "
-        "on"
+        f"{values.workdir}: {_describe(model)}, after epoch {epoch} of "
+        f"{config.epochs}{notes}; resume with "
+        f"`bt-keras pretrain --workdir {values.workdir}`"
     )
 
 
@@ -158,23 +172,27 @@ def _to_torch(values):
 
     naming = values.naming or "official"
     output = Path(values.output)
-    suffix = weight_files.suffix_of(output)
+    suffix = weight_files.get_suffix(output)
     if values.classes is not None and naming != "torchvision":
-        raise UsageError("--classes is of --naming=torchvision.")
+        raise UsageError("--classes requires --naming=torchvision.")
     if values.checkpoint and (naming != "official" or suffix not in (".pth", ".pt")):
-        raise UsageError("--checkpoint is of --naming=official and a .pth.")
+        raise UsageError(
+            "--checkpoint requires --naming=official and a .pth or .pt --output."
+        )
     if values.epoch is not None and not values.checkpoint:
-        raise UsageError("--epoch is of --checkpoint.")
+        raise UsageError("--epoch requires --checkpoint.")
     weight_files.check_new(output)
     start.tensorflow()
 
     from bt_keras import convert
     from bt_keras.convert import keras_source
 
-    model, epoch = keras_source.load(values.input, bool(values.checkpoint))
+    model, progress = keras_source.load_model(values.input, bool(values.checkpoint))
+    optimizer = ""
     if values.checkpoint:
-        epoch = keras_source.epoch(values.input, epoch, values.epoch)
+        epoch = keras_source.completed_epochs(values.input, progress, values.epoch)
         tree = convert.to_checkpoint(model, epoch)
+        optimizer = f", optimizer state, after epoch {epoch}"
     elif naming == "detectron2" and suffix in (".pth", ".pt"):
         tree = convert.to_detectron2(model)
     else:
@@ -182,16 +200,15 @@ def _to_torch(values):
         tree = convert.to_torch(model, naming, classes)
     convert.save(output, tree)
     state = tree.get("model", tree)
-    what = f", with momenta, after epoch {epoch}" if values.checkpoint else ""
-    return f"{output}: {naming} names, {len(state)} arrays{what}"
+    return f"{output}: {naming} names, {len(state)} arrays{optimizer}"
 
 
-def _described(model):
-    """What was written: kind, depth, number of arrays."""
+def _describe(model):
+    """Describes a converted model: its kind, depth and number of arrays."""
     backbone = getattr(model, "backbone", model)
     arrays = len(model.weights)
-    floats = sum(math.prod(v.shape) for v in model.weights)
+    numbers = sum(math.prod(v.shape) for v in model.weights)
     kind = "BarlowTwins with a " if backbone is not model else ""
     depth = backbone.name.removeprefix("resnet")
-    momenta = " and momenta" if getattr(model, "optimizer", None) else ""
-    return f"{kind}ResNet-{depth}, {arrays} arrays, {floats:,} numbers{momenta}"
+    optimizer = ", optimizer state" if getattr(model, "optimizer", None) else ""
+    return f"{kind}ResNet-{depth}, {arrays} arrays, {numbers:,} numbers{optimizer}"

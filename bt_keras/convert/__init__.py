@@ -1,15 +1,16 @@
-"""Weights between PyTorch's names, layouts and files and Keras's.
+"""Converts weights between PyTorch and Keras.
 
-`from_torch` and `to_torch` go there and back, `to_checkpoint` takes the optimizer
-along, `to_detectron2` has the names that Detectron2 reads, and `load` and `save` are
-the files (`.pth`, `.safetensors`, `.npz`). PyTorch is not needed, and no file can run
-code.
+`from_torch` builds a Keras model and `to_torch` a PyTorch state dict. `to_checkpoint`
+includes the optimizer state, and `to_detectron2` uses Detectron2's names. `load` and
+`save` read and write `.pth`, `.safetensors` and `.npz` files, without PyTorch and
+without running code from a file.
 """
 
 import importlib
 
-# Where each public name lives. Files are read and written without TensorFlow.
-_HOMES = {
+# The module of each public name, imported on first use: `load` and `save` do not need
+# TensorFlow.
+_MODULES = {
     "from_torch": "state_dict",
     "load": "weight_files",
     "save": "weight_files",
@@ -17,14 +18,14 @@ _HOMES = {
     "to_detectron2": "state_dict",
     "to_torch": "state_dict",
 }
-__all__ = list(_HOMES)
+__all__ = list(_MODULES)
 
 
 def __getattr__(name):
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'bt_keras.convert' has no attribute {name!r}")
-    home = importlib.import_module(f"bt_keras.convert.{_HOMES[name]}")
-    value = getattr(home, name)
+    module = importlib.import_module(f"bt_keras.convert.{_MODULES[name]}")
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

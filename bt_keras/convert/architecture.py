@@ -1,36 +1,42 @@
-"""Which network a state dict is of, read off its names and shapes."""
+"""Infers a network's architecture from the names and shapes of a state dict."""
+
+from __future__ import annotations
 
 import dataclasses
+
+import keras
+import numpy as np
 
 from bt_keras.errors import UsageError, shown
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.networks import resnet
 from bt_keras.networks.resnet import DEPTHS
 
-# The weight of the redundancy term that the official checkpoints were trained with.
+# The weight of the redundancy reduction term in the official training.
 OFFICIAL_LAMBD = 0.0051
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A ResNet, alone or with a projector.
+    """A ResNet with or without a projector.
 
     Args:
-        depth: int, of `bt_keras.resnet`.
-        filters: int > 0, channels of the stem: 64 times the width.
-        stem: str, of `bt_keras.resnet`.
-        channels: int > 0, of the images.
-        projector: tuple of ints, its layers' widths; empty for a backbone alone.
+        depth: Int, as in `bt_keras.resnet`.
+        filters: Int > 0, channels of the stem: 64 times the width.
+        stem: Str, as in `bt_keras.resnet`.
+        channels: Int > 0, channels of the images.
+        projector: Tuple of ints, widths of the projector's layers. Empty for a
+            backbone without projector.
     """
 
     depth: int
     filters: int
     stem: str
     channels: int
-    projector: tuple
+    projector: tuple[int, ...]
 
-    def build(self):
-        """Returns the `keras.Model`, with initial weights."""
+    def build(self) -> keras.Model:
+        """Builds the model with initial weights."""
         shape = (None, None, self.channels)
         backbone = resnet(self.depth, self.filters / 64, self.stem, shape)
         if not self.projector:
@@ -38,20 +44,20 @@ class Architecture:
         return BarlowTwins(backbone, self.projector, lambd=OFFICIAL_LAMBD)
 
     @property
-    def ignored(self):
-        """tuple of str, beginnings of names that have no counterpart in Keras."""
-        # The classifier is not the backbone's. The loss standardises by the batch, so
-        # that the statistics of the official code's last batch norm are never used.
+    def ignored(self) -> tuple[str, ...]:
+        """Prefixes of names that have no counterpart in Keras."""
+        # `fc` is the classifier. The loss standardizes with batch statistics, so that
+        # the running statistics of the official code's last batch norm are not used.
         return ("bn.", "backbone.fc.") if self.projector else ("fc.",)
 
-    def differences(self, config):
-        """Compares it with what a config describes.
+    def differences(self, config) -> list[str]:
+        """Compares the architecture with that of a config.
 
         Args:
             config: `ConfigDict` with the fields of configs/default.py.
 
         Returns:
-            list of str, empty where both are the same.
+            List of str, one for each difference.
         """
         ours = {
             "backbone.depth": self.depth,
@@ -66,54 +72,55 @@ class Architecture:
             "projector": tuple(config.projector),
         }
         found = [
-            f"{field} is {value}, the config has {theirs[field]}"
+            f"{field} is {value} in the file and {theirs[field]} in the config"
             for field, value in ours.items()
             if value != theirs[field]
         ]
         if self.channels != 3:
-            found.append(f"its images have {self.channels} channels, not 3")
+            found.append(f"images have {self.channels} channels instead of 3")
         return found
 
 
-def of_state(state):
-    """Reads an architecture off a state dict.
+def infer_architecture(state: dict[str, np.ndarray]) -> Architecture:
+    """Infers the architecture that a state dict belongs to.
 
     Args:
-        state: dict of str to NumPy array.
+        state: Dict of str to NumPy array, with torchvision's names, or those of the
+            official Barlow Twins code.
 
     Returns:
         `Architecture`.
 
     Raises:
-        UsageError: if it is not of a ResNet, or of one that there is not.
+        UsageError: If it is not a ResNet, or one that `bt_keras.resnet` cannot build.
     """
     prefix = "backbone." if any(name.startswith("backbone.") for name in state) else ""
     stem = state.get(prefix + "conv1.weight")
     if stem is None or stem.ndim != 4:
         raise UsageError(
-            "these are not a ResNet's weights: there is no (out, in, height, width) "
-            "array 'conv1.weight' or 'backbone.conv1.weight'; the first names are "
-            f"{', '.join(map(shown, sorted(state)[:3])) or '(none)'}."
+            "these are not the weights of a ResNet: there is no array 'conv1.weight' "
+            "or 'backbone.conv1.weight' of shape (out, in, height, width); the first "
+            f"names are {', '.join(map(shown, sorted(state)[:3])) or '(none)'}."
         )
     filters, channels, size, _ = stem.shape
     if not filters or not channels:
-        raise UsageError(f"conv1.weight has the shape {stem.shape}, without channels.")
-    depth = _depth(state, prefix)
+        raise UsageError(f"conv1.weight has shape {stem.shape}, without channels.")
+    depth = _infer_depth(state, prefix)
     features = _check_widths(state, prefix, filters, depth)
     return Architecture(
         depth=depth,
         filters=filters,
         stem="imagenet" if size == 7 else "cifar",
         channels=channels,
-        projector=_projector(state, features) if prefix else (),
+        projector=_infer_projector(state, features) if prefix else (),
     )
 
 
 def _check_widths(state, prefix, filters, depth):
-    """Returns the number of features; raises where a network would not fit.
+    """Returns the feature dimension; raises if the file lacks the largest kernel.
 
-    It is built before all its arrays are looked at, and only if the largest is there:
-    a small file makes no large network.
+    The network is built before all arrays are checked. Checking the largest one first
+    ensures that a small file cannot make the network large.
     """
     block, counts = DEPTHS[depth]
     first = state.get(f"{prefix}layer1.0.conv1.weight")
@@ -121,7 +128,8 @@ def _check_widths(state, prefix, filters, depth):
         last = state[f"{prefix}layer1.0.conv3.weight"]
         if _outputs(last) == 4 * filters:
             raise UsageError(
-                "it is a wide ResNet or ResNeXt, which bt_keras.resnet does not have."
+                "wide ResNets and ResNeXts are not supported: use a ResNet that "
+                "bt_keras.resnet can build."
             )
     name = f"{prefix}layer4.{counts[-1] - 1}.conv2.weight"
     _check_shape(state, name, (8 * filters, 8 * filters, 3, 3))
@@ -131,10 +139,11 @@ def _check_widths(state, prefix, filters, depth):
 def _check_shape(state, name, expected):
     array = state.get(name)
     if array is None or array.shape != expected:
-        found = f"missing {name}" if array is None else f"{name} is {array.shape}"
+        problem = (
+            f"missing {name}" if array is None else f"{name} has shape {array.shape}"
+        )
         raise UsageError(
-            f"it does not fit the ResNet that its other arrays describe: {found} and "
-            f"must be {expected}."
+            f"the arrays do not belong to one ResNet: {problem}, expected {expected}."
         )
 
 
@@ -142,7 +151,7 @@ def _outputs(array):
     return array.shape[0] if array.ndim else 0
 
 
-def _depth(state, prefix):
+def _infer_depth(state, prefix):
     bottleneck = prefix + "layer1.0.conv3.weight" in state
     block = "bottleneck" if bottleneck else "basic"
     counts = tuple(_count_blocks(state, f"{prefix}layer{s}.") for s in (1, 2, 3, 4))
@@ -150,7 +159,8 @@ def _depth(state, prefix):
         if layout == (block, counts):
             return depth
     raise UsageError(
-        f"no ResNet of depth {', '.join(map(str, DEPTHS))} has {counts} {block} blocks."
+        f"a ResNet with {counts} {block} blocks is not supported: the supported depths "
+        f"are {', '.join(map(str, DEPTHS))}."
     )
 
 
@@ -159,12 +169,15 @@ def _count_blocks(state, prefix):
     return len({name.split(".")[0] for name in names})
 
 
-def _projector(state, features):
+def _infer_projector(state, features):
     widths = []
     while (name := f"projector.{3 * len(widths)}.weight") in state:
         width = _outputs(state[name])
         _check_shape(state, name, (width, widths[-1] if widths else features))
         widths.append(width)
     if not widths or not all(widths):
-        raise UsageError("there is a 'backbone.' but no 'projector.0.weight'.")
+        raise UsageError(
+            "the weights of a backbone ('backbone.*') have no projector: "
+            "'projector.0.weight' is missing."
+        )
     return tuple(widths)

@@ -1,6 +1,10 @@
-"""Detectron2's names for a ResNet's tensors, those of its own conversion script."""
+"""Detectron2's names of a ResNet's tensors, as in its own conversion script."""
+
+from __future__ import annotations
 
 import re
+
+import numpy as np
 
 _RULES = (
     (r"^(conv1|bn1)\.", r"stem.\1."),
@@ -11,14 +15,14 @@ _RULES = (
 )
 
 
-def renamed(state):
-    """Gives torchvision's tensors Detectron2's names.
+def rename(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Replaces torchvision's names by Detectron2's.
 
     Args:
-        state: dict of str to NumPy array, torchvision's names, without classifier.
+        state: Dict of str to NumPy array, with torchvision's names and no classifier.
 
     Returns:
-        dict of str to NumPy array: `stem.conv1.weight`, `res2.0.conv1.norm.bias`,
+        Dict of str to NumPy array: `stem.conv1.weight`, `res2.0.conv1.norm.bias`,
         `res2.0.shortcut.weight`, ...
     """
     return {_rename(name): array for name, array in state.items()}

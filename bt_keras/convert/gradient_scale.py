@@ -1,9 +1,12 @@
-"""Settings in the official optimizer's groups, and the size of its gradients.
+"""Settings of the official optimizer, and the scale of its gradients.
 
-They are smaller than ours, g_file = g / s. LARS normalises those of weights, and what
-is left of s is: mu of rank 1 is s times the file's, the rate of rank 1 is the file's
-/ s, and the weight decay is s times the file's.
+The official code's gradients are smaller than ours by a factor s: g_file = g / s. LARS
+normalizes the gradients of weights, so that s affects the rest only: momenta of rank-1
+parameters are s times the file's, their learning rate is the file's divided by s, and
+the weight decay is s times the file's.
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping
@@ -11,77 +14,105 @@ from collections.abc import Mapping
 import numpy as np
 
 from bt_keras.errors import UsageError
+from bt_keras.optimizers import LARS
 
-# The official rate of biases over that of weights.
+# Learning rate of biases over that of weights in the official code.
 OFFICIAL_RATIO = 0.0048 / 0.2
-_REPLICAS = 16  # Which divide its gradients.
-# What the first release, with one rate for all, multiplied its loss by.
+# The number of GPUs of the official training. Gradients are divided by it.
+_OFFICIAL_REPLICAS = 16
+# The factor on the loss in the first release, which has a single learning rate.
 _LOSS_SCALE = 0.024
 
 
-def scale_of(state, replicas):
-    """Returns by how much smaller a file's gradients are, from what made it.
+def scale_from_replicas(state: Mapping, replicas: int) -> float:
+    """Computes s from how a checkpoint was trained.
 
     Args:
-        state: mapping, the official optimizer's state dict.
-        replicas: int > 0, its number of GPUs.
+        state: Mapping, the official optimizer's state dict.
+        replicas: Int > 0, the number of GPUs of that training.
+
+    Returns:
+        Float, s.
+
+    Raises:
+        UsageError: If `replicas` is not positive.
     """
     if not replicas > 0:
         raise UsageError(f"replicas={replicas!r} must be greater than 0.")
-    return replicas / (_LOSS_SCALE if len(groups_of(state)) == 1 else 1)
+    return replicas / (_LOSS_SCALE if len(parameter_groups(state)) == 1 else 1)
 
 
-def scale_for(state, ratio):
-    """Returns by how much smaller a file's gradients are, from the rates.
+def scale_from_rates(state: Mapping, ratio: float) -> float:
+    """Computes s so that a checkpoint's bias rate equals ours.
 
-    With rates of biases that do the same, s is the file's ratio of rates over ours:
-    16 for configs/default.py, and 667 where the file has one rate for all, its loss
-    having been multiplied by 0.024.
+    s is the checkpoint's ratio of learning rates over ours: 16 for configs/default.py,
+    and 667 if the checkpoint has a single rate, since its loss was multiplied by 0.024.
 
     Args:
-        state: mapping, the official optimizer's state dict.
-        ratio: float > 0, our rate of biases over that of weights.
+        state: Mapping, the official optimizer's state dict.
+        ratio: Float > 0, our learning rate of biases over that of weights.
+
+    Returns:
+        Float, s.
+
+    Raises:
+        UsageError: If the ratio of the checkpoint's learning rates is not positive.
     """
-    rates = [number(group, "lr") for group in groups_of(state)]
+    rates = [read_setting(group, "lr") for group in parameter_groups(state)]
     if len(rates) == 1:
         return 1 / ratio
-    known = len(rates) == 2 and all(rates)
-    scale = (rates[1] / rates[0] if known else OFFICIAL_RATIO) / ratio
+    has_ratio = len(rates) == 2 and all(rates)
+    scale = (rates[1] / rates[0] if has_ratio else OFFICIAL_RATIO) / ratio
     if not 0 < scale < math.inf:
-        raise UsageError("the optimizer's rates, 'lr', are not those of a training.")
+        raise UsageError(
+            "the ratio of the optimizer's learning rates ('lr') must be finite and "
+            "greater than 0."
+        )
     return scale
 
 
-def scale_back(optimizer):
-    """Returns by how much smaller the official gradients are, from a `LARS`' rates."""
+def scale_from_optimizer(optimizer: LARS) -> float:
+    """Computes s from the learning rates of a `bt_keras.LARS` optimizer."""
     rate = float(np.asarray(optimizer.learning_rate))
     bias_rate = float(np.asarray(optimizer.current_bias_rate()))
-    # They are 0 before the first step, and say nothing.
-    return OFFICIAL_RATIO / (bias_rate / rate) if bias_rate and rate else _REPLICAS
+    # With warmup, both rates are 0 before the first step.
+    has_ratio = bias_rate and rate
+    return OFFICIAL_RATIO / (bias_rate / rate) if has_ratio else _OFFICIAL_REPLICAS
 
 
-def weight_decay(state, scale):
-    """Returns the decay of a file in units of our gradients, a float, or None."""
-    decay = number((groups_of(state) or [{}])[0], "weight_decay")
+def scaled_weight_decay(state: Mapping, scale: float) -> float | None:
+    """Returns a checkpoint's weight decay for our gradients, `None` if missing."""
+    decay = read_setting((parameter_groups(state) or [{}])[0], "weight_decay")
     return None if decay is None else decay * scale
 
 
-def groups_of(state):
-    """Returns list of mappings, the groups of an optimizer's state dict."""
+def parameter_groups(state) -> list[Mapping]:
+    """Returns the parameter groups of an optimizer's state dict."""
     groups = state.get("param_groups") if isinstance(state, Mapping) else None
     groups = groups if isinstance(groups, list | tuple) else []
     return [group if isinstance(group, Mapping) else {} for group in groups]
 
 
-def number(group, name):
-    """Returns a group's setting as a float, or None where it does not say."""
+def read_setting(group: Mapping, name: str) -> float | None:
+    """Reads a numeric setting of a parameter group.
+
+    Args:
+        group: Mapping, one parameter group.
+        name: Str, such as `"lr"`.
+
+    Returns:
+        Float, or `None` if the group has no such number.
+
+    Raises:
+        UsageError: If the number is negative, infinite or NaN.
+    """
     value = group.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:
-        result = float(value)
+        number = float(value)
     except OverflowError:
-        result = math.inf
-    if not 0 <= result < math.inf:
-        raise UsageError(f"the optimizer's {name!r} is not one of a training.")
-    return result
+        number = math.inf
+    if not 0 <= number < math.inf:
+        raise UsageError(f"the optimizer's {name!r} must be finite and not negative.")
+    return number

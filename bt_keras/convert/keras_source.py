@@ -1,30 +1,37 @@
-"""Keras's side of a conversion back: a `.keras` file, or a run's newest checkpoint."""
+"""Loads the Keras model to convert: a `.keras` file or a run's latest checkpoint."""
 
+from __future__ import annotations
+
+import os
 from pathlib import Path
 
 import keras
 
 from bt_keras.checkpoint import latest
 from bt_keras.checkpoint import store as checkpoints
+from bt_keras.checkpoint.progress import Progress
 
-# Keras knows our classes once their modules are imported.
+# Importing it registers the package's Keras classes.
 from bt_keras.convert import state_dict  # noqa: F401
 from bt_keras.errors import UsageError
 from bt_keras.workdir import Workdir
 
 
-def load(path, with_optimizer):
+def load_model(
+    path: str | os.PathLike, with_optimizer: bool
+) -> tuple[keras.Model, Progress | None]:
     """Loads a model.
 
     Args:
-        path: str or path of a `.keras` file, or of a workdir.
-        with_optimizer: bool, whether the optimizer is loaded as well.
+        path: Str or path of a `.keras` file or a workdir.
+        with_optimizer: Bool, whether to load the optimizer.
 
     Returns:
-        `(keras.Model, progress)`, the `Progress` None where the file does not say.
+        `(model, progress)`: `keras.Model`, and its training progress, `None` if the
+        file is not a run's checkpoint.
 
     Raises:
-        UsageError: if there is none, or it cannot be read.
+        UsageError: If there is no such file or checkpoint, or it cannot be read.
     """
     path, progress = Path(path), None
     if path.is_dir():
@@ -32,48 +39,49 @@ def load(path, with_optimizer):
     elif not path.is_file():
         raise UsageError(f"{path}: there is no such file.")
     try:
-        return keras.models.load_model(path, compile=with_optimizer), (
-            progress or _progress(path)
-        )
-    # zipfile, HDF5 and Keras each have errors of their own.
+        model = keras.models.load_model(path, compile=with_optimizer)
+        return model, progress or _read_progress(path)
+    # zipfile, HDF5 and Keras each raise their own exceptions.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        # Keras's may hold the whole config.
+        # A message from Keras may contain the whole model config.
         raise UsageError(f"{path} cannot be read ({reason[:200]}).") from error
 
 
-def epoch(path, progress, given):
-    """Decides at which epoch a checkpoint is.
+def completed_epochs(
+    path: str | os.PathLike, progress: Progress | None, epoch: int | None
+) -> int:
+    """Determines after how many epochs a model was saved.
 
     Args:
-        path: str, of the file or workdir.
-        progress: `Progress` or None, what that says.
-        given: int or None, what the user says.
+        path: Str or path of the file or workdir, for messages.
+        progress: `Progress` of the checkpoint, or `None` if it has none.
+        epoch: Int, the number given by the user, or `None`.
 
     Returns:
-        int.
+        Int.
 
     Raises:
-        UsageError: if nobody says, both do, or it lies inside an epoch.
+        UsageError: If the number is missing, given twice, or not whole.
     """
-    if (progress is None) == (given is None):
+    if (progress is None) == (epoch is None):
         raise UsageError(
-            f"{path} does not say after how many epochs it is: give --epoch."
+            f"{path} does not store its number of epochs: pass it with --epoch."
             if progress is None
-            else f"{path} says itself after how many epochs it is: leave --epoch out."
+            else f"{path} stores its number of epochs: remove --epoch."
         )
     if progress is None:
-        return given
+        return epoch
     if progress.step_in_epoch:
         raise UsageError(
-            f"{path} lies inside an epoch ({progress.epochs} are done), where the "
-            "official code cannot resume: take a checkpoint of an epoch's end."
+            f"{path} was saved within an epoch (after {progress.epochs} epochs), where "
+            "the official code cannot resume: use a checkpoint after a whole epoch."
         )
     return progress.epoch
 
 
-def _progress(path):
-    """What a run's checkpoint says; other `.keras` files say nothing."""
+def _read_progress(path):
+    """Returns the `Progress` stored in a checkpoint, None for other `.keras` files."""
     try:
         return checkpoints.read(path)
     except checkpoints.DamagedError:

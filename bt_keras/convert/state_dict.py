@@ -1,13 +1,16 @@
-"""Keras models from PyTorch's state dicts, and back.
+"""Converts PyTorch state dicts to Keras models and back.
 
-Read: torchvision's ResNets (`conv1.weight`, `layer1.0.bn1.running_mean`, ...; the
-classifier `fc.*` is left out) and the official Barlow Twins checkpoint
-(`backbone.*`, `projector.*`, `bn.*`, each with or without `module.` before it).
+Supported are torchvision's ResNets (`conv1.weight`, `layer1.0.bn1.running_mean`, ...;
+the classifier `fc.*` is ignored) and the official Barlow Twins checkpoint
+(`backbone.*`, `projector.*`, `bn.*`), both with or without the prefix `module.`.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
 from bt_keras.convert import (
@@ -16,152 +19,183 @@ from bt_keras.convert import (
     gradient_scale,
     lars_state,
     name_map,
+    torch_checkpoint,
     weight_files,
 )
-from bt_keras.errors import UsageError, shown
+from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 
 NAMINGS = ("official", "torchvision", "detectron2")
 
-_MODULE = "module."  # What DistributedDataParallel puts before every name.
 
+def from_torch(source: str | os.PathLike | Mapping, replicas: int = 16) -> keras.Model:
+    """Builds a Keras model from a PyTorch state dict, checkpoint or file.
 
-def from_torch(source, replicas=16):
-    """Builds a Keras model from a PyTorch state dict, a checkpoint, or a file of one.
+    The architecture (depth, width, stem and projector) is inferred from the shapes of
+    the arrays.
 
-    Depth, width, stem and the projector's widths are read off the arrays' shapes.
+    From a whole checkpoint of the official code, the model is compiled with
+    `bt_keras.LARS`, with the learning rates of the last step and with the momenta, so
+    that its next step equals that of the official code. The gradients of the official
+    code are smaller than ours:
+
+        g_file = g / s,    s = replicas
+
+    Therefore the learning rate of biases is `lr / s`, their momentum is `s * mu`, and
+    the weight decay is multiplied by s. LARS normalizes the gradients of weights, so
+    that their momenta do not change. Checkpoints of the first release have a single
+    parameter group and a loss multiplied by 0.024: for them, s = replicas / 0.024.
 
     Args:
-        source: str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file, or a
-            mapping of str to NumPy array (or tensor, or what else has `__array__`): a
-            torchvision ResNet's, the official `resnet50.pth`'s, or the official
-            `checkpoint.pth`'s, whole or its `"model"` or `"state_dict"` part.
-        replicas: int > 0, on how many GPUs the official code trained the checkpoint;
-            16 is its own number. It divides its gradients by it, and ours are the
-            whole batch's.
+        source: Str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file, or a
+            mapping of str to NumPy array (or tensor, or any object with `__array__`):
+            the state dict of a torchvision ResNet, the official `resnet50.pth`, or the
+            official `checkpoint.pth`, either whole or its `"model"` or `"state_dict"`.
+        replicas: Int > 0, number of GPUs that the official code trained on. Defaults
+            to `16`, as in its published training.
 
     Returns:
-        `keras.Model` from `bt_keras.resnet` for a backbone alone, or
-        `bt_keras.BarlowTwins` where there is a projector. A whole checkpoint's is
-        compiled with `bt_keras.LARS`, at the rates of its last step and with its
-        momenta, so that the next step is the official code's. For that,
-
-            g_file = g / s    with s = replicas
-
-        makes a bias's rate lr / s, its momentum s · mu and the weight decay s times
-        the file's; momenta of weights, which LARS normalises, are the file's. Files
-        of a single group of parameters, as of the first code, which multiplied its
-        loss by 0.024, have s = replicas / 0.024.
+        `keras.Model` as from `bt_keras.resnet` for a backbone, or
+        `bt_keras.BarlowTwins` if there is a projector.
 
     Raises:
-        UsageError: if the file cannot be read, the names are of neither kind, or some
-            are missing, left over or of another shape; they are listed.
+        UsageError: If the file cannot be read, the architecture is not supported, or
+            arrays are missing, unexpected or have the wrong shape. The message lists
+            them.
 
     Example:
 
-    >>> backbone = bt_keras.convert.from_torch("resnet50.pth")
+    >>> backbone = bt_keras.resnet(18, width=1 / 16)
+    >>> bt_keras.convert.save("resnet18.pth", bt_keras.convert.to_torch(backbone))
+    >>> model = bt_keras.convert.from_torch("resnet18.pth")
+    >>> model.name, model.output_shape
+    ('resnet18', (None, 32))
     """
     if isinstance(source, str | os.PathLike):
         contents = weight_files.load(source)
-        with weight_files.named(source):
+        with weight_files.prefix_errors(source):
             return from_torch(contents, replicas)
-    state, momenta = parts(source)
-    network = architecture.of_state(state)
+    state, optimizer = torch_checkpoint.split(source)
+    network = architecture.infer_architecture(state)
     model = network.build()
-    table = name_map.of_model(model)
-    name_map.fill(table, state, network.ignored)
-    # What trained a backbone with a classifier has no use here.
-    if momenta is not None and isinstance(model, BarlowTwins):
-        scale = gradient_scale.scale_of(momenta, replicas)
-        model.compile(optimizer=lars_state.build(momenta, scale))
-        lars_state.fill(model, table, momenta, scale)
+    variables = name_map.map_variables(model)
+    name_map.assign_weights(variables, state, network.ignored)
+    # The optimizer of a backbone with a classifier is not that of Barlow Twins.
+    if optimizer is not None and isinstance(model, BarlowTwins):
+        scale = gradient_scale.scale_from_replicas(optimizer, replicas)
+        model.compile(optimizer=lars_state.build_optimizer(optimizer, scale))
+        lars_state.assign_momenta(model, variables, optimizer, scale)
     return model
 
 
-def to_torch(model, naming="official", num_classes=1000):
-    """Gives a model's weights PyTorch's names and layouts.
+def to_torch(
+    model: keras.Model, naming: str = "official", num_classes: int = 1000
+) -> dict[str, np.ndarray]:
+    """Converts the weights of a model to a PyTorch state dict.
 
     Args:
-        model: a model from `bt_keras.resnet`, or a `bt_keras.BarlowTwins` with such
-            a backbone and a projector made from widths.
-        naming: `"official"` for the names of the official Barlow Twins code, a
-            backbone alone or the whole model, whichever it is; `"torchvision"` or
-            `"detectron2"` for the backbone in the names of those.
-        num_classes: int >= 0, the classes of torchvision's classifier `fc`, which is
-            zero; 0 for none. Of `"torchvision"` only.
+        model: A model from `bt_keras.resnet`, or a `bt_keras.BarlowTwins` with such
+            a backbone and a projector given as widths.
+        naming: Str, whose tensor names to use: `"official"` for the official Barlow
+            Twins code (the whole model), `"torchvision"` or `"detectron2"` (only the
+            backbone). Defaults to `"official"`.
+        num_classes: Int >= 0, number of classes of torchvision's classifier `fc`,
+            whose weights are zero; 0 omits it. Only used by `"torchvision"`. Defaults
+            to `1000`.
 
     Returns:
-        dict of str to NumPy array: a state dict, complete for `strict=True`, in
-        PyTorch's order. Counters of batches, which nothing reads, are 0.
+        Dict of str to NumPy array in PyTorch's order, complete for
+        `load_state_dict(strict=True)`. `num_batches_tracked` is 0.
 
     Raises:
-        UsageError: for another naming, or a model that has no counterpart.
+        UsageError: If the naming is unknown, or the model has no counterpart.
 
     Example:
 
+    >>> backbone = bt_keras.resnet(18, width=1 / 16)
     >>> state = bt_keras.convert.to_torch(backbone, naming="torchvision")
-    >>> bt_keras.convert.save("resnet50.pth", state)
+    >>> state["conv1.weight"].shape, state["fc.weight"].shape
+    ((4, 3, 7, 7), (1000, 32))
     """
     if naming not in NAMINGS:
         raise UsageError(f"naming={naming!r} is not one of {', '.join(NAMINGS)}.")
-    is_whole = isinstance(model, BarlowTwins)
+    has_projector = isinstance(model, BarlowTwins)
     if naming == "official":
-        state = _with_counters(name_map.of_model(model))
-        return {**state, **_last_norm(model)} if is_whole else state
-    table = name_map.of_model(model.backbone if is_whole else model)
+        state = _with_counters(name_map.map_variables(model))
+        return {**state, **_last_batch_norm(model)} if has_projector else state
+    variables = name_map.map_variables(model.backbone if has_projector else model)
     if naming == "detectron2":
-        return detectron2.renamed({t.name: t.to_torch() for t in table})
-    width = table[-1].shape[0]  # Of the last batch norm, as of the features.
-    return {**_with_counters(table), **_classifier(num_classes, width)}
+        return detectron2.rename({v.name: v.to_torch() for v in variables})
+    features = variables[-1].shape[0]  # The width of the last batch norm.
+    return {**_with_counters(variables), **_classifier(num_classes, features)}
 
 
-def to_checkpoint(model, epoch):
-    """Makes a checkpoint that the official code resumes from, on 16 replicas.
+def to_checkpoint(model: keras.Model, epoch: int) -> dict:
+    """Builds a checkpoint from which the official code resumes on 16 GPUs.
 
-    The inverse of `from_torch`: the file's rates stand in the official ratio, and
+    This is the inverse of `from_torch`. The learning rates in the file have the
+    official ratio of 0.0048 to 0.2. The official gradients are smaller than ours by
 
         s = (0.0048 / 0.2) / (bias_learning_rate / learning_rate)
 
-    which is 16 for the rates of configs/default.py, is by how much smaller its
-    gradients are taken to be. The file has momenta of biases divided by s, and the
-    weight decay divided by s.
+    which is 16 for the rates of configs/default.py. The momenta of biases and the
+    weight decay are therefore divided by s.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled with `bt_keras.LARS`.
-        epoch: int >= 0, how many epochs are done.
+        epoch: Int >= 0, number of completed epochs.
 
     Returns:
-        dict with `"epoch"`, `"model"` (names with `module.` before them, as under
+        Dict with `"epoch"`, `"model"` (names with the prefix `module.`, as under
         DistributedDataParallel) and `"optimizer"`.
 
     Raises:
-        UsageError: if the model or its optimizer has no counterpart.
+        UsageError: If the model or its optimizer has no counterpart.
 
     Example:
 
+    >>> model = bt_keras.BarlowTwins(bt_keras.resnet(18, width=1 / 16), (8, 8))
+    >>> model.compile(optimizer=bt_keras.LARS(0.2, bias_learning_rate=0.0003))
     >>> checkpoint = bt_keras.convert.to_checkpoint(model, epoch=300)
+    >>> list(checkpoint)
+    ['epoch', 'model', 'optimizer']
     >>> bt_keras.convert.save("checkpoint.pth", checkpoint)
     """
     if not isinstance(model, BarlowTwins):
         raise UsageError(
-            f"a checkpoint is of a bt_keras.BarlowTwins, not {type(model).__name__}."
+            f"the model must be a bt_keras.BarlowTwins, not {type(model).__name__}."
         )
     if not isinstance(epoch, int) or epoch < 0:
         raise UsageError(f"epoch={epoch!r} must be an int >= 0.")
-    state = {_MODULE + name: a for name, a in to_torch(model).items()}
-    momenta = lars_state.to_torch(model, name_map.of_model(model))
-    return {"epoch": epoch, "model": state, "optimizer": momenta}
+    state = {
+        torch_checkpoint.PREFIX + name: array for name, array in to_torch(model).items()
+    }
+    optimizer = lars_state.optimizer_state(model, name_map.map_variables(model))
+    return {"epoch": epoch, "model": state, "optimizer": optimizer}
 
 
-def to_detectron2(model):
-    """Makes the contents of a file that Detectron2 takes as `MODEL.WEIGHTS`.
+def to_detectron2(model: keras.Model) -> dict:
+    """Builds the contents of a file for Detectron2's `MODEL.WEIGHTS`.
+
+    Save it as `.pth`. Detectron2's config must have `RESNETS.STRIDE_IN_1X1` False,
+    `INPUT.FORMAT` RGB, and the normalization of the training.
 
     Args:
-        model: as of `to_torch`; the backbone is taken.
+        model: A model as in `to_torch`. Only its backbone is converted.
 
     Returns:
-        dict to save as `.pth`. With it, `RESNETS.STRIDE_IN_1X1` must be False, and
-        `INPUT.FORMAT` RGB, normalised as in training.
+        Dict with `"model"`, `"__author__"` and `"matching_heuristics"`.
+
+    Raises:
+        UsageError: If the model has no counterpart.
+
+    Example:
+
+    >>> backbone = bt_keras.resnet(50, width=1 / 16)
+    >>> contents = bt_keras.convert.to_detectron2(backbone)
+    >>> contents["model"]["res2.0.shortcut.weight"].shape
+    (16, 4, 1, 1)
+    >>> bt_keras.convert.save("detectron2.pth", contents)
     """
     return {
         "model": to_torch(model, naming="detectron2"),
@@ -170,51 +204,18 @@ def to_detectron2(model):
     }
 
 
-def parts(source):
-    """Takes a state dict or checkpoint apart.
-
-    Args:
-        source: mapping, see `from_torch`.
-
-    Returns:
-        `(state, momenta)`: dict of str to NumPy array, names without `module.` and
-        without counters; and the optimizer's state dict or None.
-
-    Raises:
-        UsageError: if it is no mapping from names to arrays of numbers.
-    """
-    if not isinstance(source, Mapping):
-        raise UsageError(
-            "weights are a mapping of names to arrays, or a file of one, not "
-            f"{type(source).__name__}."
-        )
-    momenta = None
-    for key in ("model", "state_dict"):  # Ours, and that of Lightning and MoCo.
-        if isinstance(source.get(key), Mapping):
-            source, momenta = source[key], source.get("optimizer")
-            break
+def _with_counters(variables):
+    """Returns the state dict of variables, with `num_batches_tracked`."""
     state = {}
-    for name, value in source.items():
-        short = str(name).removeprefix(_MODULE)
-        if short in state:
-            raise UsageError(
-                f"there is {shown(short)} twice, with 'module.' and without."
-            )
-        if not short.endswith(name_map.COUNTER):
-            state[short] = name_map.as_array(str(name), value)
-    return state, momenta
-
-
-def _with_counters(table):
-    state = {}
-    for tensor in table:
-        state[tensor.name] = tensor.to_torch()
-        if tensor.name.endswith(".running_var"):
-            state[tensor.name.replace("running_var", name_map.COUNTER)] = np.int64(0)
+    for variable in variables:
+        state[variable.name] = variable.to_torch()
+        if variable.name.endswith(".running_var"):
+            state[variable.name.replace("running_var", name_map.COUNTER)] = np.int64(0)
     return {name: np.asarray(array) for name, array in state.items()}
 
 
-def _last_norm(model):
+def _last_batch_norm(model):
+    """Returns the initial statistics of the official loss's batch norm."""
     width = model.projector.output_shape[-1]
     return {
         "bn.running_mean": np.zeros(width, np.float32),
@@ -223,12 +224,12 @@ def _last_norm(model):
     }
 
 
-def _classifier(num_classes, width):
+def _classifier(num_classes, features):
     if not isinstance(num_classes, int) or num_classes < 0:
         raise UsageError(f"num_classes={num_classes!r} must be an int >= 0.")
     if not num_classes:
         return {}
     return {
-        "fc.weight": np.zeros((num_classes, width), np.float32),
+        "fc.weight": np.zeros((num_classes, features), np.float32),
         "fc.bias": np.zeros(num_classes, np.float32),
     }

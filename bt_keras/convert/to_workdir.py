@@ -1,4 +1,6 @@
-"""From the official `checkpoint.pth` to a workdir for `bt-keras pretrain`."""
+"""Converts the official `checkpoint.pth` to a workdir for `bt-keras pretrain`."""
+
+from __future__ import annotations
 
 import math
 import os
@@ -12,97 +14,102 @@ from bt_keras.convert import (
     gradient_scale,
     lars_state,
     name_map,
-    state_dict,
+    torch_checkpoint,
     weight_files,
 )
 from bt_keras.errors import UsageError
+from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training import setup
 from bt_keras.workdir import Workdir, writable
 
 _ADVICE = "take another --workdir"
 
 
-def to_workdir(path, config, workdir):
-    """Writes a workdir with the config and one checkpoint, at the epoch of the file.
+def to_workdir(
+    path: str | os.PathLike, config, workdir: str | os.PathLike
+) -> tuple[BarlowTwins, int, list[str]]:
+    """Writes a workdir with a config and a checkpoint at the end of the file's epoch.
+
+    The momenta of biases become s times the file's, see
+    `gradient_scale.scale_from_rates`. Both learning rates of the config have the same
+    schedule, so that their ratio determines s.
 
     Args:
-        path: str or path of a whole `checkpoint.pth`: epoch, model and optimizer.
-        config: `ConfigDict` with the fields of configs/default.py, how to go on.
-        workdir: str or path of a folder that is not there yet, or empty.
+        path: Str or path of a whole `checkpoint.pth`, with epoch, model and optimizer.
+        config: `ConfigDict` with the fields of configs/default.py, for the rest of
+            the training.
+        workdir: Str or path of a new or empty folder.
 
     Returns:
-        `(model, epoch, differences)`: `bt_keras.BarlowTwins`, compiled, int, and a
-        list of str, settings that are not those of the training so far.
-
-    Momenta of biases become s times the file's, see `groups.scale_for`: batch,
-    schedule and floor are the same for both of its rates, and the config's ratio of
-    rates alone tells the size of its gradients.
+        `(model, epoch, differences)`: the compiled `bt_keras.BarlowTwins`, the number
+        of completed epochs, and a list of str, the settings that differ from the
+        training so far.
 
     Raises:
-        UsageError: if the file is not such a checkpoint, its architecture is not the
-            config's, or the folder is taken; nothing is written then.
+        UsageError: If the file is not such a checkpoint, its architecture differs from
+            the config's, or the folder is not empty. Nothing is written then.
     """
-    workdir = Path(os.path.realpath(workdir))  # Also of links in a circle.
+    workdir = Path(os.path.realpath(workdir))  # Also resolves circular links.
     with writable(workdir):
         atomic.check_empty(workdir, _ADVICE)
     contents = weight_files.load(path)
-    with weight_files.named(path):
-        epoch = _epoch(contents, config.epochs)
-        state, momenta = state_dict.parts(contents)
-        network = architecture.of_state(state)
+    with weight_files.prefix_errors(path):
+        epoch = _read_epoch(contents, config.epochs)
+        state, optimizer = torch_checkpoint.split(contents)
+        network = architecture.infer_architecture(state)
         if differences := network.differences(config):
             raise UsageError(
-                f"it is of another architecture than the config: "
-                f"{'; '.join(differences)}."
+                f"its architecture differs from the config's: {'; '.join(differences)}."
             )
-    model, steps_per_epoch = _compiled(config)
+    model, steps_per_epoch = _compiled_model(config)
     rates = config.optimizer
-    with weight_files.named(path):
-        table = name_map.of_model(model)
-        name_map.fill(table, state, network.ignored)
+    with weight_files.prefix_errors(path):
+        variables = name_map.map_variables(model)
+        name_map.assign_weights(variables, state, network.ignored)
         ratio = rates.bias_learning_rate / rates.learning_rate
-        scale = gradient_scale.scale_for(momenta, ratio)
-        lars_state.fill(model, table, momenta, scale)
-        decay = gradient_scale.weight_decay(momenta, scale)
+        scale = gradient_scale.scale_from_rates(optimizer, ratio)
+        lars_state.assign_momenta(model, variables, optimizer, scale)
+        decay = gradient_scale.scaled_weight_decay(optimizer, scale)
     step = epoch * steps_per_epoch
     model.optimizer.iterations.assign(step)
     _write(model, config, workdir, Progress(steps_per_epoch, step, step))
-    return model, epoch, _changes(model, decay)
+    return model, epoch, _differences(model, decay)
 
 
-def _changes(model, decay):
-    ours = lars_state.lars(model).coupled_weight_decay
-    changes = []
+def _differences(model, decay):
+    """Lists the settings of the loss and the optimizer that differ from the file's."""
+    ours = lars_state.get_lars(model).coupled_weight_decay
+    found = []
     if model.lambd != architecture.OFFICIAL_LAMBD:
         official = architecture.OFFICIAL_LAMBD
-        changes.append(f"lambd is {model.lambd:g}, the official code's {official:g}")
+        found.append(f"lambd is {model.lambd:g}, in the official code {official:g}")
     if decay is not None and not math.isclose(ours, decay, rel_tol=1e-3):
-        changes.append(f"weight_decay is {ours:g}, the file's is worth {decay:g} here")
-    return changes
+        found.append(f"weight_decay is {ours:g}, in the file equivalent to {decay:g}")
+    return found
 
 
-def _epoch(contents, epochs):
+def _read_epoch(contents, epochs):
     epoch = contents.get("epoch") if isinstance(contents, dict) else None
-    whole = isinstance(contents, dict) and {"model", "optimizer"} <= contents.keys()
-    if not whole or type(epoch) is not int or epoch < 0:
+    is_whole = isinstance(contents, dict) and {"model", "optimizer"} <= contents.keys()
+    if not is_whole or type(epoch) is not int or epoch < 0:
         raise UsageError(
-            "training goes on from a whole checkpoint, with 'epoch', 'model' and "
-            "'optimizer'. Weights alone become a model with --output."
+            "training can resume only from a whole checkpoint, with 'epoch', 'model' "
+            "and 'optimizer': convert weights alone to a model with --output."
         )
     if epoch >= epochs:
         raise UsageError(
-            f"it is of epoch {epoch} of {epochs}, so that nothing is left to train: "
-            "raise --config.epochs."
+            f"it was saved after epoch {epoch} of {epochs}, so that no epoch remains: "
+            "increase --config.epochs."
         )
     return epoch
 
 
-def _compiled(config):
-    """The model before its first step, as `bt-keras pretrain` builds it."""
+def _compiled_model(config):
+    """Builds the model before its first step, as `bt-keras pretrain` does."""
     if config.optimizer.name != "lars":
         raise UsageError(
-            f"config.optimizer.name is {config.optimizer.name!r}, and the checkpoint "
-            "has momenta of 'lars'."
+            f"config.optimizer.name is {config.optimizer.name!r}, but the checkpoint "
+            "has momenta of 'lars': use 'lars'."
         )
     source, _ = setup.load_data(config)
     steps_per_epoch = source.num_images // config.batch_size
@@ -110,7 +117,7 @@ def _compiled(config):
 
 
 def _write(model, config, workdir, progress):
-    """Write a workdir that has either everything or no config, so that it is no run."""
+    """Writes a workdir; its config comes last, so that a partial one is not a run."""
     config_name = Workdir(workdir).config_file.name
     with atomic.atomic_directory(
         workdir, last=config_name, advice=_ADVICE

@@ -1,4 +1,6 @@
-"""Files of weights by their suffix: PyTorch's, safetensors and NumPy's."""
+"""Reads and writes weight files: PyTorch's, safetensors and NumPy's, by suffix."""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -15,35 +17,35 @@ from bt_keras.convert.pth import reader, writer
 from bt_keras.errors import DAMAGE, UsageError, one_line, shown
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
-_TREES = (".pth", ".pt")  # The others hold arrays by name, and nothing else.
+_TREES = (".pth", ".pt")  # The other formats hold a flat dict of arrays.
 
 
-def load(path):
-    """Reads a file of weights; no code that it may hold is run.
+def load(path: str | os.PathLike):
+    """Loads a weight file without running code from it.
 
-    All of it is read into memory, which must have room for the whole file: twice that
-    where the numbers are bfloat16, which become float32.
+    The whole file is read into memory. bfloat16 in a `.pth` is converted to float32,
+    which takes twice as much.
 
     Args:
-        path: str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file.
+        path: Str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file.
 
     Returns:
-        dict of str to NumPy array; from a `.pth`, whatever `torch.save` was given,
-        with NumPy arrays for tensors.
+        Dict of str to NumPy array. From a `.pth`, whatever was passed to
+        `torch.save`, with NumPy arrays in place of tensors.
 
     Raises:
-        UsageError: if it is of another kind, damaged, or cannot be read.
+        UsageError: If the file has another format, is damaged or cannot be read.
 
     Example:
 
-    >>> state = bt_keras.convert.load("resnet50.pth")
-    >>> state["conv1.weight"].shape
-    (64, 3, 7, 7)
+    >>> bt_keras.convert.save("weights.npz", {"fc.bias": np.zeros(10)})
+    >>> bt_keras.convert.load("weights.npz")["fc.bias"].shape
+    (10,)
     """
     path = Path(path)
-    suffix = suffix_of(path)
+    suffix = get_suffix(path)
     if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file of weights in it.")
+        raise UsageError(f"{path} is a folder: pass a weight file.")
     if suffix in _TREES:
         return reader.load(path)
     try:
@@ -55,31 +57,38 @@ def load(path):
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
     except _DAMAGE as error:
         raise UsageError(
-            f"{path} is not a whole {suffix} file ({one_line(error)}): copy or "
+            f"{path} is not a valid {suffix} file ({one_line(error)}): copy or "
             "download it again."
         ) from None
 
 
-def save(path, tree):
-    """Writes a file of weights, whole or not at all.
+def save(path: str | os.PathLike, tree) -> None:
+    """Saves weights to a file, completely or not at all.
 
     Args:
-        path: str or path of a file that does not exist yet: `.pth` or `.pt`, which
-            torch.load reads, `.safetensors`, or `.npz`.
-        tree: dict of str to NumPy array; into a `.pth` also nested dicts, lists and
-            tuples of arrays, numbers and str, such as what `to_checkpoint` returns.
+        path: Str or path of a new file: `.pth` or `.pt` for `torch.load`,
+            `.safetensors`, or `.npz`.
+        tree: Dict of str to NumPy array. For a `.pth`, also nested dicts, lists and
+            tuples of arrays, numbers and str, such as the result of `to_checkpoint`.
 
     Raises:
-        UsageError: if the file exists, the suffix is another or cannot hold the tree,
+        UsageError: If the file exists, its format is unknown or cannot hold the tree,
             or it cannot be written.
+
+    Example:
+
+    >>> weights = {"fc.weight": np.zeros((10, 512)), "fc.bias": np.zeros(10)}
+    >>> bt_keras.convert.save("classifier.pth", {"epoch": 3, "model": weights})
+    >>> bt_keras.convert.load("classifier.pth")["epoch"]
+    3
     """
     path = Path(path)
-    suffix = suffix_of(path)
+    suffix = get_suffix(path)
     if suffix not in _TREES:
         _check_flat(path, tree)
     with writing(path) as temporary:
         if suffix == ".safetensors":
-            # It takes an array's memory as it lies there.
+            # safetensors ignores strides: it copies the memory of an array.
             arrays = {name: np.asarray(a, order="C") for name, a in tree.items()}
             safetensors.numpy.save_file(arrays, temporary)
             return
@@ -99,16 +108,16 @@ def writing(path):
 
 
 @contextlib.contextmanager
-def named(path):
-    """Puts a file's name before what is wrong with its contents."""
+def prefix_errors(path: str | os.PathLike):
+    """Adds the path to the message of a `UsageError` about a file's contents."""
     try:
         yield
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
 
 
-def check_new(path):
-    """Raises `UsageError` if a file cannot be made, or is there: none is replaced."""
+def check_new(path: Path) -> None:
+    """Raises `UsageError` if a file exists or its folder is missing or read-only."""
     atomic.check_free(path)
     if not path.parent.is_dir():
         raise UsageError(
@@ -120,13 +129,13 @@ def check_new(path):
         )
 
 
-def suffix_of(path):
-    """Returns str, one of `SUFFIXES`, or raises `UsageError`."""
+def get_suffix(path: str | os.PathLike) -> str:
+    """Returns a file's suffix in lower case; raises unless it is in `SUFFIXES`."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(
-            f"{path}: a file of weights ends in one of {', '.join(SUFFIXES)}, not "
-            f"{suffix or 'nothing'!r}."
+            f"{path}: the name of a weight file must end in one of "
+            f"{', '.join(SUFFIXES)}, not {suffix!r}."
         )
     return suffix
 
@@ -135,14 +144,14 @@ _DAMAGE = (safetensors.SafetensorError, *DAMAGE)
 
 
 def _load_npz(path):
-    if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle.
-        raise zipfile.BadZipFile("not a zip archive, or the end is missing")
+    if not zipfile.is_zipfile(path):  # NumPy would try to read it as a pickle.
+        raise zipfile.BadZipFile("not a zip archive, or truncated")
     with np.load(path, allow_pickle=False) as file:
         return {name: np.asarray(file[name]) for name in file.files}
 
 
 def _save_npz(file, arrays):
-    """As `np.savez`, which takes names as arguments and so not "file"."""
+    """Does what `np.savez` does, which cannot save an array named "file"."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -155,9 +164,9 @@ def _check_flat(path, tree):
         for name, value in tree.items()
     ):
         raise UsageError(
-            f"{path} can hold arrays by name only: a whole checkpoint, with its "
-            "optimizer's momenta, goes into a .pth."
+            f"{path} can hold only a dict of arrays: save a whole checkpoint with "
+            "optimizer state as .pth."
         )
     for name, value in tree.items():
         if value.dtype.hasobject:
-            raise UsageError(f"{shown(name)} is an array of objects, not of numbers.")
+            raise UsageError(f"{shown(name)} has type object, not numbers.")

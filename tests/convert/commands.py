@@ -1,14 +1,15 @@
-"""How the tests run `bt-keras convert`."""
+"""Runs `bt-keras convert` in the test process."""
 
 from bt_keras.cli.main import BAD_INPUT, main
 
 
 def run(*arguments):
+    """Runs the command; returns its exit status."""
     return main(["convert", *map(str, arguments)])
 
 
-def refused(capsys, *arguments):
-    """The one line that a refused command prints."""
+def run_rejected(capsys, *arguments):
+    """Runs a command that must fail; returns the one line that it prints."""
     capsys.readouterr()
     assert run(*arguments) == BAD_INPUT
     out, error = capsys.readouterr()

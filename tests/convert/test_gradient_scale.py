@@ -1,4 +1,4 @@
-"""Rates and the size of gradients, which differ between the official code and ours."""
+"""Learning rates, and the scale between the official gradients and ours."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ ONE_GROUP = REFERENCE / "checkpoint_one_group.pth"
         (ONE_GROUP, 16, 16 / 0.024, 0.0003),
     ],
 )
-def test_settings_are_those_of_the_file(path, replicas, scale, bias_rate):
+def test_optimizer_has_the_settings_of_the_file(path, replicas, scale, bias_rate):
     optimizer = convert.from_torch(path, replicas).optimizer
     assert float(optimizer.learning_rate) == pytest.approx(0.2)
     assert optimizer.bias_learning_rate == pytest.approx(bias_rate)
@@ -29,40 +29,41 @@ def test_settings_are_those_of_the_file(path, replicas, scale, bias_rate):
     assert optimizer.trust_coefficient == 1e-3
 
 
-def moved(optimizer, place):
-    """Rate times momentum of a parameter in a file."""
+def scaled_momentum(optimizer, index):
+    """Learning rate times momentum of a parameter in a checkpoint."""
     for group in optimizer["param_groups"]:
-        if place in group["params"]:
-            return group["lr"] * optimizer["state"][place]["mu"]
-    raise KeyError(place)
+        if index in group["params"]:
+            return group["lr"] * optimizer["state"][index]["mu"]
+    raise KeyError(index)
 
 
 @pytest.mark.parametrize("path", [CHECKPOINT, ONE_GROUP])
-def test_a_step_is_as_long_on_both_sides(path):
-    """Rate times momentum: in the file, in Keras, and in a file again."""
+def test_steps_have_equal_length(path):
+    """Learning rate times momentum: in the file, in Keras and converted back."""
     theirs = convert.load(path)["optimizer"]
     model = convert.from_torch(path)
-    places = iter(i for group in theirs["param_groups"] for i in group["params"])
-    rows = [t for t in name_map.of_model(model) if t.is_parameter]
+    indices = iter(i for group in theirs["param_groups"] for i in group["params"])
+    parameters = [v for v in name_map.map_variables(model) if v.is_parameter]
     if len(theirs["param_groups"]) == 2:
-        rows.sort(key=lambda t: len(t.shape) == 1)
+        parameters.sort(key=lambda v: len(v.shape) == 1)
     back = convert.to_checkpoint(model, 3)["optimizer"]
-    rows_back = sorted(rows, key=lambda t: len(t.shape) == 1)
+    parameters_back = sorted(parameters, key=lambda v: len(v.shape) == 1)
     momenta = dict(
         zip(map(id, model.trainable_variables), model.optimizer.momenta, strict=True)
     )
     rates = {True: model.optimizer.bias_learning_rate, False: 0.2}
-    for row in rows:
-        expected = moved(theirs, next(places))
-        ours = row.to_torch(momenta[id(row.variable)]) * rates[len(row.shape) == 1]
+    for parameter in parameters:
+        expected = scaled_momentum(theirs, next(indices))
+        ours = parameter.to_torch(momenta[id(parameter.variable)])
+        ours = ours * rates[len(parameter.shape) == 1]
         np.testing.assert_allclose(ours, expected, rtol=1e-6)
         np.testing.assert_allclose(
-            moved(back, rows_back.index(row)), expected, rtol=1e-6
+            scaled_momentum(back, parameters_back.index(parameter)), expected, rtol=1e-6
         )
     assert [g["lr"] for g in back["param_groups"]] == pytest.approx([0.2, 0.0048])
 
 
-def test_other_replicas_are_named():
+def test_invalid_replicas():
     with pytest.raises(bt_keras.UsageError, match="replicas=0 must be greater"):
         convert.from_torch(CHECKPOINT, replicas=0)
 
@@ -80,14 +81,14 @@ def test_other_replicas_are_named():
         ((), 16),
     ],
 )
-def test_the_size_of_gradients_by_the_rates(rates, scale):
+def test_scale_from_rates(rates, scale):
     state = {
         "param_groups": [{"lr": rate} if rate is not None else {} for rate in rates]
     }
-    assert gradient_scale.scale_for(state, 0.0003 / 0.2) == pytest.approx(scale)
+    assert gradient_scale.scale_from_rates(state, 0.0003 / 0.2) == pytest.approx(scale)
 
 
-def test_rates_are_those_of_the_schedules_now():
+def test_rates_of_schedules_at_the_current_step():
     model = convert.from_torch(CHECKPOINT)
     rates = [bt_keras.WarmupCosine(peak, 10, 20) for peak in (1.0, 0.5)]
     model.compile(optimizer=bt_keras.LARS(rates[0], rates[1]))

@@ -10,36 +10,36 @@ STATE = {"a.weight": np.arange(6.0, dtype=np.float32).reshape(2, 3), "n": np.arr
 SUFFIXES = ("pth", "pt", "safetensors", "npz")
 
 
-def listed(folder):
+def list_names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_arrays_come_back_whatever_their_layout(suffix, tmp_path):
+def test_round_trip_of_every_layout(suffix, tmp_path):
     state = {**STATE, "transposed": STATE["a.weight"].T, "empty": np.zeros((0, 2))}
     path = tmp_path / f"out.{suffix}"
     convert.save(path, state)
-    again = convert.load(str(path))
-    assert again.keys() == state.keys()
+    loaded = convert.load(str(path))
+    assert loaded.keys() == state.keys()
     for name, array in state.items():
-        np.testing.assert_array_equal(again[name], array)
-        assert again[name].shape == array.shape
-        assert again[name].dtype == array.dtype
-    assert listed(tmp_path) == [path.name]
+        np.testing.assert_array_equal(loaded[name], array)
+        assert loaded[name].shape == array.shape
+        assert loaded[name].dtype == array.dtype
+    assert list_names(tmp_path) == [path.name]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_that_is_there_stays(suffix, tmp_path):
+def test_existing_files_are_not_overwritten(suffix, tmp_path):
     path = tmp_path / f"out.{suffix}"
     path.write_text("mine")
     with pytest.raises(bt_keras.UsageError, match="exists already"):
         convert.save(path, STATE)
     assert path.read_text() == "mine"
-    assert listed(tmp_path) == [path.name]
+    assert list_names(tmp_path) == [path.name]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_nothing_is_left_of_what_fails(suffix, tmp_path, monkeypatch):
+def test_failures_leave_no_files(suffix, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -48,11 +48,11 @@ def test_nothing_is_left_of_what_fails(suffix, tmp_path, monkeypatch):
         convert.save(tmp_path / f"out.{suffix}", STATE)
     with pytest.raises(bt_keras.UsageError, match=r"there is no folder .*nowhere"):
         convert.save(tmp_path / "nowhere" / f"out.{suffix}", STATE)
-    assert not listed(tmp_path)
+    assert not list_names(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_cannot_be_read_is_named(suffix, tmp_path):
+def test_unreadable_files(suffix, tmp_path):
     path = tmp_path / f"in.{suffix}"
     with pytest.raises(bt_keras.UsageError, match="No such file"):
         convert.load(path)
@@ -69,8 +69,8 @@ def test_what_cannot_be_read_is_named(suffix, tmp_path):
         convert.load(path)
 
 
-def test_no_name_is_foreseen_and_none_replaced(tmp_path):
-    """Neither a link in the way, nor a second conversion at the same time."""
+def test_temporary_names_are_unique(tmp_path):
+    """Despite an existing link and a second conversion at the same time."""
     path, victim = tmp_path / "out.npz", tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / ".out.unfinished.npz").symlink_to(victim)
@@ -84,60 +84,60 @@ def test_no_name_is_foreseen_and_none_replaced(tmp_path):
         second.__exit__(None, None, None)
     assert path.read_text() == str(names[0])
     assert victim.read_text() == "mine"
-    assert listed(tmp_path) == [".out.unfinished.npz", "out.npz", "victim"]
+    assert list_names(tmp_path) == [".out.unfinished.npz", "out.npz", "victim"]
 
 
-def test_file_systems_without_links(tmp_path, monkeypatch):
+def test_file_systems_without_hard_links(tmp_path, monkeypatch):
     def no_links(*_):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", no_links)
     convert.save(tmp_path / "out.npz", STATE)
     assert convert.load(tmp_path / "out.npz").keys() == STATE.keys()
-    assert listed(tmp_path) == ["out.npz"]
+    assert list_names(tmp_path) == ["out.npz"]
 
 
-def test_folders_without_permission_are_named_first(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.access", lambda *_: False)  # The tests may be root's.
+def test_read_only_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # The tests may run as root.
     with pytest.raises(bt_keras.UsageError, match="no permission"):
         weight_files.check_new(tmp_path / "out.npz")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_names_that_are_arguments_elsewhere(suffix, tmp_path):
+def test_names_that_numpy_uses_for_arguments(suffix, tmp_path):
     state = dict.fromkeys(("file", "args", "kwds", "allow_pickle"), np.zeros(2))
     convert.save(tmp_path / f"out.{suffix}", state)
     assert convert.load(tmp_path / f"out.{suffix}").keys() == state.keys()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_arrays_of_objects_are_refused(suffix, tmp_path):
+def test_arrays_of_objects_are_rejected(suffix, tmp_path):
     state = {"a": np.array([object()])}
     with pytest.raises(bt_keras.UsageError, match="object"):
         convert.save(tmp_path / f"out.{suffix}", state)
-    assert not listed(tmp_path)
+    assert not list_names(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", ["bin", "pkl", "h5", "keras", ""])
-def test_other_suffixes_are_named(suffix, tmp_path):
+def test_unknown_suffixes(suffix, tmp_path):
     path = tmp_path / f"weights.{suffix}"
     for call in (lambda: convert.load(path), lambda: convert.save(path, STATE)):
         with pytest.raises(bt_keras.UsageError, match=r"\.pth, \.pt, \.safetensors"):
             call()
 
 
-def test_objects_in_an_npz_are_refused(tmp_path):
+def test_objects_in_an_npz_are_rejected(tmp_path):
     path = tmp_path / "in.npz"
     np.savez(path, a=np.array([object()]))
-    with pytest.raises(bt_keras.UsageError, match=r"in\.npz is not a whole \.npz"):
+    with pytest.raises(bt_keras.UsageError, match=r"in\.npz is not a valid \.npz"):
         convert.load(path)
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz"])
-def test_a_whole_checkpoint_goes_into_a_pth(suffix, tmp_path):
-    with pytest.raises(bt_keras.UsageError, match=r"goes into a \.pth"):
+def test_whole_checkpoints_require_a_pth(suffix, tmp_path):
+    with pytest.raises(bt_keras.UsageError, match=r"as \.pth"):
         convert.save(tmp_path / f"out.{suffix}", {"epoch": 3, "model": STATE})
-    assert not listed(tmp_path)
+    assert not list_names(tmp_path)
 
 
 def test_bfloat16_in_safetensors(tmp_path):
@@ -146,5 +146,5 @@ def test_bfloat16_in_safetensors(tmp_path):
     path = tmp_path / "in.safetensors"
     array = STATE["a.weight"].astype(ml_dtypes.bfloat16)
     safetensors.numpy.save_file({"a": array}, path)
-    again = weight_files.load(path)["a"].astype(np.float32)
-    np.testing.assert_array_equal(again, STATE["a.weight"])
+    loaded = weight_files.load(path)["a"].astype(np.float32)
+    np.testing.assert_array_equal(loaded, STATE["a.weight"])
