@@ -1,1 +1,1 @@
-"""What to do with an exported backbone, in programs to copy from."""
+"""Programs that use an exported backbone, to copy from."""

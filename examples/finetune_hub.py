@@ -1,4 +1,4 @@
-"""Fine-tunes a pretrained backbone on a folder of images, with hub.KerasLayer.
+"""Fine-tunes a pretrained backbone on a folder of images with hub.KerasLayer.
 
 python examples/finetune_hub.py --module module/ --images photos/ --size 224
 """
@@ -10,7 +10,7 @@ import tf_keras
 
 
 def datasets(folder, size):
-    """Four fifths to train on and one to test on, images in [0, 1], and the classes."""
+    """Returns training data (80 %), test data (20 %) and the class names."""
     train, test = tf_keras.utils.image_dataset_from_directory(
         folder,
         validation_split=0.2,
@@ -26,11 +26,17 @@ def datasets(folder, size):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--module", required=True, help="folder or URL")
-    parser.add_argument("--images", required=True, help="folder, a subfolder a class")
-    parser.add_argument("--size", type=int, default=224, help="pixels")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--out", default="classifier")
+    parser.add_argument(
+        "--module", required=True, help="exported module: a folder or a URL"
+    )
+    parser.add_argument(
+        "--images", required=True, help="folder with a subfolder per class"
+    )
+    parser.add_argument(
+        "--size", type=int, default=224, help="side of the images in pixels"
+    )
+    parser.add_argument("--epochs", type=int, default=10, help="number of epochs")
+    parser.add_argument("--out", default="classifier", help="folder of the result")
     arguments = parser.parse_args()
 
     train, test, classes = datasets(arguments.images, arguments.size)
@@ -45,7 +51,7 @@ def main():
         metrics=["accuracy"],
     )
     model.fit(train, validation_data=test, epochs=arguments.epochs)
-    model.save(arguments.out)  # a folder: a SavedModel
+    model.save(arguments.out)  # A SavedModel.
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fine-tunes a pretrained backbone on a folder of images, a subfolder a class: Keras 3.
+"""Fine-tunes a pretrained backbone on a folder of images with Keras 3.
 
 python examples/finetune_keras.py --module module/ --images photos/ --size 224
 """
@@ -11,7 +11,7 @@ import bt_keras
 
 
 def datasets(folder, size):
-    """Four fifths to train on and one to test on, images in [0, 1], and the classes."""
+    """Returns training data (80 %), test data (20 %) and the class names."""
     train, test = keras.utils.image_dataset_from_directory(
         folder,
         validation_split=0.2,
@@ -27,11 +27,17 @@ def datasets(folder, size):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--module", required=True, help="folder, .tar.gz or URL")
-    parser.add_argument("--images", required=True, help="folder, a subfolder a class")
-    parser.add_argument("--size", type=int, default=224, help="pixels")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--out", default="classifier.keras")
+    parser.add_argument(
+        "--module", required=True, help="exported module: a folder, .tar.gz or URL"
+    )
+    parser.add_argument(
+        "--images", required=True, help="folder with a subfolder per class"
+    )
+    parser.add_argument(
+        "--size", type=int, default=224, help="side of the images in pixels"
+    )
+    parser.add_argument("--epochs", type=int, default=10, help="number of epochs")
+    parser.add_argument("--out", default="classifier.keras", help="file of the result")
     arguments = parser.parse_args()
 
     train, test, classes = datasets(arguments.images, arguments.size)
@@ -46,7 +52,7 @@ def main():
         metrics=["accuracy"],
     )
     model.fit(train, validation_data=test, epochs=arguments.epochs)
-    # To load it again: `from bt_keras import load_backbone`, then `load_model`.
+    # To load it, first `from bt_keras import load_backbone`, then call `load_model`.
     model.save(arguments.out)
 
 

@@ -99,9 +99,9 @@ def save(path: str | os.PathLike, tree) -> None:
                 writer.save(file, tree)
 
 
-def writing(path):
-    """Return `atomic_file` with the errors of the libraries that write weights."""
-    # HDF5 and safetensors have their own for what the file system refuses.
+def writing(path: Path):
+    """Returns `atomic_file` with the exceptions of the libraries that write weights."""
+    # HDF5 and safetensors raise them if the file system refuses to write.
     check_new(path)
     errors = (RuntimeError, safetensors.SafetensorError)
     return atomic.atomic_file(path, errors=errors)
@@ -125,7 +125,7 @@ def check_new(path: Path) -> None:
         )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(
-            f"{path} cannot be written: no permission; take another folder."
+            f"{path} cannot be written: no permission; use another folder."
         )
 
 

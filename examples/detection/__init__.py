@@ -1,1 +1,1 @@
-"""A keras-cv RetinaNet on an exported backbone, pretrained against random weights."""
+"""A keras-cv RetinaNet on an exported backbone: pretrained versus random weights."""

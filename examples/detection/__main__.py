@@ -1,4 +1,4 @@
-"""What pretraining is worth to a detector: mAP from pretrained and from random weights.
+"""Compares the mAP of a detector with pretrained and with random weights.
 
 python -m examples.detection --module runs/demo/module
 python -m examples.detection --module module/ --data tfds:voc/2007
@@ -12,7 +12,7 @@ from bt_keras import UsageError
 from bt_keras.cli import start
 from bt_keras.errors import one_line
 
-# What the flags are by default. `None` images are all of a split.
+# Defaults of the flags. `None` images are all images of the split.
 _SHIPPED = {
     "train_split": "train",
     "test_split": "test",
@@ -41,17 +41,17 @@ _QUICK = {
     "batch_size": 4,
 }
 _HELP = {
-    "train_split": "The split to train on, or a part of one: train[:500].",
-    "test_split": "The split to compute mAP on.",
-    "train_images": "How many images to train on (shipped: canvases to make).",
-    "test_images": "How many images to compute mAP on.",
-    "size": "The sides of the square images in pixels, a multiple of 32.",
-    "steps": "Training steps, a multiple of 10.",
-    "batch_size": "Images a step.",
-    "learning_rate": "Adam's, after the warm-up.",
+    "train_split": "Split to train on, or a part of it: train[:500].",
+    "test_split": "Split to compute mAP on.",
+    "train_images": "Number of training images (shipped: of canvases to make).",
+    "test_images": "Number of test images.",
+    "size": "Side of the square images in pixels, a multiple of 32.",
+    "steps": "Number of training steps, a multiple of 10.",
+    "batch_size": "Images per training step.",
+    "learning_rate": "Peak learning rate of Adam, after warmup.",
 }
-_SMALLEST_CANVAS = 64
-_INITIALISATIONS = ("random", "pretrained")
+_MIN_CANVAS = 64
+_INITIALIZATIONS = ("random", "pretrained")
 
 
 def main(argv=None):
@@ -66,17 +66,22 @@ def main(argv=None):
 
 
 def parse(argv):
-    """Returns (flags, dict of the settings that have a default)."""
+    """Returns (flags, dict of the settings with defaults)."""
     values = flags.FlagValues()
     text, every = flags.DEFINE_string, {"flag_values": values}
-    text("module", None, "The exported backbone: a folder or a handle.", **every)
-    text("data", "shipped", "shipped, tfds:NAME or a TFDS folder.", **every)
-    flags.DEFINE_list("seeds", "0", "Each trains once from both weights.", **every)
-    flags.DEFINE_list(
-        "init", list(_INITIALISATIONS), "Which weights to begin with.", **every
+    text("module", None, "Exported backbone: a folder or a handle.", **every)
+    text(
+        "data",
+        "shipped",
+        "Data: shipped, tfds:NAME or a folder in TFDS format.",
+        **every,
     )
-    flags.DEFINE_bool("quick", False, "Only to see that it runs: tiny.", **every)
-    flags.DEFINE_bool("help", False, "Show this.", short_name="h", **every)
+    flags.DEFINE_list("seeds", "0", "Seeds of the trainings, such as 0,1,2.", **every)
+    flags.DEFINE_list("init", list(_INITIALIZATIONS), "Weights to start from.", **every)
+    flags.DEFINE_bool("quick", False, "Check that it runs: tiny.", **every)
+    flags.DEFINE_bool(
+        "help", False, "Print this help and exit.", short_name="h", **every
+    )
     for name, default in _SHIPPED.items():
         note = f"{_HELP[name]} Default: {default}; TFDS: {_TFDS[name] or 'all'}."
         if isinstance(default, str):
@@ -100,27 +105,28 @@ def _settings(values):
     settings |= _QUICK if values.quick else {}
     given = {name: values[name].value for name in settings}
     settings |= {name: value for name, value in given.items() if value is not None}
-    if values.data == "shipped" and settings["size"] < _SMALLEST_CANVAS:
+    if values.data == "shipped" and settings["size"] < _MIN_CANVAS:
         raise UsageError(
-            f"--size={settings['size']} is too small for the shipped objects: give at "
-            f"least {_SMALLEST_CANVAS}."
+            f"--size={settings['size']} is too small for the shipped objects: use at "
+            f"least {_MIN_CANVAS}."
         )
     return settings
 
 
 def _check(values):
     if not values.module:
-        raise UsageError("--module is missing: the folder that an export wrote.")
+        raise UsageError("--module is missing: pass the folder of an exported module.")
     wrong = [seed for seed in values.seeds if not seed.isdecimal()]
     if wrong or not values.seeds:
-        raise UsageError(f"--seeds are numbers such as 0,1,2, not {wrong}.")
-    wrong = [name for name in values.init if name not in _INITIALISATIONS]
+        raise UsageError(f"--seeds must be numbers such as 0,1,2, not {wrong}.")
+    wrong = [name for name in values.init if name not in _INITIALIZATIONS]
     if wrong or not values.init:
-        raise UsageError(f"--init is {' and '.join(_INITIALISATIONS)}, not {wrong}.")
+        names = " or ".join(_INITIALIZATIONS)
+        raise UsageError(f"--init must be {names} or both, not {wrong}.")
 
 
 def run(values, settings):
-    """Trains from every initialisation with every seed, and prints mAP."""
+    """Trains with every initialization and seed, and prints mAP."""
     start.tensorflow()
     from examples.detection import datasets, model, report, training
 
@@ -134,7 +140,7 @@ def run(values, settings):
             detector, losses = training.train(
                 values.module, name == "pretrained", train, seed, settings
             )
-            precision = training.judge(detector, test)
+            precision = training.evaluate(detector, test)
             rows.append({"init": name, "seed": seed, "losses": losses, **precision})
             print(report.line(rows[-1]), flush=True)
     print()

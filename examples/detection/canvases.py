@@ -1,32 +1,35 @@
-"""Small images pasted on canvases, with their boxes: detection without a download."""
+"""Synthetic detection data: small images pasted on canvases, with their boxes."""
 
 import numpy as np
 from PIL import Image
 
-# Pixels of an object as dark as this let the canvas through.
-_DARK = 16
-# The part of an object that another may cover.
-_OVERLAP = 0.1
+# Pixels of an object up to this level are transparent.
+_MAX_TRANSPARENT = 16
+# The fraction of an object that another one may cover.
+_MAX_OVERLAP = 0.1
 _TRIES = 20
 
 
 def make(images, labels, count, size, seed, objects=(1, 5), sides=(20, 56)):
-    """Pastes objects on canvases of a noisy grey gradient.
+    """Pastes objects on canvases with a noisy gray gradient.
 
     Args:
         images: uint8 array (N, h, w, 3), objects on black.
-        labels: integer array (N,), their classes.
-        count: int, how many canvases.
-        size: int, their sides in pixels.
-        seed: int. The canvases depend on nothing else.
-        objects: (int, int), the fewest and the most objects of a canvas. Those that
-            find no free place are left out, but never the first.
-        sides: (int, int), the smallest and the largest side of a pasted image.
+        labels: Integer array (N,), their classes.
+        count: Int, number of canvases.
+        size: Int, side of a canvas in pixels.
+        seed: Int or tuple of ints, which determines the canvases.
+        objects: (int, int), the minimum and maximum number of objects per canvas. An
+            object without a free position is omitted, except for the first one.
+            Defaults to `(1, 5)`.
+        sides: (int, int), the minimum and maximum side of a pasted image. Defaults to
+            `(20, 56)`.
 
     Returns:
-        (canvases uint8 (count, size, size, 3), boxes float32 (count, most objects, 4),
-        classes float32 (count, most objects)). Boxes are xyxy in pixels, tight around
-        what can be seen of the object's shape; both are -1 where there is no object.
+        `(canvases, boxes, classes)`: uint8 (count, size, size, 3), float32 (count, M,
+        4) and float32 (count, M), M being the maximum number of objects. Boxes are
+        xyxy in pixels, tight around the object's shape. Boxes and classes are -1 where
+        there is no object.
     """
     rng = np.random.default_rng(seed)
     canvases = np.empty((count, size, size, 3), np.uint8)
@@ -34,12 +37,12 @@ def make(images, labels, count, size, seed, objects=(1, 5), sides=(20, 56)):
     classes = np.full((count, objects[1]), -1, np.float32)
     for canvas, its_boxes, its_classes in zip(canvases, boxes, classes, strict=True):
         canvas[:] = _background(rng, size)
-        wanted = rng.integers(objects[0], objects[1] + 1)
-        places = _places(rng, wanted, size, sides)
-        chosen = rng.integers(len(images), size=len(places))
-        for number, (place, index) in enumerate(zip(places, chosen, strict=True)):
-            its_boxes[number] = paste(canvas, images[index], *place)
-            its_classes[number] = labels[index]
+        number = rng.integers(objects[0], objects[1] + 1)
+        squares = _sample_squares(rng, number, size, sides)
+        chosen = rng.integers(len(images), size=len(squares))
+        for row, (square, index) in enumerate(zip(squares, chosen, strict=True)):
+            its_boxes[row] = paste(canvas, images[index], *square)
+            its_classes[row] = labels[index]
     return canvases, boxes, classes
 
 
@@ -49,18 +52,18 @@ def paste(canvas, image, left, top, side):
     Args:
         canvas: uint8 array (H, W, 3), changed in place.
         image: uint8 array (h, w, 3).
-        left, top: ints, where.
-        side: int, the image is resized to a square of this side.
+        left, top: Ints, the position of its upper left corner.
+        side: Int, side of the square to which the image is resized.
 
     Returns:
-        (x1, y1, x2, y2), the box around the pixels that were drawn.
+        (x1, y1, x2, y2), the box around the drawn pixels.
     """
     image = np.asarray(Image.fromarray(image).resize((side, side), Image.BILINEAR))
-    shape = image.max(axis=-1) > _DARK
+    shape = image.max(axis=-1) > _MAX_TRANSPARENT
     target = canvas[top : top + side, left : left + side]
     target[shape] = image[shape]
     rows, columns = np.flatnonzero(shape.any(axis=1)), np.flatnonzero(shape.any(axis=0))
-    if not len(rows):  # All black: the whole square is the object.
+    if not len(rows):  # All black: the box is the whole square.
         rows = columns = np.array([0, side - 1])
     return (
         left + columns[0],
@@ -71,34 +74,34 @@ def paste(canvas, image, left, top, side):
 
 
 def _background(rng, size):
-    """Grey (size, size, 1): a gradient in a random direction, blotches and noise."""
+    """Returns gray (size, size, 1): a gradient, low-frequency and white noise."""
     angle = rng.uniform(0, 2 * np.pi)
     ramp = np.linspace(-0.5, 0.5, size)
     gradient = np.cos(angle) * ramp[:, None] + np.sin(angle) * ramp
     coarse = rng.normal(size=(8, 8)).astype(np.float32)
     blotches = Image.fromarray(coarse).resize((size, size), Image.BICUBIC)
     noise = rng.normal(size=(size, size))
-    grey = rng.uniform(40, 160) + rng.uniform(0, 100) * gradient
-    grey = grey + rng.uniform(5, 30) * np.asarray(blotches) + 8 * noise
-    return np.clip(grey, 0, 255)[..., None].astype(np.uint8)
+    gray = rng.uniform(40, 160) + rng.uniform(0, 100) * gradient
+    gray = gray + rng.uniform(5, 30) * np.asarray(blotches) + 8 * noise
+    return np.clip(gray, 0, 255)[..., None].astype(np.uint8)
 
 
-def _places(rng, wanted, size, sides):
-    """Squares `(left, top, side)` in the canvas that hardly overlap."""
-    places = []
-    for _ in range(wanted):
+def _sample_squares(rng, number, size, sides):
+    """Returns squares `(left, top, side)` in the canvas that hardly overlap."""
+    squares = []
+    for _ in range(number):
         for _ in range(_TRIES):
             side = int(rng.integers(sides[0], sides[1] + 1))
             left, top = (int(x) for x in rng.integers(size - side + 1, size=2))
-            place = (left, top, side)
-            if all(_overlap(place, other) <= _OVERLAP for other in places):
-                places.append(place)
+            square = (left, top, side)
+            if all(_overlap(square, other) <= _MAX_OVERLAP for other in squares):
+                squares.append(square)
                 break
-    return places
+    return squares
 
 
 def _overlap(one, other):
-    """The area that two squares share, as a part of the smaller one's."""
+    """Returns the common area of two squares over the area of the smaller one."""
     width, height = (
         min(one[i] + one[2], other[i] + other[2]) - max(one[i], other[i])
         for i in (0, 1)

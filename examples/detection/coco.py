@@ -1,4 +1,4 @@
-"""Mean average precision as COCO defines it, by pycocotools."""
+"""COCO's mean average precision, computed by pycocotools."""
 
 import contextlib
 import io
@@ -12,8 +12,8 @@ try:
     from pycocotools.cocoeval import COCOeval
 except ImportError as error:
     raise UsageError(
-        "mAP is computed by pycocotools, which is not installed: "
-        "pip install '.[examples]'."
+        "mAP requires pycocotools, which is not installed: run "
+        "`pip install '.[examples]'`."
     ) from error
 
 
@@ -21,15 +21,14 @@ def average_precision(truths, detections):
     """Computes COCO's AP over all images.
 
     Args:
-        truths: list, an image each, of dicts of arrays: `boxes` (M, 4), xyxy in pixels,
-            `classes` (M,), `crowd` bool (M,), boxes that are neither asked for nor
-            counted as wrong.
-        detections: list of the same length of dicts of arrays: `boxes` (K, 4),
+        truths: List of dicts of arrays, one per image: `boxes` (M, 4), xyxy in pixels,
+            `classes` (M,), and `crowd` bool (M,), which marks boxes to ignore.
+        detections: List of the same length of dicts of arrays: `boxes` (K, 4),
             `classes` (K,), `confidence` (K,).
 
     Returns:
-        dict: `AP`, the mean over the IoU thresholds 0.50, 0.55, ..., 0.95 and over the
-        classes that occur, and `AP50`, at the threshold 0.50.
+        Dict with `AP`, the mean over the IoU thresholds 0.50, 0.55, ..., 0.95 and over
+        the classes that occur, and `AP50`, at the threshold 0.50.
     """
     annotations = [
         {**annotation, "iscrowd": int(crowd)}
@@ -45,9 +44,9 @@ def average_precision(truths, detections):
             _annotations(image, found), found["confidence"], strict=True
         )
     ]
-    if not results:  # Which pycocotools cannot load.
+    if not results:  # pycocotools cannot load an empty list.
         return {"AP": 0.0, "AP50": 0.0}
-    # pycocotools reports its progress on standard output.
+    # pycocotools prints its progress to standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _coco(annotations, len(truths))
         evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
@@ -74,7 +73,7 @@ def _coco(annotations, num_images):
     coco.dataset = {
         "info": {},
         "images": [{"id": image} for image in range(num_images)],
-        # An id of 0 counts as "matched with nothing".
+        # pycocotools treats an id of 0 as unmatched.
         "annotations": [{**a, "id": i} for i, a in enumerate(annotations, start=1)],
         "categories": [{"id": category} for category in categories],
     }

@@ -1,4 +1,4 @@
-"""Images with boxes: from the shipped images, or from TensorFlow Datasets."""
+"""Images with boxes: made from the shipped images, or from TensorFlow Datasets."""
 
 import dataclasses
 import os
@@ -10,20 +10,20 @@ from bt_keras import data
 from bt_keras.data.tfds_source import find_directory
 from examples.detection import canvases
 
-# What a record's padding holds; keras-cv passes over boxes of this class.
-NOTHING = -1.0
+# The value of padded boxes and classes. keras-cv ignores boxes of this class.
+PADDING = -1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Detections:
-    """Images of one size and the boxes of what is in them.
+    """Images of one size and the boxes of the objects in them.
 
     Args:
         dataset: `tf.data.Dataset` of dicts: `image` uint8 (size, size, 3), `boxes`
             float32 (M, 4), xyxy in pixels, `classes` float32 (M,), and `crowd` bool
-            (M,), boxes that are neither trained on nor asked for.
-        count: int, how many images.
-        class_names: tuple of str.
+            (M,), which marks boxes to ignore in training and evaluation.
+        count: Int, number of images.
+        class_names: Tuple of str.
     """
 
     dataset: tf.data.Dataset
@@ -32,48 +32,49 @@ class Detections:
 
 
 def load(name, part, seed, settings):
-    """Loads images to train or to test on.
+    """Loads training or test data.
 
     Args:
-        name: str, "shipped", "tfds:NAME" or the folder of a data set in TFDS format.
-        part: "train" or "test".
-        seed: int, of the shipped images' canvases; other images do not depend on it.
-        settings: dict with `size` and, for this part, `train_split` and `train_images`
+        name: Str, `"shipped"`, `"tfds:NAME"` or a folder in TFDS format.
+        part: `"train"` or `"test"`.
+        seed: Int, for the canvases of the shipped images. Other images do not depend
+            on it.
+        settings: Dict with `size` and, for this part, `train_split` and `train_images`
             or `test_split` and `test_images`.
 
     Returns:
-        Detections.
+        `Detections`.
     """
     split, count = settings[f"{part}_split"], settings[f"{part}_images"]
     if name == "shipped":
-        # No seed gives the test the canvases of a training.
+        # For every seed, the test canvases differ from the training canvases.
         return shipped(split, settings["size"], count, (seed, part == "test"))
     return from_tfds(name, split, settings["size"], count)
 
 
 def shipped(split, size, count, seed):
-    """Canvases with objects of the shipped images.
+    """Makes canvases with the shipped images as objects.
 
     Args:
-        split: str, whose images are pasted: "train", "test" or a part of one.
-        size: int, the canvas's sides in pixels.
-        count: int, how many canvases.
-        seed: int or ints.
+        split: Str, the split of the pasted images: `"train"`, `"test"` or a part.
+        size: Int, side of a canvas in pixels.
+        count: Int, number of canvases.
+        seed: Int or tuple of ints.
 
     Returns:
-        Detections.
+        `Detections`.
     """
     source = data.load("shipped", split)
     images, labels = next(source.dataset().batch(source.num_images).as_numpy_iterator())
     made, boxes, classes = canvases.make(images, labels, count, size, seed)
 
     def record(image, boxes, classes):
-        there = classes >= 0
+        is_object = classes >= 0
         return {
             "image": image,
-            "boxes": boxes[there],
-            "classes": classes[there],
-            "crowd": tf.zeros_like(classes[there], tf.bool),
+            "boxes": boxes[is_object],
+            "classes": classes[is_object],
+            "crowd": tf.zeros_like(classes[is_object], tf.bool),
         }
 
     dataset = tf.data.Dataset.from_tensor_slices((made, boxes, classes)).map(record)
@@ -81,22 +82,22 @@ def shipped(split, size, count, seed):
 
 
 def from_tfds(name, split, size, count=None):
-    """A data set with VOC's or COCO's features.
+    """Loads a data set with the features of VOC or COCO.
 
     Args:
-        name: str, "tfds:NAME", downloaded on first use, such as "tfds:voc/2007" and
-            "tfds:coco/2017", or the folder of a data set in TFDS format.
-        split: str, a TFDS split or a part of one, such as "train[:500]".
-        size: int. Images are resized to squares of this side in pixels.
-        count: int, to take only so many, the first; None for all.
+        name: Str, `"tfds:NAME"`, downloaded on first use, such as `"tfds:voc/2007"` or
+            `"tfds:coco/2017"`, or a folder in TFDS format.
+        split: Str, a TFDS split or a part of one, such as `"train[:500]"`.
+        size: Int, side in pixels of the squares to which images are resized.
+        count: Int, number of images to use. Defaults to `None`: all.
 
     Returns:
-        Detections.
+        `Detections`.
 
     Raises:
-        bt_keras.UsageError: if there is no such data set or split, or it has no boxes.
+        bt_keras.UsageError: If there is no such data set or split, or it has no boxes.
     """
-    # What cannot be loaded is told in one line by the library's own loading.
+    # This raises a one-line error if the data cannot be loaded.
     source = data.load(name, split)
     import tensorflow_datasets as tfds
 
@@ -109,8 +110,8 @@ def from_tfds(name, split, size, count=None):
         boxed = False
     if not boxed:
         raise bt_keras.UsageError(
-            f"{name!r} has no boxes: --data wants a data set with the feature "
-            "'objects', which holds 'bbox' and 'label', as voc and coco have it."
+            f"{name!r} has no boxes: --data requires a data set with the feature "
+            "'objects' with 'bbox' and 'label', such as voc or coco."
         )
     read = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
     count = min(count or source.num_images, source.num_images)
@@ -120,7 +121,7 @@ def from_tfds(name, split, size, count=None):
 
 
 def _builder(name):
-    """TFDS's builder, None for a folder of something else."""
+    """Returns the TFDS builder, None for a folder in another format."""
     import tensorflow_datasets as tfds
 
     if name.startswith("tfds:"):
@@ -130,10 +131,10 @@ def _builder(name):
 
 
 def _resized(example, size):
-    """A record of `Detections` from one of TFDS, whose boxes are relative yxyx."""
+    """Converts a TFDS example, whose boxes are relative yxyx, to a `Detections` one."""
     objects = example["objects"]
     crowd = tf.zeros_like(objects["label"], tf.bool)
-    # COCO marks groups of objects, VOC objects that are hard to recognise.
+    # COCO marks groups of objects, VOC objects that are difficult to recognize.
     for mark in ("is_crowd", "is_difficult"):
         if mark in objects:
             crowd = crowd | objects[mark]
@@ -151,17 +152,17 @@ def _rounded(image):
 
 
 def scaled(image):
-    """Brings levels to [0, 1], as exported backbones take images."""
+    """Scales uint8 images to [0, 1], as exported backbones expect them."""
     return tf.cast(image, tf.float32) / 255.0
 
 
 def training_batches(detections, batch_size, seed):
-    """Endless batches as keras-cv's detectors take them, shuffled and mirrored.
+    """Makes endless, shuffled and flipped batches for keras-cv's detectors.
 
     Args:
-        detections: Detections.
-        batch_size: int.
-        seed: int.
+        detections: `Detections`.
+        batch_size: Int, images per batch.
+        seed: Int, for the order of the images.
 
     Returns:
         `tf.data.Dataset` of (images, {"boxes", "classes"}), padded with -1.
@@ -172,12 +173,12 @@ def training_batches(detections, batch_size, seed):
         boxes, classes = record["boxes"][keep], record["classes"][keep]
         return record["image"], {"boxes": boxes, "classes": classes}
 
-    def finished(image, labels):
-        image, labels = _mirrored(image, labels)
-        # keras-cv wants at least one box in a batch.
+    def augment(image, labels):
+        image, labels = _random_flip(image, labels)
+        # keras-cv requires at least one box per batch.
         pad = {"boxes": [[0, 1], [0, 0]], "classes": [[0, 1]]}
         labels = {
-            n: tf.pad(x, pad[n], constant_values=NOTHING) for n, x in labels.items()
+            n: tf.pad(x, pad[n], constant_values=PADDING) for n, x in labels.items()
         }
         return scaled(image), labels
 
@@ -185,17 +186,17 @@ def training_batches(detections, batch_size, seed):
         detections.dataset.map(example, tf.data.AUTOTUNE)
         .shuffle(min(detections.count, 1000), seed=seed)
         .repeat()
-        .map(finished)
+        .map(augment)
         .padded_batch(
             batch_size,
-            padding_values=(0.0, {"boxes": NOTHING, "classes": NOTHING}),
+            padding_values=(0.0, {"boxes": PADDING, "classes": PADDING}),
         )
         .prefetch(2)
     )
 
 
-def _mirrored(image, labels):
-    """Half of the images, their left and right exchanged."""
+def _random_flip(image, labels):
+    """Flips an image and its boxes horizontally with probability 0.5."""
     if tf.random.uniform(()) < 0.5:
         x1, y1, x2, y2 = tf.unstack(labels["boxes"], axis=-1)
         width = tf.cast(tf.shape(image)[1], tf.float32)

@@ -1,4 +1,4 @@
-"""A keras-cv RetinaNet whose backbone is an exported module."""
+"""A keras-cv RetinaNet with an exported module as its backbone."""
 
 import math
 import re
@@ -8,51 +8,53 @@ import keras_cv
 
 import bt_keras
 
-# Anchor sides in pixels, one a level; each also times 2^(1/3) and 2^(2/3).
+# Anchor sides in pixels, one per level, each also multiplied by 2^(1/3) and 2^(2/3).
 _ANCHORS = (16.0, 32.0, 64.0, 128.0, 256.0)
 _SCALES = tuple(2 ** (i / 3) for i in range(3))
 _RATIOS = (0.5, 1.0, 2.0)
 _BOXES = "xyxy"
-# Of the feature pyramid and the heads; keras-cv's own have 256, which is slow on a CPU.
+# Of the feature pyramid and the heads. keras-cv uses 256, which is slow on a CPU.
 _CHANNELS = 64
 
 
 def retinanet(module, num_classes, size, pretrained=True):
-    """Builds a RetinaNet on an exported backbone, all of it trainable.
+    """Builds a trainable RetinaNet with an exported backbone.
 
     Args:
-        module: str, a handle as `bt_keras.load_backbone` takes it.
-        num_classes: int.
-        size: int, the sides of the images in pixels, a multiple of the backbone's
-            coarsest stride.
-        pretrained: bool, whether to keep the module's weights; otherwise they are drawn
-            anew.
+        module: Str, a handle for `bt_keras.load_backbone`.
+        num_classes: Int, number of classes.
+        size: Int, side of the square images in pixels, a multiple of the backbone's
+            largest stride.
+        pretrained: Bool, whether to keep the module's weights instead of initializing
+            them randomly. Defaults to `True`.
 
     Returns:
-        `keras_cv.models.RetinaNet`: images (N, size, size, 3) in [0, 1] to boxes.
+        `keras_cv.models.RetinaNet` that maps images (N, size, size, 3) in [0, 1] to
+        boxes.
     """
     layer = bt_keras.load_backbone(module, trainable=True, return_endpoints=True)
     backbone, strides = pyramid(layer, size)
-    each = len(_SCALES) * len(_RATIOS)
-    # As if one anchor in a hundred were an object: the first steps stay calm.
-    rare = keras.initializers.Constant(-math.log(99))
+    anchors = len(_SCALES) * len(_RATIOS)
+    # Initially, every anchor has an object with probability 0.01: this stabilizes the
+    # first steps.
+    prior = keras.initializers.Constant(-math.log(99))
     detector = keras_cv.models.RetinaNet(
         backbone=backbone,
         num_classes=num_classes,
         bounding_box_format=_BOXES,
         anchor_generator=_anchors(strides),
         feature_pyramid=FeaturePyramid(_CHANNELS),
-        classification_head=_head(each * num_classes, rare),
-        box_head=_head(each * 4, "zeros"),
+        classification_head=_head(anchors * num_classes, prior),
+        box_head=_head(anchors * 4, "zeros"),
         prediction_decoder=keras_cv.layers.NonMaxSuppression(
             bounding_box_format=_BOXES,
             from_logits=True,
-            # AP counts hesitant detections too.
+            # AP includes detections of low confidence.
             confidence_threshold=0.01,
         ),
     )
-    if not pretrained:  # Last, so that a seed gives the same heads to both.
-        forget(layer, module)
+    if not pretrained:  # Last, so that both have the same heads for a seed.
+        reinitialize(layer, module)
     return detector
 
 
@@ -68,43 +70,47 @@ def _anchors(strides):
 
 
 def check(module, size):
-    """Raises `bt_keras.UsageError` if there can be no detector on this module."""
+    """Raises `bt_keras.UsageError` if the module cannot be used for a detector."""
     pyramid(bt_keras.load_backbone(module, return_endpoints=True), size)
 
 
 def pyramid(layer, size):
-    """Makes of a layer with endpoints a backbone as keras-cv's detectors want it.
+    """Converts a layer with endpoints to a backbone for keras-cv's detectors.
 
     Args:
-        layer: what `bt_keras.load_backbone(..., return_endpoints=True)` returns.
-        size: int, the sides of the images in pixels.
+        layer: Result of `bt_keras.load_backbone(..., return_endpoints=True)`.
+        size: Int, side of the square images in pixels.
 
     Returns:
-        (`keras.Model` with `pyramid_level_inputs`, list of int: the strides of its
-        levels P3 to P7).
+        `(backbone, strides)`: `keras.Model` with `pyramid_level_inputs`, and list of
+        int, the strides of the levels P3 to P7.
+
+    Raises:
+        bt_keras.UsageError: If there are fewer than three feature maps, or the size is
+            not a multiple of the largest stride.
     """
     images = keras.Input((size, size, 3), name="images")
     endpoints = layer(images)
     strides = sorted(int(n) for n in re.findall(r"stride(\d+)", " ".join(endpoints)))
     if len(strides) < 3 or size % strides[-1]:
         raise bt_keras.UsageError(
-            f"the module's feature maps have the strides {strides}: the detector "
-            f"needs three, and a size that is a multiple of the last, not {size}."
+            f"the module's feature maps have strides {strides}: the detector needs "
+            f"three, and a size that is a multiple of the last, not {size}."
         )
     levels = dict(zip(("P3", "P4", "P5"), strides[-3:], strict=True))
-    # keras-cv looks the maps up by the names of the layers that put them out.
+    # keras-cv finds feature maps by the names of their layers.
     outputs = {
         level: keras.layers.Identity(name=level)(endpoints[f"stride{stride}"])
         for level, stride in levels.items()
     }
     backbone = keras.Model(images, outputs)
     backbone.pyramid_level_inputs = {level: level for level in levels}
-    coarsest = strides[-1]
-    return backbone, [*levels.values(), 2 * coarsest, 4 * coarsest]
+    largest = strides[-1]
+    return backbone, [*levels.values(), 2 * largest, 4 * largest]
 
 
-def forget(layer, module):
-    """Draws a loaded backbone's weights anew, as before pretraining."""
+def reinitialize(layer, module):
+    """Initializes the weights of a loaded backbone randomly."""
     backbone, _ = bt_keras.hub.read_backbone(module)
     untrained = keras.models.clone_model(backbone)
     for variable, value in zip(
@@ -114,12 +120,12 @@ def forget(layer, module):
 
 
 class FeaturePyramid(keras.layers.Layer):
-    """keras-cv's `FeaturePyramid` with a width of one's own.
+    """keras-cv's `FeaturePyramid` with a configurable number of channels.
 
     Args:
-        channels: int, of each of its five maps.
+        channels: Int, channels of each of its five feature maps.
 
-    Input: dict of the maps P3, P4, P5. Output: tuple of the maps P3 to P7.
+    Input: dict of the feature maps P3, P4, P5. Output: tuple of those of P3 to P7.
     """
 
     def __init__(self, channels, **kwargs):
@@ -154,7 +160,7 @@ class FeaturePyramid(keras.layers.Layer):
 
 
 def _head(filters, bias):
-    """Four convolutions, the same for every level of the pyramid."""
+    """Four convolutions, shared by all levels of the pyramid."""
     layers = [
         keras.layers.Conv2D(_CHANNELS, 3, padding="same", activation="relu")
         for _ in range(3)

@@ -1,4 +1,4 @@
-"""What a comparison prints."""
+"""Formats the results of a comparison."""
 
 import statistics
 
@@ -6,21 +6,21 @@ _MEASURES = ("AP", "AP50")
 
 
 def line(row):
-    """One run: a dict of `init`, `seed`, `losses`, `AP` and `AP50`."""
+    """Formats one run: a dict with `init`, `seed`, `losses`, `AP` and `AP50`."""
     measures = ", ".join(f"{name} {100 * row[name]:.1f}" for name in _MEASURES)
     return f"{row['init']}, seed {row['seed']}: {measures} %"
 
 
 def table(rows):
-    """All runs: for each initialisation the mean and deviation over the seeds.
+    """Formats the mean and standard deviation over seeds of each initialization.
 
     Args:
-        rows: list of dicts as `line` takes them.
+        rows: List of dicts as for `line`.
 
     Returns:
-        str.
+        Str, a table.
     """
-    lines = [f"{'initialisation':16}{'AP %':16}{'AP50 %':16}seeds"]
+    lines = [f"{'initialization':16}{'AP %':16}{'AP50 %':16}seeds"]
     for name in dict.fromkeys(row["init"] for row in rows):
         own = [row for row in rows if row["init"] == name]
         cells = [_spread([100 * row[measure] for row in own]) for measure in _MEASURES]

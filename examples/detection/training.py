@@ -1,4 +1,4 @@
-"""Trains a detector and judges it."""
+"""Trains and evaluates a detector."""
 
 import contextlib
 import warnings
@@ -13,36 +13,38 @@ def train(module, pretrained, detections, seed, settings):
     """Trains a RetinaNet.
 
     Args:
-        module: str, the exported backbone's handle.
-        pretrained: bool, whether to begin with its weights.
-        detections: `datasets.Detections` to train on.
-        seed: int, of the new weights and of the order of the images.
-        settings: dict with `size`, the sides of the images in pixels, `steps`,
+        module: Str, handle of the exported backbone.
+        pretrained: Bool, whether to start from its weights.
+        detections: `datasets.Detections`, the training data.
+        seed: Int, for the initial weights and the order of the images.
+        settings: Dict with `size`, the side of the images in pixels, `steps`,
             `batch_size` and `learning_rate`.
 
     Returns:
-        (`keras_cv.models.RetinaNet`, list of float: the losses of each tenth of the
-        steps).
+        `(detector, losses)`: `keras_cv.models.RetinaNet`, and list of float, the loss
+        in each tenth of the steps.
     """
     keras.utils.set_random_seed(seed)
     num_classes, steps = len(detections.class_names), settings["steps"]
     detector = model.retinanet(module, num_classes, settings["size"], pretrained)
     _compile(detector, steps, settings["learning_rate"])
     tenths = min(10, steps)
-    with _as_keras_cv_calls():
+    with _ignore_structure_warning():
         history = detector.fit(
             datasets.training_batches(detections, settings["batch_size"], seed),
             epochs=tenths,
             steps_per_epoch=steps // tenths,
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=_tell(tenths))],
-            shuffle=False,  # They are shuffled.
+            callbacks=[
+                keras.callbacks.LambdaCallback(on_epoch_end=_print_loss(tenths))
+            ],
+            shuffle=False,  # The dataset is shuffled.
             verbose=0,
         )
     return detector, history.history["loss"]
 
 
 def _compile(detector, steps, peak):
-    """Adam with a warm-up and a cosine down to zero, and keras-cv's two losses."""
+    """Compiles with Adam, warmup, cosine decay to zero and keras-cv's two losses."""
     warmup = max(1, steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0,
@@ -56,35 +58,35 @@ def _compile(detector, steps, peak):
         optimizer=keras.optimizers.Adam(rate, global_clipnorm=10.0),
         jit_compile=False,  # XLA's convolutions are slow on a CPU.
     )
-    # Built in the first step, its variables would have TensorFlow trace that twice.
+    # Otherwise, TensorFlow would trace the first step twice to create its variables.
     detector.optimizer.build(detector.trainable_variables)
 
 
-def _tell(parts):
-    def tell(part, logs):
+def _print_loss(parts):
+    def on_epoch_end(part, logs):
         print(f"  {part + 1}/{parts}: loss {logs['loss']:.3f}", flush=True)
 
-    return tell
+    return on_epoch_end
 
 
 @contextlib.contextmanager
-def _as_keras_cv_calls():
-    """keras-cv 0.9 calls its model on a tensor where Keras 3 expects a dict of one."""
+def _ignore_structure_warning():
+    """keras-cv 0.9 calls its model with a tensor, but Keras 3 expects a dict."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The structure of `inputs`")
         yield
 
 
-def judge(detector, detections, batch_size=50):
+def evaluate(detector, detections, batch_size=50):
     """Computes a detector's average precision.
 
     Args:
         detector: `keras_cv.models.RetinaNet`.
-        detections: `datasets.Detections`.
-        batch_size: int.
+        detections: `datasets.Detections`, the test data.
+        batch_size: Int. Defaults to `50`.
 
     Returns:
-        dict, see `coco.average_precision`.
+        Dict as from `coco.average_precision`.
     """
 
     @tf.function
@@ -94,8 +96,8 @@ def judge(detector, detections, batch_size=50):
         )
 
     truths, found = [], []
-    nothing = datasets.NOTHING
-    padding = {"boxes": nothing, "classes": nothing, "crowd": False, "image": None}
+    pad = datasets.PADDING
+    padding = {"boxes": pad, "classes": pad, "crowd": False, "image": None}
     for batch in detections.dataset.padded_batch(batch_size, padding_values=padding):
         truths += _unpadded(batch, ("boxes", "classes", "crowd"))
         found += _unpadded(
@@ -105,8 +107,8 @@ def judge(detector, detections, batch_size=50):
 
 
 def _unpadded(batch, names):
-    """A dict of arrays for each image, without the padding, whose class is -1."""
+    """Yields a dict of arrays for each image, without padding (class -1)."""
     columns = {name: batch[name].numpy() for name in names}
     for row in range(len(columns["classes"])):
-        there = columns["classes"][row] >= 0
-        yield {name: column[row][there] for name, column in columns.items()}
+        is_object = columns["classes"][row] >= 0
+        yield {name: column[row][is_object] for name, column in columns.items()}

@@ -1,4 +1,4 @@
-"""An exported backbone and a data set so small that a detector trains in seconds."""
+"""A small exported backbone and data set, on which a detector trains in seconds."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ _NAMES = ("cat", "dog", "person")
 
 @pytest.fixture(scope="session")
 def module(tmp_path_factory):
-    """str: the folder of an exported network with maps at the strides 2 to 32."""
+    """Folder (str) of an exported network with feature maps of strides 2 to 32."""
     keras.utils.set_random_seed(1)
     inputs = x = keras.Input((None, None, 3))
     for channels in (4, 4, 8, 8, 8):
@@ -27,7 +27,7 @@ def module(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def voc(tmp_path_factory):
-    """The folder of a TFDS data set with VOC's features: bright boxes on black."""
+    """Folder of a TFDS data set with VOC's features: bright boxes on black."""
     import tensorflow_datasets as tfds
 
     features = {
@@ -61,13 +61,13 @@ def voc(tmp_path_factory):
 
 
 def _voc_example(number):
-    """An image with none, one or two objects, the second of them difficult."""
+    """An image with zero to two objects, of which the second is difficult."""
     import tensorflow_datasets as tfds
 
     height, width = 80 + 10 * number, 120
     image = np.zeros((height, width, 3), np.uint8)
     objects = []
-    # A quarter of the image each, on the left.
+    # Each object is a quarter of the image, on the left.
     for label in range(number % 3):
         top = label * height // 2
         image[top : top + height // 2, : width // 2] = 200

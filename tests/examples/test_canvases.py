@@ -50,9 +50,9 @@ def test_labels_are_those_of_the_objects(monkeypatch):
     monkeypatch.setattr(canvases, "_background", lambda rng, size: 0)
     made, boxes, classes = canvases.make(*stamps(), 40, 128, seed=3, sides=(28, 28))
     for canvas, its_boxes, its_classes in zip(made, boxes, classes, strict=True):
-        greys = np.unique(canvas[canvas > 0])
+        grays = np.unique(canvas[canvas > 0])
         there = its_classes >= 0
-        assert set(greys) == set(100 + 15 * its_classes[there])
+        assert set(grays) == set(100 + 15 * its_classes[there])
         for (x1, y1, x2, y2), label in zip(
             its_boxes[there].astype(int), its_classes[there], strict=True
         ):
@@ -85,7 +85,7 @@ def test_squares_hardly_overlap():
     rng = np.random.default_rng(0)
     for _ in range(50):
         masks = []
-        for left, top, side in canvases._places(rng, 5, 128, (20, 56)):
+        for left, top, side in canvases._sample_squares(rng, 5, 128, (20, 56)):
             mask = np.zeros((128, 128), bool)
             mask[top : top + side, left : left + side] = True
             assert mask.sum() == side**2

@@ -47,14 +47,14 @@ def test_training_batches_of_tfds(voc):
 
 
 def test_data_without_boxes(tmp_path):
-    with pytest.raises(bt_keras.UsageError, match="no boxes: --data wants"):
+    with pytest.raises(bt_keras.UsageError, match="no boxes: --data requires"):
         datasets.from_tfds(bt_keras.data.load.SHIPPED, "train", 64)
     folder = tmp_path / "images"
     folder.mkdir()
     tf.io.write_file(
         str(folder / "a.png"), tf.io.encode_png(np.zeros((8, 8, 3), np.uint8))
     )
-    with pytest.raises(bt_keras.UsageError, match="no boxes: --data wants"):
+    with pytest.raises(bt_keras.UsageError, match="no boxes: --data requires"):
         datasets.from_tfds(str(folder), "train", 64)
 
 

@@ -22,7 +22,7 @@ def test_the_whole_comparison(module, capsys):
         assert 0 <= row["AP"] <= row["AP50"] <= 1
     table = capsys.readouterr().out.splitlines()[-3:]
     assert [line.split()[0] for line in table] == [
-        "initialisation",
+        "initialization",
         "random",
         "pretrained",
     ]
@@ -49,7 +49,7 @@ def test_the_table_has_mean_and_deviation():
         ["random", "15.0 ± 7.1", "30.0 ± 14.1", "2"],
         ["pretrained", "30.0", "60.0", "1"],
     ]
-    assert header[0] == "initialisation"
+    assert header[0] == "initialization"
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_the_table_has_mean_and_deviation():
         ([], "--module is missing"),
         (["--module", "/nowhere"], "module /nowhere cannot be loaded"),
         (["--module", "{module}", "--size", "100"], "multiple of the last, not 100"),
-        (["--module", "{module}", "--size", "32"], "give at least 64"),
+        (["--module", "{module}", "--size", "32"], "use at least 64"),
         (["--module", "{module}", "--steps", "0"], "--steps=0"),
-        (["--module", "{module}", "--seeds", "one"], "--seeds are numbers"),
+        (["--module", "{module}", "--seeds", "one"], "--seeds must be numbers"),
         (
             ["--module", "{module}", "--init", "zeros"],
-            "--init is random and pretrained",
+            "--init must be random or pretrained",
         ),
-        (["--module", "{module}", "--colour", "red"], "flag 'colour'"),
+        (["--module", "{module}", "--color", "red"], "flag 'color'"),
         (["--module", "{module}", "more"], "'more' is not a flag"),
         (["--module", "{module}", "--data", "tfds:vocc"], "did you mean 'tfds:voc'"),
         (["--module", "{module}", "--test_split", "night"], "no split 'night'"),

@@ -50,7 +50,7 @@ def test_the_whole_backbone_is_trained(detector, module):
 def test_random_initialization_replaces_all_weights(module):
     keras.utils.set_random_seed(5)
     kept, forgotten = (bt_keras.load_backbone(module, trainable=True) for _ in range(2))
-    model.forget(forgotten, module)
+    model.reinitialize(forgotten, module)
     # Weights are assigned by position, which must be the same in both.
     backbone, _ = bt_keras.hub.read_backbone(module)
     for own, before, after in zip(
@@ -75,7 +75,7 @@ def test_images_without_objects_give_a_finite_loss(detector):
         "boxes": np.full((2, 1, 4), -1, np.float32),
         "classes": np.full((2, 1), -1, np.float32),
     }
-    with training._as_keras_cv_calls():
+    with training._ignore_structure_warning():
         losses = detector.evaluate(images, labels, batch_size=2, return_dict=True)
     assert losses["loss"] == 0
 
