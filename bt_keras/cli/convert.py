@@ -64,7 +64,7 @@ def define_flags() -> absl_flags.FlagValues:
     string(
         "output",
         "File to create: .keras for PyTorch weights; .pth, .pt, .safetensors or .npz "
-        "for a .keras file or a run.",
+        "for a .keras file or a run. Required without --config and --workdir.",
     )
     string(
         "config",
