@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
+from bt_keras.data.load import SHIPPED
 from examples.detection import datasets
 
 
@@ -48,7 +49,7 @@ def test_training_batches_of_tfds(voc):
 
 def test_data_without_boxes(tmp_path):
     with pytest.raises(bt_keras.UsageError, match="no boxes: --data requires"):
-        datasets.from_tfds(bt_keras.data.load.SHIPPED, "train", 64)
+        datasets.from_tfds(SHIPPED, "train", 64)
     folder = tmp_path / "images"
     folder.mkdir()
     tf.io.write_file(
