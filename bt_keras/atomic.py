@@ -62,12 +62,13 @@ def atomic_file(
 
     Args:
         path: Path of the file. Missing parent folders are created.
-        replace: Boolean, whether to replace an existing file. Only one process at a
-            time may do so for one path. Defaults to `False`: an existing file is an
-            error.
+        replace: Boolean, whether to replace an existing file. Defaults to `False`: an
+            existing file is an error.
         temporary: Optional path of the temporary file, on the same file system. Its
-            folder is created, must hold nothing else, and is removed in the end.
-            Defaults to a file in a hidden folder next to `path`.
+            folder is created if needed, must hold nothing else, and is removed in the
+            end. A fixed path lets the next writer remove what a killed process left,
+            but only one process may write at a time. Defaults to a file in a new
+            hidden folder next to `path`.
         errors: Tuple of exception classes, in addition to `OSError`, that mean that
             the file cannot be written. Defaults to `()`.
         advice: String, what the user can do, for the message of the error.
@@ -93,7 +94,9 @@ def atomic_file(
     scratch = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(temporary or _temporary_name(path, replace))
+        if temporary is None:
+            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix="."), path.name)
+        temporary = Path(temporary)
         scratch = temporary.parent
         scratch.mkdir(exist_ok=True)
         yield temporary
@@ -105,18 +108,6 @@ def atomic_file(
     finally:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _temporary_name(path, replace):
-    """A path inside a hidden folder next to `path`."""
-    # The fixed name lets the next writer remove what a killed process left behind.
-    # Without `replace` several processes may write, so that the name is unique.
-    hidden = (
-        path.with_name(f".{path.name}.unfinished")
-        if replace
-        else Path(tempfile.mkdtemp(dir=path.parent, prefix="."))
-    )
-    return hidden / path.name
 
 
 def _publish_new(temporary, path):

@@ -144,7 +144,10 @@ class Workdir:
     def replace(self, path: Path, text: str) -> None:
         """Write one of the small files of the run, whole or not at all."""
         advice = "free space, or take another --workdir"
-        with atomic.atomic_file(path, replace=True, advice=advice) as temporary:
+        unfinished = path.with_name(f".{path.name}.unfinished") / path.name
+        with atomic.atomic_file(
+            path, replace=True, temporary=unfinished, advice=advice
+        ) as temporary:
             temporary.write_text(text)
 
     def append_results(self, rows):

@@ -79,10 +79,10 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
 def test_a_replaced_file_and_what_a_killed_process_left(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("old")
-    leftover = tmp_path / ".config.json.unfinished" / "config.json"
+    leftover = tmp_path / "unfinished" / "config.json"
     leftover.parent.mkdir()
     leftover.write_text("half of it")
-    with atomic_file(path, replace=True) as temporary:
+    with atomic_file(path, replace=True, temporary=leftover) as temporary:
         assert temporary == leftover
         temporary.write_text("new")
         assert path.read_text() == "old"

@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bt_keras.atomic import atomic_file
 from bt_keras.data.decode import check_image
-from bt_keras.errors import DAMAGE
+from bt_keras.errors import DAMAGE, UsageError
 
 FORMAT = 1
 # Seconds between two writes of the index, so that an interrupted check can resume.
@@ -162,12 +162,12 @@ def save_index(path: Path | None, root: str, index: dict[str, FileInfo]) -> None
         "columns": np.array(columns, np.int64).reshape(-1, 5),
         "problems": _join(problems),
     }
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
-            temporary = os.path.join(scratch, path.name)
-            np.savez(temporary, **arrays)
-            os.replace(temporary, path)
+    # Without an index, the next start checks all files again.
+    with (
+        contextlib.suppress(UsageError),
+        atomic_file(path, replace=True) as temporary,
+    ):
+        np.savez(temporary, **arrays)
 
 
 def _index_path(root: str) -> Path | None:
