@@ -23,6 +23,10 @@ _ALL = [
     *markdown.pages("bt_keras/data/shipped/*.md"),
     *markdown.pages("tests/reference/*.md"),
 ]
+# What the programs of some pages must have reached at their end.
+_CHECKS = {
+    "README.md": "losses = history.history['loss']; assert losses[-1] < 0.8 * losses[0]"
+}
 # Flags in the prose that belong to other programs.
 _FOREIGN = {"--gpus-per-task"}
 
@@ -64,19 +68,9 @@ def test_python_runs(page, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", _SLOW, ids=_id)
 def test_python_runs_in_a_fresh_process(page, tmp_path):
-    _run(_program(page), tmp_path)
-
-
-@pytest.mark.slow
-def test_quickstart_lowers_the_loss(tmp_path):
-    quickstart = _python(ROOT / "README.md")[0].code
-    _run(quickstart + "assert history.history['loss'][-1] < 300\n", tmp_path)
-
-
-def _run(program, folder):
-    (folder / "page.py").write_text(program)
+    (tmp_path / "page.py").write_text(_program(page) + _CHECKS.get(_id(page), ""))
     done = subprocess.run(
-        [sys.executable, "page.py"], cwd=folder, capture_output=True, text=True
+        [sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
