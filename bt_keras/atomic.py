@@ -91,6 +91,7 @@ def atomic_file(
     path = Path(path)
     if not replace:
         check_free(path)
+    unwritable: tuple[type[Exception], ...] = (OSError, *errors)
     scratch = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def atomic_file(
         _sync(temporary)
         (os.replace if replace else _publish_new)(temporary, path)
         _sync(path.parent)
-    except (OSError, *errors) as error:
+    except unwritable as error:
         raise _cannot_write(path, error, advice) from error
     finally:
         if scratch:

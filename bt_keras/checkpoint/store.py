@@ -145,10 +145,10 @@ def find_newest(folder, set_aside=False):
         else:
             _set_aside(damaged, path, set_aside)
             return progress, path
-    for path, error in damaged.items():
+    for path, damage in damaged.items():
         raise UsageError(
             f"none of the {len(damaged)} checkpoints in {folder} is whole; of the "
-            f"newest, {path.name}: {error}. Restore one, or take another --workdir."
+            f"newest, {path.name}: {damage}. Restore one, or take another --workdir."
         )
     return None, None
 

@@ -74,7 +74,7 @@ class ConnectedWorkers:
                         self._accept(listener, selector)
                     elif not self._read(key.data):
                         selector.unregister(key.fileobj)
-                        close_at_once(key.fileobj)
+                        close_at_once(key.data.connection)
                         self._clients.remove(key.data)
 
     def _missing(self) -> str:

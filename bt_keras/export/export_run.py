@@ -185,7 +185,7 @@ def _relative_difference(backbone, images, features):
     return float(np.abs(features - expected).max() / np.abs(expected).max())
 
 
-def _check_path(path, suffix):
+def _check_path(path: str | os.PathLike, suffix: str) -> Path:
     path = Path(path).resolve()
     if path.suffix != suffix:
         raise UsageError(f"--out={path} must end in {suffix}.")

@@ -71,14 +71,16 @@ def write(
         for number, image in enumerate(images):
             name = FILES.replace("*", f"{number:02d}")
             Path(folder, name).write_bytes(tf.io.encode_png(image).numpy())
-        images = resize_and_crop(images, metadata.image_size, metadata.resize_ratio)
-    inputs = ops.normalize(images)
+        crops = resize_and_crop(images, metadata.image_size, metadata.resize_ratio)
+    else:
+        crops = np.asarray(images)
+    inputs = ops.normalize(crops)
     outputs = backbone(inputs, training=False)
     arrays = {FEATURES: outputs, **_evaluate_maps(backbone, maps, inputs)}
     if projector:
         arrays[EMBEDDING] = projector(outputs, training=False)
     arrays = {name: tf.cast(a, tf.float32).numpy() for name, a in arrays.items()}
-    np.savez_compressed(Path(folder, FILE), images=images, **arrays)
+    np.savez_compressed(Path(folder, FILE), images=crops, **arrays)
 
 
 def _noise(metadata):

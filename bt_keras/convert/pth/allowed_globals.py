@@ -61,7 +61,7 @@ class Storage(NamedTuple):
 
     key: str
     dtype: str
-    count: int
+    count: int  # type: ignore[assignment]  # Hides `tuple.count`.
 
 
 class StoredTensor(NamedTuple):

@@ -163,7 +163,7 @@ class _Machine:
     def _persistent_id(self, _):
         # ("storage", storage class, key, device, number of elements[, view])
         fields = expect_type(tuple, self.pop())
-        kind, dtype, key, _, count, view = (*fields[:6], *(None,) * (6 - len(fields)))
+        kind, dtype, key, _, count, view = fields[:6] + (None,) * (6 - len(fields))
         if expect_type(str, kind) != "storage" or view is not None or len(fields) > 6:
             raise ValueError("a persistent id that is not a storage")
         if expect_type(Name, dtype) not in DTYPES:
