@@ -11,6 +11,7 @@ release has a single group. Its momentum `mu` is that of `bt_keras.LARS`:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -45,7 +46,7 @@ def build_optimizer(state: Mapping, scale: float) -> LARS:
     """
     weights, *others = parameter_groups(state) or [{}]
     bias_rate = read_setting(others[0] if others else weights, "lr")
-    options = {
+    options: dict[str, Any] = {
         "learning_rate": read_setting(weights, "lr"),
         "bias_learning_rate": None if bias_rate is None else bias_rate / scale,
         "weight_decay": scaled_weight_decay(state, scale),

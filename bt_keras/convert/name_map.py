@@ -166,7 +166,7 @@ def as_array(name: str, value) -> np.ndarray:
         ) from error
     # The bfloat16 of ml_dtypes has kind V.
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-        kind = type(value).__name__ if array.dtype.kind == "O" else array.dtype
+        kind = type(value).__name__ if array.dtype.kind == "O" else str(array.dtype)
         raise UsageError(f"{shown(name)} has type {kind}, not an array of numbers.")
     return array
 
