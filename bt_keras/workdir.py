@@ -10,17 +10,6 @@ from bt_keras import atomic
 from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 
-RESULT_FIELDS = (
-    "backbone",
-    "epoch",
-    "evaluator",
-    "source",
-    "settings",
-    "metric",
-    "value",
-    "test_images",
-)
-
 
 class Workdir:
     """Paths and small files of a run; nothing is created before `claim`.
@@ -149,24 +138,6 @@ class Workdir:
             path, replace=True, temporary=unfinished, advice=advice
         ) as temporary:
             temporary.write_text(text)
-
-    def append_results(self, rows):
-        """Appends rows, dicts of `RESULT_FIELDS`, to results.csv."""
-        new = not self.results_file.exists()
-        with writable(self.path), self.results_file.open("a", newline="") as file:
-            writer = csv.DictWriter(file, RESULT_FIELDS)
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
-
-    def results(self):
-        """Returns all rows of results.csv, oldest first, values as float."""
-        if not self.results_file.is_file():
-            return []
-        with self.results_file.open(newline="") as file:
-            return [
-                {**row, "value": float(row["value"])} for row in csv.DictReader(file)
-            ]
 
     def last_log(self):
         """Returns the last line of log.csv as a dict of floats, or None."""

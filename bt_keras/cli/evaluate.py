@@ -1,33 +1,119 @@
 """Evaluate a backbone with kNN, a linear probe or fine-tuning.
 
 Takes the newest checkpoint of a run, or an exported module, and prints a table of
-accuracies. Results of a run are also appended to its results.csv.
+accuracies. Results of a run are also appended to its results.csv, which
+`bt-keras report` prints.
 
 Examples:
 
     bt-keras evaluate --workdir runs/demo
+    bt-keras evaluate --workdir runs/demo --untrained
     bt-keras evaluate --workdir runs/demo --protocol finetune --labels 1%,10%
     bt-keras evaluate --module runs/demo/module --source tfds:cifar10
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
 from bt_keras.cli import flags, start
 from bt_keras.errors import UsageError
+from bt_keras.evaluation.evaluator import PROTOCOLS
 
-_FINE_TUNING = ("labels", "seeds", "plot")
-_OTHERS = ("untrained", "k", "temperature")
+# The protocols that a flag belongs to; other flags belong to all protocols.
+_FINE_TUNING = ("finetune",)
+_FROZEN = ("cached", "full")
+_FLAG_PROTOCOLS = {
+    "k": _FROZEN,
+    "temperature": _FROZEN,
+    "labels": _FINE_TUNING,
+    "seeds": _FINE_TUNING,
+    "plot": _FINE_TUNING,
+}
 _PERCENTAGE = re.compile(r"(\d+(\.\d+)?)%")
 
 
-def run(arguments):
-    """Judges a backbone and prints what it is worth."""
+def define_flags() -> absl_flags.FlagValues:
+    """Returns the command's flags."""
+    values = flags.new()
+    text = {
+        "workdir": "Folder of the run to evaluate. Give either --workdir or --module.",
+        "module": "Exported module to evaluate: a folder, a .tar.gz file or a URL. "
+        "The results are printed, but not kept.",
+        "source": "Labeled images to evaluate on: a folder, tfds:NAME or shipped. "
+        "Defaults to the images of the run.",
+        "test_split": "Split of the images to test on. Defaults to the split in the "
+        "run's config.",
+    }
+    for name, description in text.items():
+        absl_flags.DEFINE_string(name, None, description, flag_values=values)
+    absl_flags.DEFINE_enum(
+        "protocol",
+        "cached",
+        list(PROTOCOLS),
+        "Evaluation protocol.\n"
+        "cached: kNN, and a linear probe on features of center crops that are "
+        "computed once (fast).\n"
+        "full: kNN, and the paper's linear probe on features of random crops.\n"
+        "finetune: training of the whole network on shares of the labels, compared "
+        "with the same network trained from scratch.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_bool(
+        "untrained",
+        False,
+        "Evaluate the run's initial weights instead of its newest checkpoint.",
+        flag_values=values,
+    )
+    _define_evaluator_flags(values)
+    return values
+
+
+def _define_evaluator_flags(values):
+    config = "Defaults to the value in the run's config."
+    absl_flags.DEFINE_integer(
+        "k", None, f"Number of neighbors that vote in kNN. {config}", flag_values=values
+    )
+    absl_flags.DEFINE_float(
+        "temperature",
+        None,
+        f"Temperature of the kNN vote. {config}",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "labels",
+        "1%,10%,100%",
+        "Shares of the labels to fine-tune on, separated by commas. Each class "
+        "contributes its share. Only for --protocol=finetune.",
+        values,
+    )
+    absl_flags.DEFINE_integer(
+        "seeds",
+        3,
+        "Number of seeds for each share; each seed draws other images and weights. "
+        "Only for --protocol=finetune.",
+        1,
+        None,
+        values,
+    )
+    absl_flags.DEFINE_string(
+        "plot",
+        None,
+        "PNG file to write a plot of accuracy over the share of the labels to. Only "
+        "for --protocol=finetune; needs matplotlib.",
+        flag_values=values,
+    )
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments)
     _check(values)
-    finetune = {"shares": shares(values.labels), "seeds": values.seeds}
+    overrides = _overrides(values)
     if values.plot:
         from bt_keras.evaluation import plots
 
@@ -39,89 +125,54 @@ def run(arguments):
     from bt_keras.workdir import Workdir
 
     if values.module:
-        subject = evaluation.of_module(values.module)
+        target = evaluation.target_from_module(values.module)
     else:
-        subject = evaluation.of_workdir(Workdir(values.workdir), values.untrained)
-    knn = {"k": values.k, "temperature": values.temperature}
-    rows = evaluation.evaluate(
-        subject,
+        workdir = Workdir(values.workdir)
+        target = evaluation.target_from_workdir(workdir, values.untrained)
+    results = evaluation.evaluate(
+        target,
         protocol=values.protocol,
         source=values.source,
         test_split=values.test_split,
-        knn={name: value for name, value in knn.items() if value is not None},
-        finetune=finetune,
-        progress=_print,
+        overrides=overrides,
+        progress=_print_progress if values.protocol == "finetune" else None,
     )
-    print(results_table(rows))
+    print(results_table(results))
     if values.plot:
-        plots.label_shares(rows, values.plot)
+        plots.label_shares(results, values.plot)
         print(f"plot: {values.plot}")
 
 
-def shares(text):
-    """Reads percentages.
+def shares(text: str) -> tuple[float, ...]:
+    """Parses percentages.
 
     Args:
-        text: str, such as `"1%,10%,100%"`.
+        text: String, percentages separated by commas.
 
     Returns:
-        tuple of float in (0, 1].
+        Tuple of floats in (0, 1].
 
     Raises:
-        UsageError: for anything else, or the same one twice.
+        UsageError: If a part is not a percentage or occurs twice.
+
+    Example:
+
+    >>> shares("1%,10%,100%")
+    (0.01, 0.1, 1.0)
     """
-    found = []
+    parsed = []
     for part in text.split(","):
         match = _PERCENTAGE.fullmatch(part.strip())
         share = float(match[1]) / 100 if match else 0.0
         if not 0 < share <= 1:
             raise UsageError(
                 f"--labels={text}: {part.strip()!r} is not a percentage above 0% and "
-                "up to 100%; give some with commas between, such as 1%,10%,100%."
+                "up to 100%; separate percentages by commas, such as 1%,10%,100%."
             )
-        if share in found:
-            raise UsageError(f"--labels={text} has {part.strip()} twice.")
-        found.append(share)
-    return tuple(found)
-
-
-def define_flags():
-    """Returns the command's flags."""
-    values = flags.new()
-    text = {
-        "workdir": "The folder of the run to evaluate.",
-        "module": "What to evaluate instead: an exported module, a folder, a .tar.gz "
-        "or a URL. Its results are printed only.",
-        "source": "Labelled images other than the run's.",
-        "test_split": "The part of them to test on, other than the run's.",
-        "plot": "A .png file for accuracy over the share of the labels.",
-    }
-    for name, what in text.items():
-        absl_flags.DEFINE_string(name, None, what, flag_values=values)
-    absl_flags.DEFINE_enum(
-        "protocol",
-        "cached",
-        ["cached", "full", "finetune"],
-        "cached and full: kNN, and a linear probe on features of centre crops, "
-        "computed once, or on random crops, as the paper has it; finetune: the whole "
-        "network on shares of the labels, against the same network from scratch.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_bool(
-        "untrained",
-        False,
-        "Evaluate the run's initial weights in place of its newest checkpoint.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_integer("k", None, "Neighbours that vote.", flag_values=values)
-    absl_flags.DEFINE_float("temperature", None, "Of their votes.", flag_values=values)
-    absl_flags.DEFINE_string(
-        "labels", "1%,10%,100%", "Shares of the labels, of each class.", values
-    )
-    absl_flags.DEFINE_integer(
-        "seeds", 3, "How often each share is drawn and trained on.", 1, None, values
-    )
-    return values
+        if share in parsed:
+            raise UsageError(f"--labels={text} has {part.strip()} twice; remove one.")
+        parsed.append(share)
+    return tuple(parsed)
 
 
 def _check(values):
@@ -130,21 +181,36 @@ def _check(values):
             "give one of --workdir (a run) and --module (an exported module)"
             f"{', not both' if values.module else ''}."
         )
-    finetune = values.protocol == "finetune"
-    if finetune and values.untrained:
+    if values.untrained and values.protocol == "finetune":
         raise UsageError(
-            "--untrained is not for --protocol=finetune, which always trains the same "
-            "network from scratch to compare: leave it out."
+            "--untrained cannot be used with --protocol=finetune, which always trains "
+            "the same network from scratch for comparison: leave it out."
         )
-    for name in _OTHERS if finetune else _FINE_TUNING:
-        if values[name].present:
-            wants = "cached or full" if finetune else "finetune"
-            raise UsageError(f"--{name} is for --protocol={wants}: leave it out.")
+    for name, protocols in _FLAG_PROTOCOLS.items():
+        if values[name].present and values.protocol not in protocols:
+            raise UsageError(
+                f"--{name} requires --protocol={' or '.join(protocols)}: leave it out, "
+                "or change the protocol."
+            )
     if values.module and values.untrained:
         raise UsageError(
-            "--untrained is for --workdir: a module does not hold its initial weights."
+            "--untrained requires --workdir: a module does not contain the initial "
+            "weights."
         )
 
 
-def _print(line):
-    print(line, flush=True)
+def _overrides(values):
+    """Returns the evaluators' arguments that replace those of the config."""
+    knn = {"k": values.k, "temperature": values.temperature}
+    return {
+        "knn": {name: value for name, value in knn.items() if value is not None},
+        "finetune": {"shares": shares(values.labels), "seeds": values.seeds},
+    }
+
+
+def _print_progress(results):
+    from bt_keras.evaluation.report import settings_text
+
+    first = results[0]
+    settings = settings_text(first.settings | {"seed": first.seed})
+    print(f"{settings}, {first.backbone}: top-1 {100 * first.value:.2f} %", flush=True)

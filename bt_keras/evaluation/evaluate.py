@@ -1,7 +1,12 @@
-"""Evaluation: what a backbone has learnt, by kNN, a linear probe and fine-tuning."""
+"""Runs evaluators on the backbone of a run or of an exported module."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
@@ -9,66 +14,70 @@ from bt_keras import config as config_lib
 from bt_keras import data, hub
 from bt_keras.checkpoint import latest
 from bt_keras.errors import UsageError
-from bt_keras.evaluation import (
-    KNN,
-    CachedLinearProbe,
-    FineTuning,
-    FrozenBackbone,
-    LinearProbe,
-)
-
-PROTOCOLS = ("cached", "full", "finetune")
+from bt_keras.evaluation import results as results_file
+from bt_keras.evaluation.evaluator import PROTOCOLS, Evaluator, build_evaluator
+from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.results import Result
+from bt_keras.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
-    """A backbone to judge, and what is known of it.
+class EvaluationTarget:
+    """A backbone to evaluate, and how to evaluate it.
 
     Args:
-        backbone: `keras.Model`, normalised images (N, H, W, 3) to features (N, F).
-        config: `ConfigDict`, how to judge it.
-        epoch: str, for how long it was trained.
-        workdir: `bt_keras.workdir.Workdir` that keeps the results, or None.
-        name: str, `"pretrained"` or `"untrained"`.
+        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        config: `ConfigDict` with the settings of the evaluation.
+        epoch: String, the number of epochs that the backbone was trained for.
+        workdir: `bt_keras.workdir.Workdir` that keeps the results, or `None`. Defaults
+            to `None`.
+        name: String, `"pretrained"` or `"untrained"`. Defaults to `"pretrained"`.
     """
 
     backbone: keras.Model
     config: config_lib.ConfigDict
     epoch: str
-    workdir: object = None
+    workdir: Workdir | None = None
     name: str = "pretrained"
 
 
-def of_workdir(workdir, untrained=False):
-    """Returns the `Subject` of a run.
+def target_from_workdir(workdir: Workdir, untrained: bool = False) -> EvaluationTarget:
+    """Loads the backbone of a run.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
-        untrained: bool, whether to judge the initial weights in place of the newest
-            checkpoint's.
+        untrained: Boolean, whether to take the initial weights instead of those of the
+            newest checkpoint. Defaults to `False`.
+
+    Returns:
+        `EvaluationTarget`.
 
     Raises:
-        UsageError: if the run has no checkpoint yet.
+        UsageError: If the run has no checkpoint or its folder cannot be written.
     """
     config = workdir.config()
     workdir.check_writable()
     epoch, model = latest.load_model(workdir, config, untrained)
     name = "untrained" if untrained else "pretrained"
-    return Subject(model.backbone, config, epoch, workdir, name)
+    return EvaluationTarget(model.backbone, config, epoch, workdir, name)
 
 
-def of_module(handle):
-    """Returns the `Subject` of an exported module.
+def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
+    """Loads the backbone of an exported module.
 
-    It is judged by the config of the run that it comes from. One that does not hold
-    any is judged by configs/default.py at its own image size. Unless its images have
-    a name that is the same everywhere, `evaluate` must be given some.
+    The config is that of the run that the module was exported from. A module without
+    a config is evaluated with configs/default.py at its own image size. Unless the
+    run's images have a name that is valid on every machine, `evaluate` needs a
+    `source`.
 
     Args:
-        handle: str or path, as `bt_keras.load_backbone` takes it.
+        handle: String or path, as for `bt_keras.load_backbone`.
+
+    Returns:
+        `EvaluationTarget`.
 
     Raises:
-        UsageError: if there is no such module, or it was not exported by bt_keras.
+        UsageError: If there is no such module or bt_keras did not export it.
     """
     backbone, metadata = hub.read_backbone(handle)
     if metadata.config:
@@ -79,118 +88,101 @@ def of_module(handle):
         config.views.size = metadata.image_size or config.views.size
         ratio = metadata.resize_ratio or config.evaluation.resize_ratio
         config.evaluation.resize_ratio = ratio
-    # A module keeps no path; what is left of one could be any folder of this name.
+    # Modules keep only the last part of a path, which could name any folder here.
     if config.data.source != "shipped" and not config.data.source.startswith("tfds:"):
         config.data.source = ""
-    return Subject(backbone, config, str(metadata.epochs or "?"))
+    return EvaluationTarget(backbone, config, str(metadata.epochs or "?"))
 
 
 def evaluate(
-    subject,
+    target: EvaluationTarget,
     *,
-    protocol="cached",
-    source=None,
-    test_split=None,
-    knn=None,
-    finetune=None,
-    progress=None,
-):
-    """Evaluates a backbone and appends the results to its workdir, if it has one.
+    protocol: str = "cached",
+    source: str | None = None,
+    test_split: str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Callable[[list[Result]], None] | None = None,
+) -> list[Result]:
+    """Evaluates a backbone and appends the results to its run's results.csv.
 
     Args:
-        subject: `Subject`, what `of_workdir` or `of_module` returns.
-        protocol: `"cached"`, a linear probe on features of centre crops computed
-            once; `"full"`, the paper's, with random crops; both with kNN; or
-            `"finetune"`, the whole network on shares of the labels, against the same
-            network from scratch.
-        source: optional str, another data set with labels than the run's.
-        test_split: optional str, another part of it to test on than the run's.
-        knn: optional dict, `k` and `temperature` in place of the config's.
-        finetune: optional dict, `shares` and `seeds` of `FineTuning`.
-        progress: optional function of a str, called when a network is fine-tuned.
+        target: `EvaluationTarget`, what `target_from_workdir` or `target_from_module`
+            returns.
+        protocol: String, a key of `bt_keras.evaluation.evaluator.PROTOCOLS`:
+            `"cached"`, kNN and a linear probe on features of center crops that are
+            computed once; `"full"`, kNN and the paper's linear probe on random crops;
+            or `"finetune"`, the whole network trained on shares of the labels,
+            pretrained and from scratch. Defaults to `"cached"`.
+        source: String, a labeled data set to use instead of the run's.
+        test_split: String, the split to test on instead of the config's.
+        overrides: Dict from names of evaluators to arguments that replace those of the
+            config, such as `{"knn": {"k": 20}}`.
+        progress: Function of a list of `Result`s, called after each measurement.
 
     Returns:
-        list of dicts, the rows added to results.csv.
+        List of `Result`.
 
     Raises:
-        UsageError: if there are no images to judge it by, or they have no labels.
+        UsageError: If there are no images to evaluate on, they have no labels, or an
+            argument is out of range.
     """
     if protocol not in PROTOCOLS:
         raise UsageError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}.")
-    source = source or subject.config.data.source
+    config, workdir = target.config, target.workdir
+    source = source or config.data.source
     if not source:
         raise UsageError(
-            "the module does not say where the images are to judge it by: give "
-            "--source."
+            "the module does not contain the location of its images: give --source."
         )
-    frozen = _frozen(subject, source, test_split)
-    if protocol == "finetune":
-        results = _fine_tuned(subject, frozen, finetune or {}, progress)
-    else:
-        results = [_probed(subject, frozen, protocol, knn or {})]
-    rows = []
-    # Each when it is there: what has taken hours is kept if the rest is interrupted.
-    for new in results:
-        shared = {"source": source, "test_images": frozen.test_source.num_images}
-        new = [row | shared for row in new]
-        if subject.workdir:
-            subject.workdir.append_results(new)
-        rows += new
-    return rows
+    evaluators = [
+        build_evaluator(
+            name, config.evaluation, config.seed, **(overrides or {}).get(name, {})
+        )
+        for name in PROTOCOLS[protocol]
+    ]
+    if workdir:
+        results_file.read(workdir.results_file)  # Raises before work that takes hours.
+    frozen = _freeze(target, source, test_split, evaluators)
+    results: list[Result] = []
+    for evaluator in evaluators:
+        for measured in evaluator.run(frozen):
+            new = [_complete(result, target, source) for result in measured]
+            # Written at once: an interruption loses no finished measurement.
+            if workdir:
+                results_file.append(workdir.results_file, new)
+            if progress:
+                progress(new)
+            results += new
+    return results
 
 
-def _frozen(subject, source, test_split):
-    config = subject.config
-    splits = [
+def _freeze(
+    target: EvaluationTarget,
+    source: str,
+    test_split: str | None,
+    evaluators: list[Evaluator],
+) -> FrozenBackbone:
+    config = target.config
+    train, test = (
         data.load(source, split, config.data.skip_corrupt)
         for split in (config.data.train_split, test_split or config.data.test_split)
-    ]
+    )
     return FrozenBackbone(
-        subject.backbone,
-        *splits,
+        target.backbone,
+        train,
+        test,
         size=config.views.size,
         resize_ratio=config.evaluation.resize_ratio,
         batch_size=config.evaluation.batch_size,
-        seed=config.seed,
+        needs_labels=any(evaluator.needs_labels for evaluator in evaluators),
     )
 
 
-def _probed(subject, frozen, protocol, knn):
-    config = subject.config
-    probe = CachedLinearProbe if protocol == "cached" else LinearProbe
-    evaluators = [
-        KNN(**{**config.evaluation.knn, **knn}),
-        probe(**config.evaluation.linear, seed=config.seed),
-    ]
-    return [
-        {
-            "backbone": subject.name,
-            "epoch": subject.epoch,
-            "evaluator": evaluator.name,
-            "settings": evaluator.settings,
-            "metric": metric,
-            "value": value,
-        }
-        for evaluator in evaluators
-        for metric, value in evaluator.run(frozen)
-    ]
-
-
-def _fine_tuned(subject, frozen, settings, progress):
-    """Yields the rows of one network after the other."""
-    evaluator = FineTuning(**{**subject.config.evaluation.finetune, **settings})
-    for tuned in evaluator.run(frozen):
-        yield [
-            {
-                "backbone": tuned.backbone,
-                "epoch": "0" if tuned.backbone == "scratch" else subject.epoch,
-                "evaluator": evaluator.name,
-                "settings": tuned.settings,
-                "metric": metric,
-                "value": value,
-            }
-            for metric, value in tuned.scores.items()
-        ]
-        if progress:
-            top1 = 100 * tuned.scores["top1"]
-            progress(f"{tuned.settings}, {tuned.backbone}: top-1 {top1:.2f} %")
+def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:
+    """Adds the backbone, the epoch and the source."""
+    return dataclasses.replace(
+        result,
+        backbone=result.backbone or target.name,
+        epoch=result.epoch or target.epoch,
+        source=source,
+    )

@@ -1,84 +1,83 @@
-"""Fine-tuning with few labels, against the same network from scratch (section 4.1)."""
+"""Fine-tuning with few labels, against training from scratch (section 4.1)."""
 
-import dataclasses
+from __future__ import annotations
+
 import math
+from collections.abc import Iterator, Sequence
 
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.classifier import Classifier
-from bt_keras.evaluation.label_subsets import balanced_part, part_of, read_labels
+from bt_keras.evaluation.evaluator import Evaluator
+from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.label_subsets import balanced_subset, read_labels, take_subset
+from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.train_crops import batches_of_crops
 
 
-@dataclasses.dataclass(frozen=True)
-class FineTuned:
-    """What one network has come to.
-
-    Args:
-        backbone: `"pretrained"` or `"scratch"`.
-        settings: str, its labels, images, seed and steps.
-        scores: dict from `"top1"` and `"top5"` to a fraction of the test images.
-    """
-
-    backbone: str
-    settings: str
-    scores: dict
-
-
-class FineTuning:
+class FineTuning(Evaluator):
     """Trains the whole network on a share of the labels, pretrained and from scratch.
 
-    The paper's protocol for the pretrained backbone: SGD without Nesterov and without
-    weight decay, a higher rate for the classifier than for the backbone, both times
-    0.2 after 60 % and after 80 % of the steps, random resized crops (bilinear) and
-    flips, batch norm in training mode. The same network from fresh weights is trained
-    on the same images for as many steps, with one rate for all of it: the small rate
-    that is right for weights that are good already would leave it where it began.
+    The paper's protocol for the pretrained backbone: SGD without Nesterov momentum and
+    without weight decay, a higher learning rate for the classifier than for the
+    backbone, both multiplied by 0.2 after 60 % and after 80 % of the steps, random
+    resized crops (bilinear) and flips, batch normalization in training mode. The same
+    network with fresh weights is trained on the same images for the same number of
+    steps, with one learning rate for all layers: the small rate that suits pretrained
+    weights would hardly change fresh ones.
 
-    Batches are full: they run on from one epoch into the next. Fewer images than
-    `batch_size` make one batch.
+    All batches are full: a batch at the end of an epoch continues with images of the
+    next one. Fewer images than `batch_size` form one batch.
 
     Args:
-        shares: sequence of float in (0, 1], of the labels. Each class gives this
-            share of its images, at least one.
-        seeds: int > 0. Seeds 0 to `seeds - 1` choose the images, the weights, the
-            order and the crops; both networks get the same images.
-        epochs: int > 0; 20 in the paper.
-        min_steps: int >= 0. So many steps at least, for a few images.
-        batch_size: int > 0; 256 in the paper.
-        learning_rate: float > 0, of the pretrained backbone; 0.002 in the paper.
-        head_learning_rate: float > 0, of the classifier on it; 0.5 in the paper.
-        scratch_learning_rate: float > 0, of the network from scratch, all of it.
-        momentum: float in [0, 1).
+        shares: Sequence of floats in (0, 1], the shares of the labels. Each class
+            contributes this share of its images, at least one. Defaults to
+            `(0.01, 0.1, 1.0)`.
+        seeds: Integer > 0. Seeds 0 to `seeds - 1` choose the images, the weights, the
+            order and the crops; both networks get the same images. Defaults to `3`.
+        epochs: Integer > 0. Defaults to `20`, as in the paper.
+        min_steps: Integer >= 0, the least number of steps, for few images. Defaults to
+            `0`.
+        batch_size: Integer > 0. Defaults to `256`, as in the paper.
+        learning_rate: Float > 0, of the pretrained backbone. Defaults to `0.002`, as
+            in the paper.
+        head_learning_rate: Float > 0, of the classifier on the pretrained backbone.
+            Defaults to `0.5`, as in the paper.
+        scratch_learning_rate: Float > 0, of all layers of the network that is trained
+            from scratch. Defaults to `0.1`.
+        momentum: Float in [0, 1). Defaults to `0.9`.
 
     Raises:
-        UsageError: for shares or seeds out of these ranges.
+        UsageError: If `shares` or `seeds` are out of range.
 
     Example:
 
-    >>> tuned = FineTuning(shares=(0.01, 0.1), seeds=1).run(frozen_backbone)
-    >>> [(network.backbone, network.scores["top1"]) for network in tuned]
-    [('pretrained', 0.71), ('scratch', 0.6), ('pretrained', 0.82), ('scratch', 0.78)]
+    >>> evaluator = FineTuning(shares=(0.01, 0.1), seeds=1)
+    >>> evaluator.steps(num_images=512)
+    40
     """
 
     name = "finetune"
+    config_entry = "finetune"
 
     def __init__(
         self,
-        shares=(0.01, 0.1, 1.0),
-        seeds=3,
-        epochs=20,
-        min_steps=0,
-        batch_size=256,
-        learning_rate=0.002,
-        head_learning_rate=0.5,
-        scratch_learning_rate=0.1,
-        momentum=0.9,
+        shares: Sequence[float] = (0.01, 0.1, 1.0),
+        seeds: int = 3,
+        epochs: int = 20,
+        min_steps: int = 0,
+        batch_size: int = 256,
+        learning_rate: float = 0.002,
+        head_learning_rate: float = 0.5,
+        scratch_learning_rate: float = 0.1,
+        momentum: float = 0.9,
     ):
         for share in shares:
             if not 0 < share <= 1:
-                raise UsageError(f"a share of the labels is {share}, not in (0, 1].")
+                raise UsageError(
+                    f"shares contains {share}: give shares of the labels in (0, 1]."
+                )
         if seeds < 1:
-            raise UsageError(f"seeds={seeds}: at least 1 is needed.")
+            raise UsageError(f"seeds={seeds}: give 1 or more.")
         self.shares = tuple(shares)
         self.seeds = seeds
         self.epochs = epochs
@@ -89,41 +88,62 @@ class FineTuning:
         self.scratch_learning_rate = scratch_learning_rate
         self.momentum = momentum
 
-    def run(self, frozen):
-        """Yields a `FineTuned` for every share, seed and network.
+    def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
+        """Yields top-1 and top-5 accuracy for every share, seed and network.
 
         Args:
-            frozen: `FrozenBackbone`, which stays as it is: copies are trained.
+            frozen: `FrozenBackbone`. Copies of its backbone are trained.
+
+        Yields:
+            List of two `Result`s, as soon as a network is trained.
         """
         labels = read_labels(frozen.train_source)
-        # One network for all: TensorFlow traces it once.
+        # One network is reused for all trainings, so that TensorFlow traces it once.
         classifier = Classifier(frozen.backbone, frozen.num_classes, self.momentum)
         test = frozen.test_batches()
         for share in self.shares:
             for seed in range(self.seeds):
-                positions = balanced_part(labels, share, seed)
-                part = part_of(frozen.train_source, positions)
-                count, steps = part.num_images, self.steps(part.num_images)
+                positions = balanced_subset(labels, share, seed)
+                subset = take_subset(frozen.train_source, positions)
+                count, steps = subset.num_images, self.steps(subset.num_images)
                 batch_size = min(self.batch_size, count)
-                batches = batches_of_crops(part, frozen.size, batch_size, seed)
+                batches = batches_of_crops(subset, frozen.size, batch_size, seed)
+                settings = {"label_share": share, "images": count, "steps": steps}
                 for backbone, rates in self.rates().items():
-                    classifier.start(seed, backbone == "pretrained")
+                    classifier.reset(seed, backbone == "pretrained")
                     classifier.train(batches, steps, *rates)
-                    yield FineTuned(
-                        backbone,
-                        f"labels={100 * share:g}%, images={count}, seed={seed}, "
-                        f"{steps} steps",
-                        classifier.test(test),
+                    yield self._results(
+                        classifier.test(test), frozen, settings, seed, backbone
                     )
 
-    def rates(self):
-        """Returns dict from both networks to the rates of classifier and backbone."""
+    def rates(self) -> dict[str, tuple[float, float]]:
+        """Returns the learning rates of classifier and backbone of both networks."""
         return {
             "pretrained": (self.head_learning_rate, self.learning_rate),
             "scratch": (self.scratch_learning_rate, self.scratch_learning_rate),
         }
 
-    def steps(self, num_images):
-        """Returns int, how many steps so many images are trained on."""
+    def steps(self, num_images: int) -> int:
+        """Returns the number of steps that a network is trained for.
+
+        Args:
+            num_images: Integer > 0, number of labeled images.
+        """
         batch_size = min(self.batch_size, num_images)
         return max(self.min_steps, math.ceil(self.epochs * num_images / batch_size))
+
+    def _results(self, accuracies, frozen, settings, seed, backbone):
+        pretrained = backbone == "pretrained"
+        return [
+            Result(
+                self.name,
+                metric,
+                value,
+                n=frozen.test_source.num_images,
+                settings=settings,
+                seed=seed,
+                backbone=backbone,
+                epoch="" if pretrained else "0",
+            )
+            for metric, value in accuracies.items()
+        ]

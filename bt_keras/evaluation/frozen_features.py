@@ -1,12 +1,16 @@
-"""Frozen features of labelled images: what every evaluator looks at."""
+"""Features of a frozen backbone, which the evaluators share."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from bt_keras.augmentation import ops
+from bt_keras.data import Source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,9 +18,8 @@ class Features:
     """The features of one split.
 
     Args:
-        features: float32 array (N, F), as the backbone gives them in evaluation
-            mode.
-        labels: int64 array (N,).
+        features: float32 array (N, F), computed in evaluation mode.
+        labels: int64 array (N,), -1 without labels.
     """
 
     features: np.ndarray
@@ -24,33 +27,43 @@ class Features:
 
 
 class FrozenBackbone:
-    """A backbone in evaluation mode, and the labelled images to judge it by.
+    """A backbone in evaluation mode and the images to evaluate it on.
 
     Args:
-        backbone: `keras.Model`, normalised images (N, H, W, 3) to features (N, F).
-        train_source: `bt_keras.data.Source` with labels.
-        test_source: `bt_keras.data.Source` with labels of the same classes.
-        size: int > 0, side of the images the backbone gets, in pixels.
-        resize_ratio: float >= 1: the short side is resized to `size * resize_ratio`
-            before the centre is cropped; 256 / 224 in the paper.
-        batch_size: int > 0.
-        seed: int, of the training crops.
+        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        train_source: `bt_keras.data.Source`.
+        test_source: `bt_keras.data.Source` with the same classes.
+        size: Integer > 0, side of the backbone's input images in pixels.
+        resize_ratio: Float >= 1. The short side of an image is resized to
+            `size * resize_ratio` before its center is cropped; 256 / 224 in the paper.
+        batch_size: Integer > 0.
+        needs_labels: Boolean, whether both sources must have labels. Defaults to
+            `True`.
 
     Raises:
-        UsageError: if a source has no labels.
+        UsageError: If a source has no labels, but labels are needed.
+
+    Example:
+
+    >>> from bt_keras import data
+    >>> source = data.load("shipped", "test[:64]")
+    >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
+    >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)
+    >>> frozen.test.features.shape
+    (64, 32)
     """
 
     def __init__(
         self,
-        backbone,
-        train_source,
-        test_source,
-        size,
-        resize_ratio,
-        batch_size,
-        seed=0,
+        backbone: keras.Model,
+        train_source: Source,
+        test_source: Source,
+        size: int,
+        resize_ratio: float,
+        batch_size: int,
+        needs_labels: bool = True,
     ):
-        for source in (train_source, test_source):
+        for source in (train_source, test_source) if needs_labels else ():
             source.require_labels("evaluation")
         self.backbone = backbone
         self.train_source = train_source
@@ -58,26 +71,25 @@ class FrozenBackbone:
         self.size = size
         self.resize = round(size * resize_ratio)
         self.batch_size = batch_size
-        self.seed = seed
         self.num_classes = train_source.num_classes
 
     @functools.cached_property
-    def train(self):
-        """`Features` of the training images, each cropped at its centre."""
+    def train(self) -> Features:
+        """`Features` of the center crops of the training images."""
         return self._extract(self.train_source)
 
     @functools.cached_property
-    def test(self):
-        """`Features` of the test images."""
+    def test(self) -> Features:
+        """`Features` of the center crops of the test images."""
         return self._extract(self.test_source)
 
-    def test_batches(self):
-        """Returns a dataset of (normalised centre crops, labels)."""
+    def test_batches(self) -> tf.data.Dataset:
+        """Returns a dataset of (normalized center crops, labels)."""
         return self._batches(self.test_source)
 
     @tf.function(reduce_retracing=True)
-    def features(self, images):
-        """From normalised images (N, size, size, 3) to float32 features (N, F)."""
+    def features(self, images: tf.Tensor) -> tf.Tensor:
+        """Computes float32 features (N, F) of normalized images (N, size, size, 3)."""
         features = self.backbone(images, training=False)
         return tf.stop_gradient(tf.cast(features, tf.float32))
 

@@ -1,57 +1,74 @@
-"""Weighted nearest neighbours (Wu et al., arXiv 1805.01978, section 3.4)."""
+"""Weighted nearest neighbors (Wu et al., arXiv 1805.01978, section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
+from bt_keras.evaluation.evaluator import Evaluator
+from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.results import Result
 
-# Entries of one block of the matrix of similarities: 256 MiB of float32.
-_BLOCK = 2**26
+# Entries of one block of the similarity matrix: 256 MiB of float32.
+_BLOCK_ENTRIES = 2**26
 
 
-class KNN:
+class KNN(Evaluator):
     """Classifies test images by a vote of their nearest training images.
 
     The similarity s is the cosine of the features; each of the k most similar
     training images votes for its class with weight exp(s / temperature). A class
-    that no neighbour votes for counts as a miss, so that top-5 is not handed out
-    for ties at zero.
+    without votes counts as a miss, so that top-5 accuracy does not profit from ties
+    at zero.
 
     Args:
-        k: int > 0, number of neighbours; at most all training images are used.
-        temperature: float > 0.
+        k: Integer > 0, number of neighbors that vote, at most all training images.
+            Defaults to `200`.
+        temperature: Float > 0, temperature of the vote. Defaults to `0.1`.
 
     Raises:
-        UsageError: for values out of these ranges.
+        UsageError: If an argument is out of range.
 
     Example:
 
-    >>> dict(KNN(k=200, temperature=0.1).run(frozen_backbone))
-    {'top1': 0.75, 'top5': 0.99}
+    >>> from bt_keras import data
+    >>> from bt_keras.evaluation.frozen_features import FrozenBackbone
+    >>> source = data.load("shipped", "test[:64]")
+    >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
+    >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)
+    >>> [top1, top5] = next(KNN(k=1).run(frozen))
+    >>> top1.metric, top1.value
+    ('top1', 1.0)
     """
 
     name = "knn"
+    config_entry = "knn"
 
-    def __init__(self, k=200, temperature=0.1):
+    def __init__(self, k: int = 200, temperature: float = 0.1):
         if k < 1:
-            raise UsageError(f"k={k}: the vote needs at least 1 neighbour.")
+            raise UsageError(f"k={k}: kNN needs at least 1 neighbor; give 1 or more.")
         if not temperature > 0:
             raise UsageError(f"temperature={temperature} must be greater than 0.")
         self.k = k
         self.temperature = temperature
-        self.settings = f"k={k}, temperature={temperature:g}"
 
-    def run(self, frozen):
-        """Yields `("top1", value)` and `("top5", value)`, fractions of the test images.
+    def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
+        """Yields the top-1 and the top-5 accuracy.
 
         Args:
             frozen: `FrozenBackbone`.
+
+        Yields:
+            List of two `Result`s.
         """
         train, test = frozen.train, frozen.test
         bank = tf.math.l2_normalize(train.features, axis=1)
         queries = tf.math.l2_normalize(test.features, axis=1)
         k = min(self.k, len(train.labels))
-        block = max(1, _BLOCK // len(train.labels))
+        block = max(1, _BLOCK_ENTRIES // len(train.labels))
         ranked = [
             ranked_classes(
                 queries[start : start + block],
@@ -64,29 +81,51 @@ class KNN:
             for start in range(0, len(test.labels), block)
         ]
         hits = np.concatenate(ranked) == test.labels[:, np.newaxis]
-        for top in (1, 5):
-            yield f"top{top}", float(hits[:, :top].any(axis=1).mean())
+        settings = {"k": self.k, "temperature": self.temperature}
+        yield [
+            Result(
+                self.name,
+                f"top{top}",
+                float(hits[:, :top].any(axis=1).mean()),
+                n=len(hits),
+                settings=settings,
+            )
+            for top in (1, 5)
+        ]
 
 
-def ranked_classes(queries, bank, labels, num_classes, k, temperature):
-    """Ranks the classes that each query's k nearest neighbours vote for.
+def ranked_classes(
+    queries: tf.Tensor,
+    bank: tf.Tensor,
+    labels: np.ndarray,
+    num_classes: int,
+    k: int,
+    temperature: float,
+) -> np.ndarray:
+    """Ranks the classes by the votes of each query's k nearest neighbors.
 
     Args:
-        queries: float32 Tensor (M, F) of unit rows.
-        bank: float32 Tensor (N, F) of unit rows.
-        labels: int64 array (N,), the bank's classes in [0, num_classes).
-        num_classes: int.
-        k: int in [1, N].
-        temperature: float > 0.
+        queries: float32 tensor (M, F), rows of unit length.
+        bank: float32 tensor (N, F), rows of unit length.
+        labels: int64 array (N,), the classes of the bank's rows in [0, num_classes).
+        num_classes: Integer.
+        k: Integer in [1, N].
+        temperature: Float > 0.
 
     Returns:
-        int array (M, min(5, num_classes)), the classes with the most votes first,
-        -1 where there is no further class with a vote.
+        Integer array (M, min(5, num_classes)), the classes with the most votes first,
+        -1 in place of classes without a vote.
+
+    Example:
+
+    >>> bank = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+    >>> ranked_classes(bank[:1], bank, np.array([3, 4]), 5, k=1, temperature=0.1)
+    array([[ 3, -1, -1, -1, -1]], dtype=int32)
     """
     similarities = tf.matmul(queries, bank, transpose_b=True)
     nearest, indices = tf.math.top_k(similarities, k)
-    # Relative to the nearest: the ranking is the same, and at no temperature do all
-    # votes overflow or vanish.
+    # Similarities relative to the nearest neighbor give the same ranking, and the
+    # weights neither overflow nor all vanish at any temperature.
     weights = tf.exp((nearest - nearest[:, :1]) / temperature)
     votes = tf.math.bincount(
         tf.gather(tf.cast(labels, tf.int32), indices),

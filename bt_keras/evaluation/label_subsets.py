@@ -1,39 +1,55 @@
-"""A part of a source's labels, as if there were no others."""
+"""Subsets of a source's labeled images."""
+
+from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.data import Source
 from bt_keras.data import source as source_module
 from bt_keras.data.shuffle import epoch_order, shuffle_blocks
 
+# Records that are read to estimate the size of all.
 _SAMPLED_RECORDS = 100
 
 
-def read_labels(source):
-    """Reads the labels of all images, and decodes none.
+def read_labels(source: Source) -> np.ndarray:
+    """Reads the labels of all images without decoding the images.
 
     Args:
         source: `bt_keras.data.Source` with labels.
 
     Returns:
         int64 array (N,), in file order.
+
+    Example:
+
+    >>> from bt_keras import data
+    >>> read_labels(data.load("shipped", "test")).shape
+    (2000,)
     """
     labels = source.records().map(lambda record: tf.cast(record["label"], tf.int64))
     return np.concatenate(list(labels.batch(4096).as_numpy_iterator()))
 
 
-def balanced_part(labels, share, seed):
-    """Draws the same share of every class, and at least one image of each.
+def balanced_subset(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draws the same share of every class, and at least one image of each class.
 
     Args:
-        labels: int array (N,).
-        share: float in (0, 1].
-        seed: int. The draw depends on nothing else.
+        labels: Integer array (N,).
+        share: Float in (0, 1].
+        seed: Integer.
 
     Returns:
-        int64 array, positions in `labels`, ascending.
+        int64 array of positions in `labels`, ascending.
+
+    Example:
+
+    >>> labels = np.array([0, 0, 0, 0, 1, 1])
+    >>> labels[balanced_subset(labels, 0.5, seed=0)]
+    array([0, 0, 1])
     """
     generator = np.random.default_rng(seed)
     drawn = []
@@ -44,18 +60,25 @@ def balanced_part(labels, share, seed):
     return np.sort(np.concatenate(drawn))
 
 
-def part_of(source, positions):
+def take_subset(source: Source, positions: np.ndarray) -> Source:
     """Makes a source of some of a source's images.
 
-    Their records, undecoded, are kept in memory if they fit into 1 GiB. Otherwise
-    every epoch reads the whole source and passes over the others.
+    Their undecoded records are kept in memory if they fit into 1 GiB. Otherwise every
+    epoch reads the whole source and skips the other records.
 
     Args:
         source: `bt_keras.data.Source`.
-        positions: int array, ascending positions in file order.
+        positions: Integer array, ascending positions in file order.
 
     Returns:
         `bt_keras.data.Source` of `len(positions)` images in the same order.
+
+    Example:
+
+    >>> from bt_keras import data
+    >>> source = data.load("shipped", "test")
+    >>> take_subset(source, np.array([0, 5, 9])).num_images
+    3
     """
     count = len(positions)
     if count == source.num_images:

@@ -1,41 +1,61 @@
-"""The linear probe on a frozen backbone (section 4.1 of the paper)."""
+"""Linear probes on a frozen backbone (section 4.1 of the paper)."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.evaluation.evaluator import Evaluator
+from bt_keras.evaluation.frozen_features import Features, FrozenBackbone
+from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.train_crops import epoch_of_crops
 
 
-class LinearProbe:
+class LinearProbe(Evaluator):
     """Trains one linear layer on features of randomly cropped training images.
 
     The paper's protocol: the backbone frozen and in evaluation mode, random resized
-    crops (bilinear) and flips, SGD without Nesterov, weight decay in the gradient, a
-    cosine over the epochs; weights from N(0, 0.01²), biases from 0. The accuracy is
-    the last epoch's.
+    crops (bilinear) and flips, SGD without Nesterov momentum, weight decay added to
+    the gradient, a cosine schedule over the epochs; initial weights from N(0, 0.01²),
+    initial biases 0. The accuracy is measured after the last epoch.
 
     Args:
-        epochs: int > 0; 100 in the paper.
-        batch_size: int > 0; 256 in the paper.
-        learning_rate: float > 0, of the first epoch; 0.3 in the paper.
-        momentum: float in [0, 1).
-        weight_decay: float >= 0.
-        seed: int, of the weights, the order and the crops.
+        epochs: Integer > 0. Defaults to `100`, as in the paper.
+        batch_size: Integer > 0. Defaults to `256`, as in the paper.
+        learning_rate: Float > 0, of the first epoch. Defaults to `0.3`, as in the
+            paper.
+        momentum: Float in [0, 1). Defaults to `0.9`.
+        weight_decay: Float >= 0. Defaults to `1e-6`.
+        seed: Integer. Seeds the weights, the order and the crops. Defaults to `0`.
+
+    Example:
+
+    >>> from bt_keras import data
+    >>> from bt_keras.evaluation.frozen_features import FrozenBackbone
+    >>> source = data.load("shipped", "test[:64]")
+    >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
+    >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)
+    >>> [top1, top5] = next(CachedLinearProbe(epochs=1).run(frozen))
+    >>> top1.n, top1.settings
+    (64, {'epochs': 1})
     """
 
     name = "linear"
+    config_entry = "linear"
 
     def __init__(
         self,
-        epochs=100,
-        batch_size=256,
-        learning_rate=0.3,
-        momentum=0.9,
-        weight_decay=1e-6,
-        seed=0,
+        epochs: int = 100,
+        batch_size: int = 256,
+        learning_rate: float = 0.3,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-6,
+        seed: int = 0,
     ):
         self.epochs = epochs
         self.batch_size = batch_size
@@ -43,15 +63,21 @@ class LinearProbe:
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.seed = seed
-        self.settings = f"{epochs} epochs"
 
-    def run(self, frozen):
-        """Yields `("top1", value)` and `("top5", value)`, fractions of the test images.
+    @classmethod
+    def from_config(cls, entry: Mapping[str, Any], seed: int) -> LinearProbe:
+        return cls(**entry, seed=seed)
+
+    def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
+        """Yields the top-1 and the top-5 accuracy.
 
         Args:
             frozen: `FrozenBackbone`.
+
+        Yields:
+            List of two `Result`s.
         """
-        train, test = self._sets(frozen)
+        train, test = self._datasets(frozen)
         head = self._head(frozen)
         head.fit(
             train,
@@ -62,10 +88,20 @@ class LinearProbe:
             verbose=0,
         )
         scores = head.evaluate(test, return_dict=True, verbose=0)
-        yield from ((name, scores[name]) for name in ("top1", "top5"))
+        yield [
+            Result(
+                self.name,
+                metric,
+                scores[metric],
+                n=frozen.test_source.num_images,
+                settings={"epochs": self.epochs},
+                seed=self.seed,
+            )
+            for metric in ("top1", "top5")
+        ]
 
-    def _sets(self, frozen):
-        """Datasets of (images, labels): random crops to train, centres to test."""
+    def _datasets(self, frozen):
+        """Returns datasets of (input, label): random crops and test images."""
         source, size = frozen.train_source, frozen.size
 
         def epoch(number):
@@ -75,25 +111,25 @@ class LinearProbe:
         crops = tf.data.Dataset.range(self.epochs).flat_map(epoch)
         return crops.prefetch(tf.data.AUTOTUNE), frozen.test_batches()
 
-    def _embedding(self, frozen):
-        """What stands before the linear layer."""
-        # A Lambda does not track the backbone: only the linear layer trains.
+    def _layers_before(self, frozen):
+        """Returns the layers before the linear layer."""
+        # A Lambda does not track the backbone: only the linear layer is trained.
         return [keras.layers.Lambda(frozen.features, dtype="float32")]
 
     def _head(self, frozen):
         keras.utils.set_random_seed(self.seed)
-        # Added to the gradient, as PyTorch's SGD does; Keras's own is decoupled.
+        # Weight decay in the gradient, as in PyTorch's SGD; Keras decouples it.
         decay = keras.regularizers.L2(0.5 * self.weight_decay)
         head = keras.Sequential(
             [
-                *self._embedding(frozen),
+                *self._layers_before(frozen),
                 linear_layer(
                     frozen.num_classes, kernel_regularizer=decay, bias_regularizer=decay
                 ),
             ]
         )
         head.compile(
-            # In float32 whatever the backbone's precision: nothing to scale.
+            # The head is float32 for any precision of the backbone: no loss scaling.
             auto_scale_loss=False,
             optimizer=keras.optimizers.SGD(self.learning_rate, self.momentum),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -107,33 +143,41 @@ class LinearProbe:
 
 
 class CachedLinearProbe(LinearProbe):
-    """The same probe on cached features of centre crops: seconds for hours.
+    """The linear probe on cached features of center crops, in seconds.
 
-    The features are computed once, and standardised with the training images' mean
-    and standard deviation, so that one learning rate fits every backbone.
+    The features are computed once and standardized with the mean and the standard
+    deviation of the training images, so that one learning rate suits every backbone.
+    The arguments are those of `LinearProbe`.
     """
 
     name = "linear_cached"
 
-    def _sets(self, frozen):
+    def _datasets(self, frozen):
         mean = frozen.train.features.mean(axis=0)
         deviation = frozen.train.features.std(axis=0) + 1e-6
 
-        def standardised(split):
+        def standardize(split: Features) -> tf.data.Dataset:
             features = ((split.features - mean) / deviation).astype(np.float32)
             return tf.data.Dataset.from_tensor_slices((features, split.labels))
 
-        train = standardised(frozen.train)
+        train = standardize(frozen.train)
         train = train.shuffle(len(frozen.train.labels), seed=self.seed)
         train = train.batch(self.batch_size).repeat()
-        return train, standardised(frozen.test).batch(1024)
+        return train, standardize(frozen.test).batch(1024)
 
-    def _embedding(self, frozen):
+    def _layers_before(self, frozen):
         return []
 
 
-def linear_layer(num_classes, **kwargs):
-    """The paper's classifier: weights from N(0, 0.01²), biases from 0, in float32."""
+def linear_layer(num_classes: int, **kwargs: Any) -> keras.layers.Dense:
+    """Returns the paper's classifier, a float32 layer.
+
+    The initial weights are drawn from N(0, 0.01²), the initial biases are 0.
+
+    Args:
+        num_classes: Integer.
+        **kwargs: Further arguments of `keras.layers.Dense`.
+    """
     return keras.layers.Dense(
         num_classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
@@ -142,8 +186,8 @@ def linear_layer(num_classes, **kwargs):
     )
 
 
-def accuracies():
-    """Returns new Keras metrics `top1` and `top5`."""
+def accuracies() -> list[keras.metrics.Metric]:
+    """Returns new Keras metrics named `top1` and `top5`."""
     return [
         keras.metrics.SparseTopKCategoricalAccuracy(top, name=f"top{top}")
         for top in (1, 5)

@@ -1,23 +1,65 @@
-"""Tables of what a workdir holds."""
+"""Tables of results, and the summary of a run."""
 
+from __future__ import annotations
+
+import dataclasses
 import json
-import re
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 
-# As `bt_keras.evaluation.FineTuning` writes them, but for the share.
-_FINE_TUNED = re.compile(r"labels=(.+)%, images=(\d+), seed=(\d+), (.+)")
+from bt_keras.evaluation import results as results_file
+from bt_keras.evaluation.results import Result, Scalar
+from bt_keras.workdir import Workdir
+
+# Accuracies are printed in percent; tables always have their columns.
+_ACCURACIES = {"top1": "top-1 %", "top5": "top-5 %"}
+_COUNTS = ("epochs", "steps")
 
 
-def table(header, rows):
+@dataclasses.dataclass(frozen=True)
+class FineTuningSummary:
+    """The results of fine-tuning one backbone on one share of the labels.
+
+    Args:
+        label_share: Float in (0, 1].
+        images: Integer, number of labeled images.
+        steps: Integer, number of training steps.
+        backbone: String.
+        epoch: String.
+        source: String.
+        n: Integer, number of test images.
+        accuracies: Dict from `"top1"` and `"top5"` to a list of percentages, one for
+            each seed.
+    """
+
+    label_share: float
+    images: int
+    steps: int
+    backbone: str
+    epoch: str
+    source: str
+    n: int
+    accuracies: Mapping[str, Sequence[float]]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lays out rows of text in aligned columns.
 
     Args:
-        header: sequence of str.
-        rows: sequence of sequences of str, as long as the header.
+        header: Sequence of strings.
+        rows: Sequences of strings, as long as the header.
 
     Returns:
-        str, one line a row, a rule under the header.
+        String, one line for the header, one for a rule, and one for each row.
+
+    Example:
+
+    >>> print(table(("seed", "top-1 %"), [("0", "71.45")]))
+    seed  top-1 %
+    ----  -------
+    0     71.45
     """
+    rows = list(rows)
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = [header, ["-" * width for width in widths], *rows]
     return "\n".join(
@@ -28,77 +70,125 @@ def table(header, rows):
     )
 
 
-def results_table(rows):
-    """One line a backbone and evaluator, with its top-1 and top-5 accuracy.
+def results_table(results: Iterable[Result]) -> str:
+    """Formats results, one line for each backbone and evaluator.
+
+    Fine-tuning has a table of its own, with mean and standard deviation over the seeds.
 
     Args:
-        rows: sequence of dicts of `bt_keras.workdir.RESULT_FIELDS`.
+        results: `Result`s. A later one replaces an earlier one of the same kind.
 
     Returns:
-        str; for fine-tuning a table of its own, the seeds' mean and deviation.
+        String, one or two tables.
+
+    Example:
+
+    >>> result = Result(
+    ...     "knn", "top1", 0.5, n=128, settings={"k": 20}, backbone="pretrained",
+    ...     epoch="4", source="shipped",
+    ... )
+    >>> print(results_table([result]))
+    backbone    epoch  evaluator   source   top-1 %  top-5 %  test images
+    ----------  -----  ----------  -------  -------  -------  -----------
+    pretrained  4      knn (k=20)  shipped  50.00             128
     """
-    tuned = [row for row in rows if row["evaluator"] == "finetune"]
-    others = [row for row in rows if row["evaluator"] != "finetune"]
-    tables = [_frozen_table(others)] if others or not tuned else []
+    results = list(results)
+    tuned = [result for result in results if result.protocol == "finetune"]
+    others = [result for result in results if result.protocol != "finetune"]
+    tables = [_results_table(others)] if others or not tuned else []
     if tuned:
-        tables.append(_fine_tuning_table(fine_tuning(tuned)))
+        tables.append(_fine_tuning_table(summarize_fine_tuning(tuned)))
     return "\n\n".join(tables)
 
 
-def _frozen_table(rows):
+def _results_table(results):
+    metrics = list(dict.fromkeys((*_ACCURACIES, *(r.metric for r in results))))
     lines = {}
-    for row in rows:
-        evaluator = f"{row['evaluator']} ({row['settings']})"
-        key = (row["backbone"], str(row["epoch"]), evaluator, row["source"])
-        line = lines.setdefault(key, {"test_images": str(row["test_images"])})
-        line[row["metric"]] = f"{100 * row['value']:.2f}"
-    header = (
-        "backbone",
-        "epoch",
-        "evaluator",
-        "source",
-        "top-1 %",
-        "top-5 %",
-        "test images",
-    )
+    for result in results:
+        evaluator = result.protocol
+        if result.settings:
+            evaluator += f" ({settings_text(result.settings)})"
+        key = (result.backbone, result.epoch, evaluator, result.source)
+        line = lines.setdefault(key, {"n": str(result.n)})
+        line[result.metric] = (
+            f"{100 * result.value:.2f}"
+            if result.metric in _ACCURACIES
+            else f"{result.value:.4g}"
+        )
+    columns = [_ACCURACIES.get(metric, metric) for metric in metrics]
     return table(
-        header,
+        ("backbone", "epoch", "evaluator", "source", *columns, "test images"),
         [
-            (*key, line.get("top1", ""), line.get("top5", ""), line["test_images"])
+            (*key, *(line.get(metric, "") for metric in metrics), line["n"])
             for key, line in lines.items()
         ],
     )
 
 
-def fine_tuning(rows):
-    """Gathers the results of fine-tuning over their seeds.
+def settings_text(settings: Mapping[str, Scalar]) -> str:
+    """Formats the settings of a result.
 
     Args:
-        rows: sequence of dicts of `bt_keras.workdir.RESULT_FIELDS`, of the evaluator
-            `"finetune"`. Of two with the same seed the later one counts.
+        settings: Dict from strings to scalars.
 
     Returns:
-        list of dicts, by share of the labels: `"share"`, float, %; `"backbone"`,
-        `"epoch"`, `"images"` (those with a label), `"steps"`, `"source"` and
-        `"test_images"`, str; `"top1"` and `"top5"`, lists of float, %, one a seed.
+        String.
+
+    Example:
+
+    >>> settings_text({"label_share": 0.1, "images": 51, "steps": 400})
+    'labels=10%, images=51, 400 steps'
+    """
+
+    def text(name, value):
+        if name == "label_share":
+            return f"labels={100 * value:g}%"
+        if name in _COUNTS:
+            return f"{value} {name}"
+        return f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+
+    return ", ".join(text(*item) for item in settings.items())
+
+
+def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
+    """Groups the results of fine-tuning over their seeds.
+
+    Args:
+        results: `Result`s of the protocol `"finetune"`. A later one replaces an earlier
+            one with the same seed.
+
+    Returns:
+        List of `FineTuningSummary`, sorted by the share of the labels.
     """
     groups = {}
-    for row in rows:
-        share, images, seed, steps = _FINE_TUNED.fullmatch(row["settings"]).groups()
-        fields = ("backbone", "epoch", "source", "test_images")
-        group = {name: str(row[name]) for name in fields}
-        group |= {"share": float(share), "images": images, "steps": steps}
-        scores = groups.setdefault(tuple(group.items()), {"top1": {}, "top5": {}})
-        scores[row["metric"]][seed] = 100 * row["value"]
+    for result in results:
+        key = (
+            *(result.settings[name] for name in ("label_share", "images", "steps")),
+            *(result.backbone, result.epoch, result.source, result.n),
+        )
+        metrics = groups.setdefault(key, {name: {} for name in _ACCURACIES})
+        metrics[result.metric][result.seed] = 100 * result.value
     summaries = [
-        {**dict(group), **{metric: list(s.values()) for metric, s in scores.items()}}
-        for group, scores in groups.items()
+        FineTuningSummary(*key, {name: list(v.values()) for name, v in metrics.items()})
+        for key, metrics in groups.items()
     ]
-    return sorted(summaries, key=lambda line: (line["share"], line["backbone"]))
+    return sorted(summaries, key=lambda s: (s.label_share, s.backbone))
 
 
-def mean_and_deviation(values):
-    """Returns the mean, and the deviation of a sample (n - 1), None of one value."""
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Computes the mean and the standard deviation of a sample (with n - 1).
+
+    Args:
+        values: Sequence of floats.
+
+    Returns:
+        Tuple of two floats. The second is `None` for a single value.
+
+    Example:
+
+    >>> mean_and_deviation([1.0, 2.0, 3.0])
+    (2.0, 1.0)
+    """
     deviation = statistics.stdev(values) if len(values) > 1 else None
     return statistics.fmean(values), deviation
 
@@ -108,48 +198,46 @@ def _fine_tuning_table(summaries):
         mean, deviation = mean_and_deviation(values)
         return f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
 
-    header = ("labels", "labelled images", "backbone", "epoch", "top-1 %", "top-5 %")
+    header = ("labels", "labeled images", "backbone", "epoch", *_ACCURACIES.values())
     return table(
         (*header, "seeds", "trained for", "source", "test images"),
         [
             (
-                f"{summary['share']:g}%",
-                summary["images"],
-                summary["backbone"],
-                summary["epoch"],
-                accuracy(summary["top1"]),
-                accuracy(summary["top5"]),
-                str(len(summary["top1"])),
-                summary["steps"],
-                summary["source"],
-                summary["test_images"],
+                f"{100 * summary.label_share:g}%",
+                str(summary.images),
+                summary.backbone,
+                summary.epoch,
+                *(accuracy(summary.accuracies[name]) for name in _ACCURACIES),
+                str(len(summary.accuracies["top1"])),
+                f"{summary.steps} steps",
+                summary.source,
+                str(summary.n),
             )
             for summary in summaries
         ],
     )
 
 
-def report(workdir):
-    """Sums up a run: accuracies, the last loss terms, and where everything is.
+def report(workdir: Workdir) -> str:
+    """Summarizes a run: its results, its last losses, and the paths of its files.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
 
     Returns:
-        str, ready to print.
+        String.
     """
-    parts = [results_table(workdir.results())]
-    facts = []
+    lines = []
     if log := workdir.last_log():
         epoch = int(log["epoch"]) + 1
         for name in ("loss", "invariance", "redundancy"):
-            facts.append((f"{name}, epoch {epoch}", f"{log[name]:.4g}"))
+            lines.append((f"{name}, epoch {epoch}", f"{log[name]:.4g}"))
     if workdir.export_report.is_file():
         export = json.loads(workdir.export_report.read_text())
-        facts.append(("SavedModel", export["module"]))
+        lines.append(("SavedModel", export["module"]))
         checks = f"{export['passed']} of {export['checks']} passed in a fresh process"
-        facts.append(("checks of the SavedModel", checks))
+        lines.append(("checks of the SavedModel", checks))
     if workdir.sample_views.is_file():
-        facts.append(("sample view pairs", str(workdir.sample_views)))
-    parts += [table((name + ":", value), []).splitlines()[0] for name, value in facts]
-    return "\n".join([parts[0], "", *parts[1:]])
+        lines.append(("sample view pairs", str(workdir.sample_views)))
+    results = results_table(results_file.read(workdir.results_file))
+    return "\n".join([results, "", *(f"{name}:  {value}" for name, value in lines)])

@@ -15,6 +15,7 @@ import numpy as np
 from bt_keras import atomic, data
 from bt_keras.checkpoint import latest, save_restore
 from bt_keras.errors import UsageError
+from bt_keras.evaluation import results
 from bt_keras.export import (
     archive,
     export_backbone,
@@ -72,7 +73,7 @@ def export(
         image_size=config.views.size,
         resize_ratio=config.evaluation.resize_ratio,
         images=_sample_images(config),
-        about=_about(config, progress, workdir.results(), license),
+        about=_about(config, progress, results.read(workdir.results_file), license),
     )
     try:
         archive.pack(folder, packed)
@@ -140,7 +141,7 @@ def export_tflite(workdir: Workdir, path: str | os.PathLike) -> float:
     return _write_checked(path, write)
 
 
-def _about(config, progress, results, license):
+def _about(config, progress, measured, license):
     """Describe the training for the model card, without paths of this machine."""
     fields = json.loads(config.to_json())
     fields["data"]["source"] = _public_name(fields["data"]["source"])
@@ -148,7 +149,10 @@ def _about(config, progress, results, license):
         "config": fields,
         "epochs": progress.epochs,
         "steps": progress.step,
-        "results": [{**row, "source": _public_name(row["source"])} for row in results],
+        "results": [
+            {**result.row(), "source": _public_name(result.source)}
+            for result in measured
+        ],
         "license": license,
     }
 

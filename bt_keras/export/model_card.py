@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from bt_keras.evaluation import report
+from bt_keras.evaluation.results import Result
 from bt_keras.hub.metadata import ModuleMetadata
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
@@ -25,7 +26,8 @@ def render(metadata: ModuleMetadata, sums: Mapping[str, str]) -> str:
     Returns:
         String, Markdown with YAML front matter.
     """
-    results = report.results_table(metadata.results) if metadata.results else ""
+    measured = [Result.from_row(row) for row in metadata.results or ()]
+    results = report.results_table(measured) if measured else ""
     return _template().render(metadata=metadata, results=results, sums=sums)
 
 

@@ -1,4 +1,4 @@
-"""`bt-keras evaluate` as its user runs it, in one process."""
+"""The command `bt-keras evaluate`, run in this process."""
 
 import dataclasses
 import sys
@@ -10,10 +10,11 @@ import tensorflow as tf
 from bt_keras import export_backbone
 from bt_keras.cli import main
 from bt_keras.cli.evaluate import shares
-from bt_keras.evaluation.evaluate import evaluate, of_workdir
+from bt_keras.evaluation import results as results_file
+from bt_keras.evaluation.evaluate import evaluate, target_from_workdir
 from bt_keras.evaluation.report import results_table
 from bt_keras.workdir import Workdir
-from tests.cli.commands import one_error_line, rows
+from tests.cli.commands import one_error_line
 
 FINE_TUNE = ["--protocol=finetune", "--labels=100%", "--seeds=2"]
 
@@ -25,24 +26,30 @@ def module(run, tmp_path_factory):
     return folder
 
 
+def results(workdir):
+    return results_file.read(workdir / "results.csv")
+
+
 def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     plot = tmp_path / "labels.png"
     arguments = [f"--workdir={copied}", f"--plot={plot}", *FINE_TUNE]
     assert main(["evaluate", *arguments]) == 0
-    table = rows(copied / "results.csv")
-    assert [(r["backbone"], r["epoch"], r["settings"], r["metric"]) for r in table] == [
-        (backbone, epoch, f"labels=100%, images=18, seed={seed}, 3 steps", metric)
+    found = results(copied)
+    assert [(r.backbone, r.epoch, r.seed, r.metric) for r in found] == [
+        (backbone, epoch, seed, metric)
         for seed in (0, 1)
         for backbone, epoch in (("pretrained", "2"), ("scratch", "0"))
         for metric in ("top1", "top5")
     ]
-    assert {(r["evaluator"], r["test_images"]) for r in table} == {("finetune", "18")}
+    assert {(r.protocol, r.n) for r in found} == {("finetune", 18)}
+    settings = {"label_share": 1.0, "images": 18, "steps": 3}
+    assert all(r.settings == settings for r in found)
     out = capsys.readouterr().out
     progress = [line for line in out.splitlines() if line.startswith("labels=")]
     assert len(progress) == 4
-    assert progress[1].startswith("labels=100%, images=18, seed=0, 3 steps, scratch: ")
+    assert progress[1].startswith("labels=100%, images=18, 3 steps, seed=0, scratch: ")
 
-    # One line a backbone, not one a seed; the report has the same.
+    # The report has the same table: one line for each backbone, not for each seed.
     assert main(["report", f"--workdir={copied}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     lines = [line for line in lines if line.startswith("100%")]
@@ -56,20 +63,23 @@ def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     assert len(set(map(tuple, picture.numpy().reshape(-1, 3)))) > 10
 
 
-def test_what_is_finished_is_kept_when_the_rest_is_interrupted(copied):
-    subject = of_workdir(Workdir(copied))
+def test_finished_measurements_are_kept_after_an_interruption(copied):
+    target = target_from_workdir(Workdir(copied))
 
-    def interrupt(line):
+    def interrupt(results):
         raise KeyboardInterrupt
 
-    settings = {"shares": (0.2,), "seeds": 1}
+    overrides = {"finetune": {"shares": (0.2,), "seeds": 1}}
     with pytest.raises(KeyboardInterrupt):
-        evaluate(subject, protocol="finetune", finetune=settings, progress=interrupt)
-    assert {row["backbone"] for row in rows(copied / "results.csv")} == {"pretrained"}
+        evaluate(target, protocol="finetune", overrides=overrides, progress=interrupt)
+    assert [(r.backbone, r.metric) for r in results(copied)] == [
+        ("pretrained", "top1"),
+        ("pretrained", "top5"),
+    ]
 
 
-def test_a_module_is_judged_as_its_run(run, module, images, capsys):
-    """The same features give the same votes; nothing is written anywhere."""
+def test_a_module_gets_the_results_of_its_run(run, module, images, capsys):
+    """The same features give the same votes; no file is written."""
     one_error_line(capsys, ["evaluate", f"--module={module}"], "give --source")
     before = sorted(p.name for p in (*run.iterdir(), *module.iterdir()))
     capsys.readouterr()
@@ -77,9 +87,9 @@ def test_a_module_is_judged_as_its_run(run, module, images, capsys):
     assert main(["evaluate", f"--module={module}", *flags]) == 0
     after = sorted(p.name for p in (*run.iterdir(), *module.iterdir()))
     assert before == after
-    subject = dataclasses.replace(of_workdir(Workdir(run)), workdir=None)
-    rows = evaluate(subject, knn={"k": 3, "temperature": 0.5})
-    assert capsys.readouterr().out == results_table(rows) + "\n"
+    target = dataclasses.replace(target_from_workdir(Workdir(run)), workdir=None)
+    expected = evaluate(target, overrides={"knn": {"k": 3, "temperature": 0.5}})
+    assert capsys.readouterr().out == results_table(expected) + "\n"
 
 
 def test_fine_tuning_of_a_module(module, images, capsys):
@@ -153,7 +163,7 @@ def test_percentages():
 @pytest.mark.parametrize(
     "text", ["", "0%", "0.0%", "110%", "100.1%", "ten", "10", "-1%", "1%,", "1e1%", "%"]
 )
-def test_what_is_no_percentage_is_named(text):
+def test_other_shares_are_named(text):
     with pytest.raises(ValueError, match="percentage") as raised:
         shares(text)
     assert f"--labels={text}" in str(raised.value)

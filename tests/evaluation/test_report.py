@@ -1,41 +1,19 @@
-"""Tables and plots of results, from rows as `evaluate` writes them."""
+"""Tables of results."""
+
+import dataclasses
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from bt_keras.evaluation import plots, report
-
-SCORES = {
-    ("pretrained", "6", "1%, images=100"): (0.70, 0.72, 0.77),
-    ("scratch", "0", "1%, images=100"): (0.60, 0.61, 0.62),
-    ("pretrained", "6", "100%, images=10000"): (0.85,),
-    ("scratch", "0", "100%, images=10000"): (0.84,),
-}
+from bt_keras.evaluation import report, results
+from bt_keras.evaluation.results import Result
+from bt_keras.workdir import Workdir
+from tests.evaluation.fine_tuned import fine_tuned
 
 
-def rows(scores=SCORES):
-    return [
-        {
-            "backbone": backbone,
-            "epoch": epoch,
-            "evaluator": "finetune",
-            "source": "shipped",
-            "settings": f"labels={labels}, seed={seed}, 300 steps",
-            "metric": metric,
-            "value": value if metric == "top1" else 0.99,
-            "test_images": 2000,
-        }
-        # The larger share first: tables and curves go up.
-        for (backbone, epoch, labels), values in reversed(scores.items())
-        for seed, value in enumerate(values)
-        for metric in ("top1", "top5")
-    ]
-
-
-def test_fine_tuning_is_one_line_a_share_and_backbone():
-    header, _, *lines = report.results_table(rows()).splitlines()
-    assert header.split()[:4] == ["labels", "labelled", "images", "backbone"]
+def test_fine_tuning_has_one_line_for_each_share_and_backbone():
+    header, _, *lines = report.results_table(fine_tuned()).splitlines()
+    assert header.split()[:4] == ["labels", "labeled", "images", "backbone"]
     cells = [line.split("  ") for line in lines]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in cells]
     rest = ["300 steps", "shipped", "2000"]
@@ -50,33 +28,51 @@ def test_fine_tuning_is_one_line_a_share_and_backbone():
     ]
 
 
-def test_of_two_results_of_a_seed_the_later_one_counts():
-    """As read from results.csv, where all but the value is text."""
-    key = ("scratch", "0", "1%, images=100")
-    again = [{**row, "test_images": "2000"} for row in rows({key: (0.9, 0.9, 0.9)})]
-    assert "90.00 ± 0.00" in report.results_table(rows() + again)
-    assert "61.00" not in report.results_table(rows() + again)
+def test_a_later_result_replaces_an_earlier_one_with_the_same_seed():
+    scratch = [r for r in fine_tuned() if r.backbone == "scratch" and r.n == 2000]
+    again = [dataclasses.replace(r, value=0.9) for r in scratch]
+    table = report.results_table(fine_tuned() + again)
+    assert "90.00 ± 0.00" in table
+    assert "61.00" not in table
 
 
-def test_other_results_stand_in_a_table_of_their_own():
-    knn = {**rows()[0], "evaluator": "knn", "settings": "k=200", "value": 0.5}
-    first, second = report.results_table([*rows(), knn]).split("\n\n")
-    assert "knn (k=200)" in first
+def test_other_results_have_a_table_of_their_own():
+    knn = Result("knn", "top1", 0.5, 2000, {"k": 200, "temperature": 0.1})
+    first, second = report.results_table([*fine_tuned(), knn]).split("\n\n")
+    assert "knn (k=200, temperature=0.1)" in first
     assert "50.00" in first
     assert "±" not in first
     assert "±" in second
 
 
-def test_the_plot_is_a_picture_with_both_curves(tmp_path):
-    path = tmp_path / "labels.png"
-    plots.label_shares(rows(), path)
-    pixels = tf.io.decode_png(path.read_bytes(), 3).numpy().reshape(-1, 3)
-    # Matplotlib's first two colours: one for each backbone.
-    for colour in ([31, 119, 180], [255, 127, 14]):
-        assert np.sum(np.all(pixels == colour, axis=1)) > 50
+def test_other_metrics_have_columns_after_the_accuracies():
+    accuracy = Result("knn", "top1", 0.5, 2000, {"k": 200}, backbone="a", source="x")
+    rank = Result("effective_rank", "rank", 17.25, 2000, backbone="a", source="x")
+    header, _, first, second = report.results_table([accuracy, rank]).splitlines()
+    assert header.split()[-5:] == ["top-5", "%", "rank", "test", "images"]
+    assert first.split() == ["a", "knn", "(k=200)", "x", "50.00", "2000"]
+    assert second.split() == ["a", "effective_rank", "x", "17.25", "2000"]
 
 
-@pytest.mark.parametrize("name", ["labels", "labels.svg"])
-def test_a_plot_is_a_png_file(tmp_path, name):
-    with pytest.raises(ValueError, match=r"\.png"):
-        plots.label_shares(rows(), tmp_path / name)
+@pytest.mark.parametrize("percent", [0.1, 1, 7, 12.5, 29, 100])
+def test_shares_are_printed_as_given(percent):
+    text = report.settings_text({"label_share": percent / 100})
+    assert text == f"labels={percent}%"
+
+
+def test_the_report_of_an_old_results_file(tmp_path):
+    """New results are grouped with those written before settings were JSON."""
+    legacy = (
+        "backbone,epoch,evaluator,source,settings,metric,value,test_images\n"
+        'scratch,0,finetune,shipped,"labels=1%, images=100, seed=0, 300 steps",'
+        "top1,0.5,2000\n"
+        'scratch,0,finetune,shipped,"labels=1%, images=100, seed=0, 300 steps",'
+        "top5,0.5,2000\n"
+    )
+    workdir = Workdir(tmp_path)
+    workdir.results_file.write_text(legacy)
+    new = [r for r in fine_tuned() if r.backbone == "scratch" and r.seed == 1]
+    results.append(workdir.results_file, new)
+    [line] = [text for text in report.report(workdir).splitlines() if "300" in text]
+    mean, deviation = np.mean([50, 61]), np.std([50, 61], ddof=1)
+    assert f"{mean:.2f} ± {deviation:.2f}" in line

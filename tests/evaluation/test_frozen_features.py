@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras import data
+from bt_keras.evaluation.frozen_features import FrozenBackbone
+
+
+def test_features_are_of_center_crops_in_file_order(frozen):
+    images, labels = zip(*frozen.test_source.dataset(), strict=True)
+    np.testing.assert_array_equal(frozen.test.labels, labels)
+    pixels = np.stack(images) / 255.0
+    normalized = (pixels - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    expected = frozen.backbone(normalized.astype("float32"))
+    np.testing.assert_allclose(frozen.test.features, expected, atol=1e-5)
+
+
+def test_labels_are_required_unless_no_evaluator_needs_them(frozen):
+    images = tf.data.Dataset.from_tensor_slices(np.zeros((4, 8, 8, 3), "uint8"))
+    unlabeled = data.from_dataset(images)
+    arguments = (frozen.backbone, unlabeled, unlabeled, 8, 1.0, 4)
+    with pytest.raises(bt_keras.UsageError, match="needs labels"):
+        FrozenBackbone(*arguments)
+    without_labels = FrozenBackbone(*arguments, needs_labels=False)
+    assert without_labels.test.features.shape == (4, 16)
