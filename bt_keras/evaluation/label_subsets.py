@@ -94,9 +94,11 @@ def take_subset(source: Source, positions: np.ndarray) -> Source:
 
     bytes_each = _bytes_each(in_order())
     if count * bytes_each <= source_module.IN_MEMORY_BYTES:
-        records = _kept(in_order().batch(count).get_single_element(), count)
+        records = _records_in_memory(
+            in_order().batch(count).get_single_element(), count
+        )
     else:
-        records = _streamed(in_order, count, bytes_each)
+        records = _streamed_records(in_order, count, bytes_each)
     return dataclasses.replace(source, num_images=count, records=records)
 
 
@@ -114,7 +116,7 @@ def _num_bytes(value):
     return value.dtype.size * int(tf.size(value))
 
 
-def _kept(table, count):
+def _records_in_memory(table, count):
     def records(shuffle_seed=None, first=0):
         order = tf.range(tf.constant(count, tf.int64))
         if shuffle_seed is not None:
@@ -125,7 +127,7 @@ def _kept(table, count):
     return records
 
 
-def _streamed(in_order, count, bytes_each):
+def _streamed_records(in_order, count, bytes_each):
     def records(shuffle_seed=None, first=0):
         if shuffle_seed is None:
             return in_order(first)

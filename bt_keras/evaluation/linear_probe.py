@@ -66,6 +66,7 @@ class LinearProbe(Evaluator):
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any], seed: int) -> LinearProbe:
+        """Builds the probe from its config entry and the config's seed."""
         return cls(**entry, seed=seed)
 
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
