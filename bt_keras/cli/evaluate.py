@@ -157,6 +157,7 @@ def shares(text: str) -> tuple[float, ...]:
 
     Example:
 
+    >>> from bt_keras.cli.evaluate import shares
     >>> shares("1%,10%,100%")
     (0.01, 0.1, 1.0)
     """

@@ -31,6 +31,7 @@ class Classifier:
 
     Example:
 
+    >>> from bt_keras.evaluation.classifier import Classifier
     >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
     >>> classifier = Classifier(backbone, num_classes=10)
     >>> classifier.reset(seed=0, pretrained=True)
@@ -136,6 +137,7 @@ def rate_factor(step: int, steps: int) -> float:
 
     Example:
 
+    >>> from bt_keras.evaluation.classifier import rate_factor
     >>> [round(rate_factor(step, 10), 3) for step in (0, 6, 8)]
     [1.0, 0.2, 0.04]
     """

@@ -101,6 +101,7 @@ def build_evaluator(
 
     Example:
 
+    >>> from bt_keras.evaluation.evaluator import build_evaluator
     >>> config = bt_keras.config.default()
     >>> build_evaluator("knn", config.evaluation, config.seed, k=20).k
     20

@@ -51,6 +51,7 @@ class FineTuning(Evaluator):
 
     Example:
 
+    >>> from bt_keras.evaluation.finetune import FineTuning
     >>> evaluator = FineTuning(shares=(0.01, 0.1), seeds=1)
     >>> evaluator.steps(num_images=512)
     40

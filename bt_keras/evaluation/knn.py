@@ -36,6 +36,7 @@ class KNN(Evaluator):
 
     >>> from bt_keras import data
     >>> from bt_keras.evaluation.frozen_features import FrozenBackbone
+    >>> from bt_keras.evaluation.knn import KNN
     >>> source = data.load("shipped", "test[:64]")
     >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
     >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)
@@ -118,6 +119,7 @@ def ranked_classes(
 
     Example:
 
+    >>> from bt_keras.evaluation.knn import ranked_classes
     >>> bank = tf.constant([[1.0, 0.0], [0.0, 1.0]])
     >>> ranked_classes(bank[:1], bank, np.array([3, 4]), 5, k=1, temperature=0.1)
     array([[ 3, -1, -1, -1, -1]], dtype=int32)

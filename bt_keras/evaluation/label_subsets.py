@@ -27,6 +27,7 @@ def read_labels(source: Source) -> np.ndarray:
     Example:
 
     >>> from bt_keras import data
+    >>> from bt_keras.evaluation.label_subsets import read_labels
     >>> read_labels(data.load("shipped", "test")).shape
     (2000,)
     """
@@ -47,6 +48,7 @@ def balanced_subset(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
 
     Example:
 
+    >>> from bt_keras.evaluation.label_subsets import balanced_subset
     >>> labels = np.array([0, 0, 0, 0, 1, 1])
     >>> labels[balanced_subset(labels, 0.5, seed=0)]
     array([0, 0, 1])
@@ -76,6 +78,7 @@ def take_subset(source: Source, positions: np.ndarray) -> Source:
     Example:
 
     >>> from bt_keras import data
+    >>> from bt_keras.evaluation.label_subsets import take_subset
     >>> source = data.load("shipped", "test")
     >>> take_subset(source, np.array([0, 5, 9])).num_images
     3

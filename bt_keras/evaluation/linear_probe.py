@@ -37,6 +37,7 @@ class LinearProbe(Evaluator):
 
     >>> from bt_keras import data
     >>> from bt_keras.evaluation.frozen_features import FrozenBackbone
+    >>> from bt_keras.evaluation.linear_probe import CachedLinearProbe
     >>> source = data.load("shipped", "test[:64]")
     >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
     >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)

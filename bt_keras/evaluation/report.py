@@ -54,6 +54,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
     Example:
 
+    >>> from bt_keras.evaluation.report import table
     >>> print(table(("seed", "top-1 %"), [("0", "71.45")]))
     seed  top-1 %
     ----  -------
@@ -83,6 +84,8 @@ def results_table(results: Iterable[Result]) -> str:
 
     Example:
 
+    >>> from bt_keras.evaluation.report import results_table
+    >>> from bt_keras.evaluation.results import Result
     >>> result = Result(
     ...     "knn", "top1", 0.5, n=128, settings={"k": 20}, backbone="pretrained",
     ...     epoch="4", source="shipped",
@@ -136,6 +139,7 @@ def settings_text(settings: Mapping[str, Scalar]) -> str:
 
     Example:
 
+    >>> from bt_keras.evaluation.report import settings_text
     >>> settings_text({"label_share": 0.1, "images": 51, "steps": 400})
     'labels=10%, images=51, 400 steps'
     """
@@ -186,6 +190,7 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
 
     Example:
 
+    >>> from bt_keras.evaluation.report import mean_and_deviation
     >>> mean_and_deviation([1.0, 2.0, 3.0])
     (2.0, 1.0)
     """

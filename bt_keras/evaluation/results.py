@@ -51,6 +51,7 @@ class Result:
 
     Example:
 
+    >>> from bt_keras.evaluation.results import Result
     >>> result = Result("knn", "top1", 0.75, n=2000, settings={"k": 200})
     >>> result.row()["settings"]
     {'k': 200}
@@ -206,6 +207,7 @@ def parse_legacy_settings(text: str) -> dict[str, Scalar]:
 
     Example:
 
+    >>> from bt_keras.evaluation.results import parse_legacy_settings
     >>> parse_legacy_settings("k=200, temperature=0.1")
     {'k': 200, 'temperature': 0.1}
     >>> parse_legacy_settings("5 epochs")

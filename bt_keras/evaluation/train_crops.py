@@ -29,6 +29,7 @@ def batches_of_crops(
     Example:
 
     >>> from bt_keras import data
+    >>> from bt_keras.evaluation.train_crops import batches_of_crops
     >>> batches = batches_of_crops(data.load("shipped", "test"), 8, 16, seed=0)
     >>> images, labels = next(iter(batches))
     >>> images.shape, labels.shape
