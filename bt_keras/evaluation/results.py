@@ -215,7 +215,7 @@ def parse_legacy_settings(text: str) -> dict[str, Scalar]:
     >>> parse_legacy_settings("labels=10%, images=51, seed=0, 400 steps")
     {'label_share': 0.1, 'images': 51, 'seed': 0, 'steps': 400}
     """
-    settings = {}
+    settings: dict[str, Scalar] = {}
     for part in text.split(", "):
         if "=" in part:
             name, value = part.split("=")
