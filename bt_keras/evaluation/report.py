@@ -167,15 +167,16 @@ def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
     groups = {}
     for result in results:
         settings = result.settings
-        network = (result.backbone, result.epoch, result.source, result.n)
-        key = (settings["label_share"], settings["images"], settings["steps"], network)
+        key = (
+            *(settings[name] for name in ("label_share", "images", "steps")),
+            *(result.backbone, result.epoch, result.source, result.n),
+        )
         metrics = groups.setdefault(key, {name: {} for name in _ACCURACIES})
         metrics[result.metric][result.seed] = 100 * result.value
     summaries = []
-    for (label_share, images, steps, network), metrics in groups.items():
+    for key, metrics in groups.items():
         accuracies = {name: list(values.values()) for name, values in metrics.items()}
-        summary = FineTuningSummary(label_share, images, steps, *network, accuracies)
-        summaries.append(summary)
+        summaries.append(FineTuningSummary(*key, accuracies=accuracies))
     return sorted(summaries, key=lambda s: (s.label_share, s.backbone))
 
 
