@@ -174,9 +174,13 @@ def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
         metrics = groups.setdefault(key, {name: {} for name in _ACCURACIES})
         metrics[result.metric][result.seed] = 100 * result.value
     summaries = []
-    for key, metrics in groups.items():
+    for (share, images, steps, backbone, epoch, source, n), metrics in groups.items():
         accuracies = {name: list(values.values()) for name, values in metrics.items()}
-        summaries.append(FineTuningSummary(*key, accuracies=accuracies))
+        summaries.append(
+            FineTuningSummary(
+                share, images, steps, backbone, epoch, source, n, accuracies
+            )
+        )
     return sorted(summaries, key=lambda s: (s.label_share, s.backbone))
 
 
