@@ -1,16 +1,16 @@
 """Barlow Twins self-supervised learning for Keras 3 on TensorFlow.
 
-source -> views -> model (backbone, projector) -> loss -> optimizer -> checkpoint ->
-evaluation -> export: the folders and files follow this road.
+The folders follow the data: source -> views -> model (backbone, projector) -> loss ->
+optimizer -> checkpoint -> evaluation -> export.
 """
 
 import importlib
 
 __version__ = "0.1.0"
 
-# Where each public name lives. They are imported when first used: importing TensorFlow
-# takes seconds, which a mistyped flag of `bt-keras` should not cost.
-_HOMES = {
+# The module of each public name, imported on first use: importing TensorFlow takes
+# seconds, and `bt-keras` should report a mistyped flag at once.
+_MODULES = {
     "LARS": "bt_keras.optimizers",
     "BarlowTwins": "bt_keras.model.barlow_twins",
     "StoppedError": "bt_keras.errors",
@@ -24,15 +24,15 @@ _HOMES = {
     "resnet": "bt_keras.networks",
     "views": "bt_keras.augmentation",
 }
-__all__ = [*_HOMES, "convert"]
+__all__ = [*_MODULES, "convert"]
 
 
 def __getattr__(name):
     if name == "convert":
         return importlib.import_module("bt_keras.convert")
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'bt_keras' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

@@ -1,11 +1,11 @@
-"""The library's exceptions, and how other exceptions become one line."""
+"""The exceptions of this library, and one-line messages for other exceptions."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
 
-# All that reading a file that is not whole, or not meant to be, can end in.
+# Exceptions that reading a damaged or hostile file can raise.
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -22,7 +22,7 @@ _LONGEST_NAME = 80
 
 
 def one_line(error: object, longest: int | None = _LONGEST) -> str:
-    """Format an error message as one line that any terminal can print.
+    """Formats an error message as one line that any terminal can print.
 
     Args:
         error: Exception or string.
@@ -38,21 +38,34 @@ def one_line(error: object, longest: int | None = _LONGEST) -> str:
     return "".join(c if c.isprintable() else "?" for c in line)
 
 
-def shown(name):
-    """Returns str, the beginning of a file's name for something, in quotes."""
+def shown(name: object) -> str:
+    """Returns a name from a file for a message, in quotes and shortened."""
     return repr(name[:_LONGEST_NAME] if isinstance(name, str) else name)
 
 
 class UsageError(ValueError):
-    """Bad input, with a message that says what is wrong, where, and what to do.
+    """Invalid input. The message says what is wrong, where, and how to fix it.
 
-    The commands print the message as one line and exit with status 2. Python code
-    can catch it as a `ValueError`, which is what Keras raises for bad arguments.
+    The commands print the message as one line and exit with status 2. It is a
+    `ValueError`, the exception that Keras raises for invalid arguments.
+
+    Example:
+
+    >>> try:
+    ...     bt_keras.views(0)
+    ... except bt_keras.UsageError as error:
+    ...     print(type(error).__name__)
+    UsageError
     """
 
 
 class StoppedError(Exception):
-    """A run ended early and can be gone on with; the message says why and how.
+    """A run stopped early and can be resumed. The message says why and how.
 
     The commands print the message as one line and exit with status 75.
+
+    Example:
+
+    >>> issubclass(bt_keras.StoppedError, Exception)
+    True
     """

@@ -1,10 +1,15 @@
-"""The folder of one run: its config, logs, checkpoints and results."""
+"""The folder of a run: its config, logs, checkpoints and results."""
+
+from __future__ import annotations
 
 import contextlib
 import csv
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from ml_collections import ConfigDict
 
 from bt_keras import atomic
 from bt_keras import config as config_lib
@@ -12,13 +17,13 @@ from bt_keras.errors import UsageError
 
 
 class Workdir:
-    """Paths and small files of a run; nothing is created before `claim`.
+    """The paths and small files of a run. `claim` creates the folder.
 
     Args:
-        path: str or path of a folder, which need not exist.
+        path: Path of a folder, which may not exist yet.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.config_file = self.path / "config.json"
         self.lock_file = self.path / "lock"
@@ -30,12 +35,16 @@ class Workdir:
         self.module = self.path / "module"
         self.export_report = self.path / "export.json"
 
-    def config(self):
-        """Returns the `ConfigDict` of the run, or raises `UsageError`."""
+    def config(self) -> ConfigDict:
+        """Returns the config of the run.
+
+        Raises:
+            UsageError: If the folder holds no run or its config is damaged.
+        """
         if not self._has_config():
             raise UsageError(
-                f"workdir {self.path} holds no run (there is no config.json in it): "
-                "make one with `bt-keras pretrain --workdir`."
+                f"workdir {self.path} holds no run (it has no config.json): create one "
+                "with `bt-keras pretrain --workdir`."
             )
         try:
             return config_lib.from_json(self.config_file.read_text())
@@ -45,23 +54,30 @@ class Workdir:
                 "--workdir."
             ) from error
 
-    def _has_config(self):
+    def _has_config(self) -> bool:
         with writable(self.path):
             return self.config_file.is_file()
 
-    def check_writable(self):
-        """Raises `UsageError` if results could not be kept."""
+    def check_writable(self) -> None:
+        """Raises `UsageError` if results cannot be written."""
         if not os.access(self.path, os.W_OK):
             raise UsageError(f"workdir {self.path} cannot be written: no permission.")
 
-    def check_config(self, config):
-        """Raises `UsageError` if the folder belongs to a run with another config."""
+    def check_config(self, config: ConfigDict) -> None:
+        """Checks that the folder is new or belongs to a run with this config.
+
+        Args:
+            config: `ConfigDict`. Its fields for checkpoints and evaluation may differ.
+
+        Raises:
+            UsageError: If another field differs; the message names it.
+        """
         if not self._has_config():
             return
         differences = [
             difference
             for difference in config_lib.differences(self.config(), config)
-            # They do not change what is trained.
+            # These do not affect training.
             if not difference[0].startswith(("checkpoint.", "evaluation."))
         ]
         if differences:
@@ -70,39 +86,40 @@ class Workdir:
             )
             raise UsageError(
                 f"workdir {self.path} belongs to a run with another config: {fields}. "
-                "Take another --workdir, or that run's config."
+                "Take another --workdir, or the config of that run."
             )
 
-    def check_start(self, config):
-        """Raises `UsageError` if a run with this config cannot begin or go on here."""
+    def check_start(self, config: ConfigDict) -> None:
+        """Raises `UsageError` if a run with this config cannot start or resume here."""
         self.check_config(config)
         if self.lock_file.exists():
             with self.locked():
                 pass
 
-    def claim(self, config):
-        """Makes the folder and writes the config into it."""
+    def claim(self, config: ConfigDict) -> None:
+        """Creates the folder and writes the config into it."""
         self.check_config(config)
         with writable(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self.replace(self.config_file, config_lib.to_json(config))
 
     @contextlib.contextmanager
-    def locked(self, locks=True):
-        """Keeps a second process from training in the same folder.
+    def locked(self, locks: bool = True) -> Iterator[None]:
+        """Prevents a second process from training in the same folder.
 
         Args:
-            locks: bool, False for workers that train together with one that does.
+            locks: Bool, `False` for workers whose chief locks the folder. Defaults to
+                `True`.
 
         Raises:
-            UsageError: if another process trains there.
+            UsageError: If another process trains there.
         """
         if not locks:
             yield
             return
         with writable(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            # The system lets go of it when the process ends, however that may be.
+            # The system releases the lock when the process ends.
             file = self.lock_file.open("w")
         with file:
             try:
@@ -116,11 +133,16 @@ class Workdir:
                 pass
             yield
 
-    def cut_log(self, epochs):
-        """Drops lines of log.csv from after the checkpoint that a run goes on from."""
+    def cut_log(self, epochs: int) -> None:
+        """Removes the lines of log.csv that are newer than the checkpoint.
+
+        Args:
+            epochs: Int >= 0, finished epochs of the checkpoint that the run resumes
+                from.
+        """
         if self.log_file.is_file():
             lines = self.log_file.read_text().splitlines(keepends=True)
-            # A killed process may have written half a line.
+            # A killed process may have written an incomplete line.
             header, *lines = [line for line in lines if line.endswith("\n")] or [""]
             numbers = (line.split(",")[0] for line in lines)
             kept = [
@@ -131,7 +153,7 @@ class Workdir:
             self.replace(self.log_file, "".join([header, *kept]))
 
     def replace(self, path: Path, text: str) -> None:
-        """Write one of the small files of the run, whole or not at all."""
+        """Replaces one of the small files of the run atomically."""
         advice = "free space, or take another --workdir"
         unfinished = path.with_name(f".{path.name}.unfinished") / path.name
         with atomic.atomic_file(
@@ -139,21 +161,23 @@ class Workdir:
         ) as temporary:
             temporary.write_text(text)
 
-    def last_log(self):
-        """Returns the last line of log.csv as a dict of floats, or None."""
+    def last_log(self) -> dict[str, float] | None:
+        """Returns the last line of log.csv, or None if there is none."""
         if not self.log_file.is_file():
             return None
         with self.log_file.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        # Keras adds columns of "NA" for a validation that there is none of.
+        # Keras writes "NA" for validation metrics if there is no validation.
         return {k: float(v) for k, v in rows[-1].items() if v != "NA"} if rows else None
 
 
 @contextlib.contextmanager
-def writable(path):
-    """Turns what the file system refuses inside `path` into a `UsageError`."""
+def writable(path: Path) -> Iterator[None]:
+    """Raises `UsageError` for errors of the file system inside the folder `path`."""
     try:
         yield
+    except BrokenPipeError:  # Stdout is closed; the folder is not the cause.
+        raise
     except OSError as error:
         raise UsageError(
             f"workdir {path} cannot be written: {error.strerror} ({error.filename}); "

@@ -1,5 +1,5 @@
-"""Checkpoints: whole `.keras` files that say how far the run had come.
+"""Checkpoints: `.keras` files that also store the progress of the run.
 
-`progress` is what they say, `files` finds and checks them without TensorFlow, `saving`
-writes and reads them, `callback` decides when.
+`store` finds and verifies them without TensorFlow, `save_restore` writes and loads
+them, `callbacks` decides when to write one, `latest` loads the newest one of a run.
 """

@@ -1,27 +1,32 @@
-"""Writing and reading checkpoints: architecture, weights, statistics, optimizer."""
+"""Write, restore and load checkpoints of a model and its optimizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import keras
 
 from bt_keras import atomic
 from bt_keras.checkpoint import store
+from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import UsageError, one_line
 from bt_keras.model.barlow_twins import BarlowTwins
 
 
-def write(model, folder, progress):
-    """Writes a checkpoint, whole or not at all.
+def write(model: BarlowTwins, folder: Path, progress: Progress) -> Path:
+    """Writes a checkpoint atomically.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled.
-        folder: path of an existing folder.
-        progress: `Progress`.
+        folder: Path of an existing folder.
+        progress: `Progress` of the run.
 
     Returns:
-        path of the file.
+        Path of the checkpoint.
 
     Raises:
-        UsageError: if it cannot be written, as on a full disk. Checkpoints that were
-            there before are as they were.
+        UsageError: If it cannot be written, for example on a full disk. Earlier
+            checkpoints stay intact.
     """
     path = folder / store.name(progress)
     with atomic.atomic_file(
@@ -37,52 +42,51 @@ def write(model, folder, progress):
     return path
 
 
-def restore(path, model):
-    """Fills a model and its optimizer with a checkpoint, to go on training.
+def restore(path: Path, model: BarlowTwins) -> None:
+    """Loads a checkpoint into a model and its optimizer, to resume training.
 
     Args:
-        path: path of a `.keras` file.
-        model: `bt_keras.BarlowTwins`, compiled, as the config describes it.
+        path: Path of a checkpoint.
+        model: `bt_keras.BarlowTwins`, compiled.
 
     Raises:
-        UsageError: if the file holds another architecture.
+        UsageError: If the checkpoint has another architecture.
     """
-    # Keras fills what has the same place and shape, and may pass over the rest.
+    # Keras loads variables by position and shape, and may skip the others.
     if store.variables(path) != _variables(model):
         raise UsageError(
-            f"checkpoint {path} is of another architecture than the config describes: "
-            "its variables are not of the same names and shapes. Take another "
-            "--workdir."
+            f"checkpoint {path} has another architecture than the config: its "
+            "variables have other names or shapes. Take another --workdir."
         )
     model.load_weights(path)
 
 
-def load(path):
-    """Loads a checkpoint.
+def load(path: Path) -> BarlowTwins:
+    """Loads the model of a checkpoint.
 
     Args:
-        path: path of a `.keras` file.
+        path: Path of a checkpoint.
 
     Returns:
         `bt_keras.BarlowTwins`, not compiled.
 
     Raises:
-        UsageError: if the file is not a checkpoint of such a model.
+        UsageError: If the file is not a checkpoint of a `bt_keras.BarlowTwins`.
     """
     try:
         model = keras.models.load_model(path, compile=False)
-    # zipfile, HDF5 and Keras each have errors of their own.
+    # zipfile, HDF5 and Keras raise different exceptions.
     except Exception as error:
         raise UsageError(
             f"checkpoint {path} cannot be read ({one_line(error)})."
         ) from error
     if not isinstance(model, BarlowTwins):
         raise UsageError(
-            f"checkpoint {path} is a {type(model).__name__}, not a "
-            "bt_keras.BarlowTwins, so it is of another architecture."
+            f"checkpoint {path} has another architecture: it is a "
+            f"{type(model).__name__}, not a bt_keras.BarlowTwins."
         )
     return model
 
 
-def _variables(model):
+def _variables(model: BarlowTwins) -> list:
     return [[v.name, list(v.shape)] for v in model.variables]

@@ -1,10 +1,11 @@
-"""The files of a folder of checkpoints: which there are, and whether they are whole.
+"""The checkpoint files in a folder: find, verify and remove them.
 
-A checkpoint is what Keras's `model.save` writes with one member more, `run.json`: the
-`Progress`, the versions that wrote it, the model's variables, and a SHA-256 of every
-other member. It is one file, renamed into its place, so that it is whole or not there.
-Nothing here needs TensorFlow.
+A checkpoint is the file that Keras's `model.save` writes, with an additional member
+`run.json`: the `Progress`, the package versions, the model's variables, and the SHA-256
+of every other member. Nothing here needs TensorFlow.
 """
+
+from __future__ import annotations
 
 import errno
 import json
@@ -16,6 +17,7 @@ import zipfile
 import zlib
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
@@ -25,9 +27,9 @@ from bt_keras.errors import UsageError, one_line
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _RUN = "run.json"
-# A folder, as Keras may put files of its own beside what it writes.
+# In a folder of its own, because Keras may write temporary files beside it.
 UNFINISHED = Path("unfinished", "checkpoint.keras")
-# What zipfile and json raise for bytes that are not what they should be.
+# Exceptions of zipfile and json for damaged files.
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -41,23 +43,23 @@ _DAMAGE = (
 
 
 class DamagedError(Exception):
-    """A file is not a whole checkpoint; the message says why."""
+    """The file is not an intact checkpoint; the message gives the reason."""
 
 
-def name(progress):
-    """Returns str, the file name of a checkpoint at this place."""
+def name(progress: Progress) -> str:
+    """Returns the file name of a checkpoint with this progress."""
     if not progress.step_in_epoch:
         return f"epoch-{progress.epoch:04d}.keras"
     return f"epoch-{progress.epoch:04d}-step-{progress.step_in_epoch:06d}.keras"
 
 
-def seal(path, progress, variables):
-    """Add `run.json` to the file that `model.save` wrote.
+def seal(path: Path, progress: Progress, variables: list) -> None:
+    """Adds `run.json` to the file that `model.save` wrote.
 
     Args:
-        path: path of a `.keras` file.
-        progress: `Progress`.
-        variables: list of `[name, shape]`, the model's.
+        path: Path of a `.keras` file.
+        progress: `Progress` of the run.
+        variables: List of `[name, shape]` of the model's variables.
     """
     with zipfile.ZipFile(path, "a") as archive:
         run = {
@@ -69,37 +71,40 @@ def seal(path, progress, variables):
         archive.writestr(_RUN, json.dumps(run, indent=2))
 
 
-def read(path):
-    """Reads a checkpoint's `Progress` after checking every byte of the file.
+def read(path: Path) -> Progress:
+    """Verifies every byte of a checkpoint and reads its progress.
 
     Args:
-        path: path of a file.
+        path: Path of a file.
+
+    Returns:
+        `Progress` of the checkpoint.
 
     Raises:
-        DamagedError: if it is truncated, changed, or no checkpoint.
-        OSError: if it cannot be read, which says nothing of its contents.
+        DamagedError: If the file is truncated, changed, or not a checkpoint.
+        OSError: If the file cannot be read; its contents may be intact.
     """
     try:
         run = _run(path)
         with zipfile.ZipFile(path) as archive:
             if _digests(archive) != run["sha256"]:
-                raise DamagedError("its SHA-256 is not the one it was written with")
+                raise DamagedError("its SHA-256 differs from the recorded one")
             return Progress.from_json(run["progress"])
     except OSError as error:
-        if error.errno != errno.EINVAL:  # Of a place that is not in the file.
+        if error.errno != errno.EINVAL:  # A seek to a negative offset.
             raise
-        raise DamagedError("it points out of itself") from error
+        raise DamagedError("an offset points outside the file") from error
     except _DAMAGE as error:
         raise DamagedError(one_line(error, None)) from error
 
 
-def variables(path):
-    """Returns the list of `[name, shape]` that a checkpoint was sealed with."""
+def variables(path: Path) -> list:
+    """Returns the list of `[name, shape]` of the variables in a checkpoint."""
     return _run(path)["variables"]
 
 
-def other_versions(path):
-    """Returns str, which packages were of other versions then, or ""."""
+def other_versions(path: Path) -> str:
+    """Returns the packages that had other versions when it was written, or ""."""
     then, now = _run(path)["versions"], versions()
     return ", ".join(
         f"{package} {version}, now {now.get(package)}"
@@ -108,33 +113,35 @@ def other_versions(path):
     )
 
 
-def _run(path):
+def _run(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
         return json.loads(archive.read(_RUN))
 
 
-def find_newest(folder, set_aside=False):
-    """Finds the newest checkpoint that is whole.
+def find_newest(
+    folder: Path, clean_up: bool = False
+) -> tuple[Progress, Path] | tuple[None, None]:
+    """Finds the newest intact checkpoint.
 
     Args:
-        folder: path.
-        set_aside: bool, whether to rename damaged ones that are newer, to names that
-            end in `.damaged`, and to remove what was left half-written.
+        folder: Path of the folder of checkpoints.
+        clean_up: Bool, whether to add `.damaged` to the names of newer, damaged
+            checkpoints and to remove unfinished files. Defaults to `False`.
 
     Returns:
-        `(progress, path)`, or `(None, None)` where there is no checkpoint.
+        `(progress, path)`, or `(None, None)` if there is no checkpoint.
 
     Raises:
-        UsageError: if there are some, and none is whole or can be read: a run would
-            otherwise begin anew, and its first epochs take the place of the last.
+        UsageError: If there are checkpoints but none is intact or one cannot be read.
+            Otherwise the run would start again and overwrite them.
     """
-    if set_aside:
+    if clean_up:
         shutil.rmtree(folder / UNFINISHED.parent, ignore_errors=True)
     damaged = {}
     for path in reversed(_all(folder)):
         try:
             progress = read(path)
-        except FileNotFoundError:  # Another process has pruned it.
+        except FileNotFoundError:  # Another process removed it.
             continue
         except DamagedError as error:
             damaged[path] = error
@@ -143,63 +150,66 @@ def find_newest(folder, set_aside=False):
                 f"checkpoint {path} cannot be read: {error.strerror}."
             ) from error
         else:
-            _set_aside(damaged, path, set_aside)
+            _report_damaged(damaged, path, clean_up)
             return progress, path
     for path, damage in damaged.items():
         raise UsageError(
-            f"none of the {len(damaged)} checkpoints in {folder} is whole; of the "
-            f"newest, {path.name}: {damage}. Restore one, or take another --workdir."
+            f"none of the {len(damaged)} checkpoints in {folder} is intact; "
+            f"{path.name}: {damage}. Restore one, or take another --workdir."
         )
     return None, None
 
 
-def _set_aside(damaged, path, rename):
+def _report_damaged(
+    damaged: dict[Path, DamagedError], path: Path, rename: bool
+) -> None:
+    """Warns about damaged checkpoints that are newer than `path`; may rename them."""
     for bad, error in damaged.items():
-        aside = bad.with_name(bad.name + ".damaged")
+        renamed = bad.with_name(bad.name + ".damaged")
         if rename:
-            os.replace(bad, aside)
+            os.replace(bad, renamed)
         logging.warning(
             "Checkpoint %s is damaged (%s): %s; %s is used.",
             bad,
             error,
-            f"renamed to {aside.name}" if rename else "left alone",
+            f"renamed to {renamed.name}" if rename else "not changed",
             path.name,
         )
 
 
-def prune(folder, keep, keep_every):
+def prune(folder: Path, keep: int, keep_every: int) -> None:
     """Removes old checkpoints.
 
     Args:
-        folder: path.
-        keep: int > 0, how many of the last stay.
-        keep_every: int >= 0: of the older ones those after every so many epochs stay,
-            none for 0.
+        folder: Path of the folder of checkpoints.
+        keep: Int > 0, how many of the last checkpoints to keep.
+        keep_every: Int >= 0, keep also the checkpoints after every `keep_every`
+            epochs; 0 for none.
     """
     for path in _all(folder)[:-keep]:
-        epoch, step = _place(path)
+        epoch, step = _position(path)
         if not keep_every or step or epoch % keep_every:
             path.unlink()
 
 
-def versions():
-    """Returns dict, the versions of the packages that decide what a step computes."""
+def versions() -> dict[str, str]:
+    """Returns the versions of the packages that affect the result of a step."""
     packages = ("tensorflow", "keras", "bt-keras")
     return {package: metadata.version(package) for package in packages}
 
 
-def _all(folder):
-    """Every checkpoint's path, oldest first."""
-    return sorted(filter(_place, folder.glob("epoch-*.keras")), key=_place)
+def _all(folder: Path) -> list[Path]:
+    """Returns the paths of all checkpoints, oldest first."""
+    return sorted(filter(_position, folder.glob("epoch-*.keras")), key=_position)
 
 
-def _place(path):
-    """`(epoch, step in the epoch)` of a file's name, or None."""
+def _position(path: Path) -> tuple[int, int] | None:
+    """Returns `(epoch, step in the epoch)` from a file name, or None."""
     match = _NAME.fullmatch(path.name)
     return match and (int(match[1]), int(match[2] or 0))
 
 
-def _digests(archive):
+def _digests(archive: zipfile.ZipFile) -> dict[str, str]:
     digests = {}
     for member in archive.namelist():
         if member != _RUN:

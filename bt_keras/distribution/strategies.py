@@ -1,19 +1,23 @@
-"""From a name to a `tf.distribute.Strategy`, and what a run asks of one."""
+"""Create the `tf.distribute.Strategy` of a run and coordinate its workers."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 
 import tensorflow as tf
 from absl import logging
 
 from bt_keras.distribution import cluster as clusters
+from bt_keras.distribution.cluster import Cluster
 from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import UsageError, one_line
 
 NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu")
-# What TensorFlow raises in a step when another worker is gone.
-_GONE = (
+# Exceptions of TensorFlow in a step when another worker is lost.
+_LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -21,24 +25,24 @@ _GONE = (
 )
 
 
-def make(name="auto", cluster=None):
-    """Makes the strategy of a run. TensorFlow must not have been used before.
+def make(name: str = "auto", cluster: Cluster | None = None) -> tf.distribute.Strategy:
+    """Creates the strategy of a run, before any operation of TensorFlow.
 
     Args:
-        name: str, one of
-            - "auto": several workers where there is a cluster of them; otherwise all
-              GPUs, a TPU if one answers, or the CPU;
-            - "one": the first GPU, or the CPU;
-            - "mirrored": all GPUs of this machine, or all its logical CPU devices;
-            - "multi_worker": all workers of the cluster, with all their GPUs;
-            - "tpu": the TPU that `TPU_NAME` names, or this machine's.
-        cluster: optional `Cluster`, for several workers.
+        name: String. Defaults to `"auto"`. One of
+            - `"auto"`: all workers of a cluster; otherwise all GPUs, a TPU if one
+              responds, or the CPU;
+            - `"one"`: the first GPU, or the CPU;
+            - `"mirrored"`: all GPUs of this machine, or all its logical CPU devices;
+            - `"multi_worker"`: all workers of the cluster, with all their GPUs;
+            - `"tpu"`: the TPU that `TPU_NAME` names, or this machine's.
+        cluster: `Cluster` of several workers. Defaults to `None`.
 
     Returns:
         `tf.distribute.Strategy`.
 
     Raises:
-        UsageError: for an unknown name, or one that this machine cannot serve.
+        UsageError: If the name is unknown or this machine lacks the devices.
     """
     if name not in NAMES:
         raise UsageError(f"--strategy={name} is not one of {', '.join(NAMES)}.")
@@ -57,18 +61,18 @@ def make(name="auto", cluster=None):
     return tf.distribute.get_strategy()
 
 
-def is_chief(strategy):
-    """Whether this process writes what all workers of a strategy share."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether this process writes the files that all workers share."""
     return _worker(strategy)[0] == 0
 
 
-def num_workers(strategy):
-    """Returns int, how many processes train together under a strategy."""
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """Returns the number of processes that train together under a strategy."""
     return _worker(strategy)[1]
 
 
-def _worker(strategy):
-    """`(index, count)` of this process."""
+def _worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns the index of this process and the number of processes."""
     resolver = strategy.cluster_resolver
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
@@ -93,14 +97,14 @@ def _tpu_or_one():
     try:
         return _tpu()
     except UsageError as error:
-        logging.warning("%s Training goes on without it.", error)
+        logging.warning("%s Training continues without it.", error)
         return tf.distribute.get_strategy()
 
 
 def _multi_worker(cluster):
     if cluster is None:
         raise UsageError(
-            "--strategy=multi_worker needs to know the workers: set TF_CONFIG on each "
+            "--strategy=multi_worker needs a cluster: set TF_CONFIG on each worker "
             'to {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": '
             '"worker", "index": 0}}, or start them with srun in a SLURM job.'
         )
@@ -109,13 +113,13 @@ def _multi_worker(cluster):
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise UsageError(
-            f"the workers {', '.join(cluster.workers)} cannot be joined: "
+            f"cannot connect to the workers {', '.join(cluster.workers)}: "
             f"{one_line(error, None)}"
         ) from error
 
 
 def _has_tpu():
-    """Whether there is a sign of a TPU: asking for one in vain takes minutes."""
+    """Returns whether there may be a TPU; a failing connection takes minutes."""
     named = os.environ.get("TPU_NAME") or os.environ.get("COLAB_TPU_ADDR")
     return bool(named or os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0"))
 
@@ -123,8 +127,7 @@ def _has_tpu():
 def _tpu():
     if not _has_tpu():
         raise UsageError(
-            "--strategy=tpu finds no TPU: set TPU_NAME, or run on a machine that has "
-            "one."
+            "--strategy=tpu finds no TPU: set TPU_NAME, or use a machine with a TPU."
         )
     try:
         name = os.environ.get("TPU_NAME", "local")
@@ -132,38 +135,49 @@ def _tpu():
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
-    # What the resolver raises depends on where it looks.
+    # The resolver raises various exceptions.
     except Exception as error:
         raise UsageError(
-            f"--strategy=tpu: the TPU does not answer ({one_line(error, None)})."
+            f"--strategy=tpu: the TPU does not respond ({one_line(error, None)})."
         ) from error
 
 
-def check_agreement(strategy, numbers):
-    """Raises `UsageError` if the workers of a strategy do not have the same numbers.
+def check_agreement(strategy: tf.distribute.Strategy, numbers: dict[str, int]) -> None:
+    """Checks that all workers have the same numbers.
 
     Args:
-        strategy: `tf.distribute.Strategy`; one of a single worker always agrees.
-        numbers: dict from what a number is, in words, to an int.
+        strategy: `tf.distribute.Strategy`.
+        numbers: Dict from the description of a number to its value on this worker.
+
+    Raises:
+        UsageError: If a number differs between workers.
     """
     if num_workers(strategy) == 1:
         return
     own = tf.constant([list(numbers.values())], tf.int64)
 
     @tf.function(autograph=False)
-    def everyone():
+    def gather():
         return strategy.gather(strategy.run(lambda: own), axis=0)
 
-    rows = everyone()
-    for what, column in zip(numbers, rows.numpy().T, strict=True):
+    rows = gather()
+    for description, column in zip(numbers, rows.numpy().T, strict=True):
         if len(set(column)) > 1:
             values = ", ".join(map(str, column))
-            raise UsageError(f"the workers do not have the same {what}: {values}.")
+            raise UsageError(
+                f"the workers do not have the same {description}: {values}."
+            )
 
 
 @contextlib.contextmanager
-def raise_on_all_workers(strategy):
-    """Lets a `UsageError` of one worker end all of them, at a point all come to."""
+def raise_on_all_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Raises a `UsageError` of one worker on all workers.
+
+    All workers must enter this context, or the others deadlock at its end.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+    """
     error = None
     try:
         yield
@@ -172,19 +186,21 @@ def raise_on_all_workers(strategy):
     StopRequest(strategy, num_workers(strategy)).reason(error)
 
 
-def lost_worker(error, strategy):
-    """Says which other worker is gone, if that is what an error of TensorFlow's means.
+def lost_worker(
+    error: tf.errors.OpError, strategy: tf.distribute.Strategy
+) -> str | None:
+    """Returns which worker is lost, if an error of TensorFlow means that.
 
     Args:
         error: `tf.errors.OpError`.
         strategy: `tf.distribute.Strategy`.
 
     Returns:
-        str, such as "worker 1"; None if it is another error.
+        String such as "worker 1"; `None` for other errors.
     """
     own, count = _worker(strategy)
     text = str(error)
-    if count == 1 or not (isinstance(error, _GONE) or "Collective ops is" in text):
+    if count == 1 or not (isinstance(error, _LOST) or "Collective ops is" in text):
         return None
     named = re.findall(r"/job:(?:worker|chief)/replica:\d+/task:(\d+)", text)
     others = [number for number in named if int(number) != own]

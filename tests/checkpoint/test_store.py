@@ -68,9 +68,9 @@ def test_a_truncated_one_is_set_aside_and_the_one_before_used(tmp_path, caplog, 
     assert store.find_newest(tmp_path)[1] == before
     assert path.name in caplog.text
     assert path.exists()  # Only who trains may rename it.
-    assert store.find_newest(tmp_path, set_aside=True)[1] == before
+    assert store.find_newest(tmp_path, clean_up=True)[1] == before
     assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras.damaged"]
-    assert store.find_newest(tmp_path, set_aside=True)[1] == before
+    assert store.find_newest(tmp_path, clean_up=True)[1] == before
 
 
 def test_any_changed_bit_of_the_contents_is_seen(tmp_path):
@@ -110,7 +110,7 @@ def test_what_was_left_half_written_is_removed_by_who_trains(tmp_path):
     (tmp_path / store.UNFINISHED).write_bytes(b"half")
     assert store.find_newest(tmp_path)[0].step == 4
     assert (tmp_path / store.UNFINISHED).exists()
-    assert store.find_newest(tmp_path, set_aside=True)[0].step == 4
+    assert store.find_newest(tmp_path, clean_up=True)[0].step == 4
     assert names(tmp_path) == ["epoch-0001.keras"]
 
 
@@ -118,7 +118,7 @@ def test_a_run_does_not_begin_anew_where_no_checkpoint_is_whole(tmp_path):
     for step in (4, 8):
         sealed(tmp_path, step).write_bytes(b"PK")
     with pytest.raises(UsageError, match=r"none of the 2 .* epoch-0002\.keras"):
-        store.find_newest(tmp_path, set_aside=True)
+        store.find_newest(tmp_path, clean_up=True)
     assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
 
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
 
     monkeypatch.setattr(store.zipfile, "ZipFile", fail)
     with pytest.raises(UsageError, match="Input/output error"):
-        store.find_newest(tmp_path, set_aside=True)
+        store.find_newest(tmp_path, clean_up=True)
     assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
 
 
@@ -150,7 +150,7 @@ def test_foreign_files_are_not_touched(tmp_path):
     sealed(tmp_path, step=4)
     sealed(tmp_path, step=8)
     store.prune(tmp_path, keep=1, keep_every=0)
-    assert store.find_newest(tmp_path, set_aside=True)[0].step == 8
+    assert store.find_newest(tmp_path, clean_up=True)[0].step == 8
     assert {"best.keras", "epoch-1.txt", "epoch-last.keras"} < set(names(tmp_path))
 
 

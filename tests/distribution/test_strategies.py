@@ -73,12 +73,12 @@ def test_names_of_strategies():
 
 def test_a_sign_of_a_tpu_that_does_not_answer_is_no_tpu(monkeypatch, caplog):
     def fail():
-        raise bt_keras.UsageError("the TPU does not answer.")
+        raise bt_keras.UsageError("the TPU does not respond.")
 
     monkeypatch.setattr(strategies, "_has_tpu", lambda: True)
     monkeypatch.setattr(strategies, "_tpu", fail)
     assert strategies.make("auto") is tf.distribute.get_strategy()
-    assert "does not answer" in caplog.text
+    assert "does not respond" in caplog.text
 
 
 def test_a_failure_of_one_worker_is_raised_as_it_is():
