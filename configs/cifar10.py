@@ -1,4 +1,4 @@
-"""CIFAR-10: a quarter-width ResNet-18 on one machine without an accelerator.
+"""A quarter-width ResNet-18 on CIFAR-10, for one machine without an accelerator.
 
 bt-keras pretrain --config configs/cifar10.py --workdir runs/cifar10
 """

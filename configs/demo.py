@@ -1,4 +1,4 @@
-"""A few minutes on two cores: the shipped Fashion-MNIST images, a small ResNet-18.
+"""A small ResNet-18 on the included Fashion-MNIST images: minutes on two CPU cores.
 
 bt-keras pretrain --config configs/demo.py --workdir runs/demo
 """
@@ -10,7 +10,7 @@ def get_config():
     config = default()
     config.data.source = "shipped"
     config.data.test_split = "test"
-    # Twice the images' 28 pixels: after the stem's two reductions the stages see 14.
+    # Twice the images' 28 pixels: the stem reduces them to 14.
     config.views.size = 56
     config.views.recipe = "small"
     config.backbone.depth = 18
@@ -18,14 +18,14 @@ def get_config():
     config.projector = (512, 512, 512)
     config.batch_size = 128
     config.epochs = 6
-    # A few hundred steps must do what the paper's recipe has hundreds of thousands for.
+    # Larger learning rates, because there are only a few hundred steps.
     config.optimizer.learning_rate = 0.4
     config.optimizer.bias_learning_rate = 0.01
     config.optimizer.warmup_epochs = 1.0
     config.optimizer.options.trust_coefficient = 0.02
     config.optimizer.options.weight_decay = 1e-4
     config.evaluation.resize_ratio = 1.0
-    # Chosen on a fifth of the training images, for either network by itself.
+    # Chosen on a fifth of the training images, separately for both networks.
     config.evaluation.finetune.epochs = 5
     config.evaluation.finetune.min_steps = 400
     config.evaluation.finetune.batch_size = 64

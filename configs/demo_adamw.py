@@ -1,4 +1,4 @@
-"""The demo with AdamW in place of LARS, to compare.
+"""The demo with AdamW instead of LARS, for comparison.
 
 bt-keras pretrain --config configs/demo_adamw.py --workdir runs/demo_adamw
 """

@@ -1,10 +1,10 @@
-"""An embedding of 65,536 dimensions, four times the widest of the paper.
+"""An embedding of 65,536 dimensions, four times the largest of the paper.
 
 bt-keras pretrain --config configs/wide.py --workdir runs/wide
 
-The Gram form of the loss holds the embeddings and N x N; a cross-correlation matrix
-would take 16 GiB. Hidden layers stay narrow: their weights, not the loss, would be
-what no longer fits.
+The Gram form of the loss stores the embeddings and N x N matrices; a cross-correlation
+matrix would take 16 GiB. The hidden layers are narrow, because their weights would need
+more memory than the loss.
 """
 
 from bt_keras.config import load

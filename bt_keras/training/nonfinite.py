@@ -1,52 +1,64 @@
-"""A loss that is not finite: noticed at once, and told with what helps to mend it."""
+"""Detect a non-finite loss and suggest fixes."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.checkpoint.callbacks import ProgressTracker
+from bt_keras.checkpoint.progress import Progress
+from bt_keras.model.barlow_twins import BarlowTwins
+
 _HINTS = (
-    "What usually helps: a lower config.optimizer.learning_rate, a longer "
-    "config.optimizer.warmup_epochs, and float32 or mixed_bfloat16 in place of "
+    "Suggested fixes: a lower config.optimizer.learning_rate, a longer "
+    "config.optimizer.warmup_epochs, or float32 or mixed_bfloat16 instead of "
     "mixed_float16, in another --workdir"
 )
-# All layers' outputs of so many images are held at once.
-_ROWS = 32
+# Images per forward pass; the outputs of all layers are in memory at once.
+_SLICE = 32
 
 
 class NonFiniteError(Exception):
-    """The loss or a gradient of a step was not finite.
+    """The loss or a gradient of a step is not finite.
 
     Args:
-        before: `Progress` before the execution it happened in.
+        before: `Progress` before the execution with that step.
         after: `Progress` after it, one step later with `steps_per_execution=1`.
     """
 
-    def __init__(self, before, after):
+    def __init__(self, before: Progress, after: Progress):
         super().__init__()
         self.before = before
         self.after = after
 
     @property
-    def batches(self):
-        """range, the numbers of the batches it can have been."""
+    def batches(self) -> range:
+        """Range, the numbers of the batches of that execution."""
         return range(self.before.batch, self.after.batch)
 
-    def describe(self, learning_rate, activation):
-        """Returns str, one line for the user.
+    def describe(
+        self, learning_rate: float, activation: tuple[str, float] | None
+    ) -> str:
+        """Describes the step in one line and suggests fixes.
 
         Args:
-            learning_rate: float, of that step.
-            activation: `(layer, value)` of `largest_activation`, or None.
+            learning_rate: Float, the learning rate of that step.
+            activation: `(layer, value)` from `largest_activation`, or `None`.
+
+        Returns:
+            String for the user.
         """
         first, last = self.before.step + 1, self.after.step
         steps = (
             f"step {last}" if first == last else f"one of the steps {first} to {last}"
         )
-        largest = "could not be found"
+        largest = "could not be computed"
         if activation:
-            largest = f"is {activation[1]:.4g}, of layer {activation[0]}"
+            largest = f"is {activation[1]:.4g}, in layer {activation[0]}"
         return (
             f"the loss or a gradient is not finite in {steps} (epoch "
             f"{self.before.epoch + 1}), at a learning rate of {learning_rate:.4g}; the "
@@ -55,42 +67,44 @@ class NonFiniteError(Exception):
 
 
 class NonFiniteWatch(keras.callbacks.Callback):
-    """Ends `fit` by a `NonFiniteError` as soon as the loss is not finite.
+    """Raises `NonFiniteError` from `fit` as soon as the loss is not finite.
 
     Args:
-        tracker: `ProgressTracker` of the same `fit`, before this in the callbacks.
+        tracker: `ProgressTracker` of the same `fit`, earlier in its callbacks.
     """
 
-    def __init__(self, tracker):
+    def __init__(self, tracker: ProgressTracker):
         super().__init__()
         self._tracker = tracker
         self._before = tracker.progress
 
     def on_train_batch_end(self, batch, logs=None):
-        # The mean over the epoch so far: one such step, and it stays not finite.
+        # The epoch's mean stays non-finite after one non-finite step.
         if not math.isfinite(float(logs["loss"])):
             raise NonFiniteError(self._before, self._tracker.progress)
         self._before = self._tracker.progress
 
 
-def largest_activation(model, batches):
-    """Finds the largest output of any layer in training mode.
+def largest_activation(
+    model: BarlowTwins, batches: Iterable[tuple[tf.Tensor, tf.Tensor]]
+) -> tuple[str, float]:
+    """Finds the largest layer output in training mode.
 
-    The images go through in slices, which is what batch norm sees; its moving
-    statistics change by it.
+    The images pass through the network in slices, which are the batches of batch
+    norm; its moving statistics are updated.
 
     Args:
         model: `bt_keras.BarlowTwins`.
-        batches: iterable of `(view_a, view_b)`.
+        batches: Iterable of `(view_a, view_b)`.
 
     Returns:
-        `(layer, value)`: the layer's name and the largest absolute value of its
-        output; of the first layer with a value that is not finite, if there is one.
+        `(layer, value)`: the name of a layer and the largest absolute value of its
+        output. If there are non-finite outputs, the first layer that has one.
     """
     largest = ("none", 0.0)
     for views in batches:
         for view in views:
-            slices = [view[i : i + _ROWS] for i in range(0, len(view), _ROWS)]
+            slices = [view[i : i + _SLICE] for i in range(0, len(view), _SLICE)]
             for images in slices:
                 for layer, value in _activations(model, images):
                     if not math.isfinite(value):
@@ -99,16 +113,16 @@ def largest_activation(model, batches):
     return largest
 
 
-def _activations(model, images):
-    """Yields every layer's name and largest absolute output, in order."""
+def _activations(model: BarlowTwins, images: tf.Tensor) -> Iterator[tuple[str, float]]:
+    """Yields the name and the largest absolute output of every layer, in order."""
     x = images
     for part in (model.backbone, model.projector):
         layers = _inner_layers(part)
         if layers:
             outputs = [layer.output for layer in layers]
-            see_all = keras.Model(part.inputs[0], outputs)
-            # Of a single layer Keras returns no list.
-            outputs = tf.nest.flatten(see_all(x, training=True))
+            all_outputs = keras.Model(part.inputs[0], outputs)
+            # Keras returns a single output without a list.
+            outputs = tf.nest.flatten(all_outputs(x, training=True))
         else:
             layers, outputs = [part], [part(x, training=True)]
         for layer, output in zip(layers, outputs, strict=True):
@@ -116,8 +130,8 @@ def _activations(model, images):
         x = outputs[-1]
 
 
-def _inner_layers(part):
-    """The layers whose outputs can be seen: none of a subclass of `keras.Model`."""
+def _inner_layers(part: keras.Model) -> list[keras.Layer]:
+    """Returns the layers with known outputs; none for a subclass of `keras.Model`."""
     if getattr(part, "inputs", None) is None:
         return []
     return [

@@ -14,12 +14,12 @@ from tests.models import pairs, tiny
 STEPS = 4
 
 
-class Asked(StopRequest):
-    """A request to stop that comes after so many questions."""
+class StopAfter(StopRequest):
+    """A request to stop that arrives after a number of queries."""
 
-    def __init__(self, after):
+    def __init__(self, queries):
         super().__init__(tf.distribute.get_strategy())
-        self._left = after
+        self._left = queries
 
     def reason(self, error=None):
         self._left -= 1
@@ -27,10 +27,11 @@ class Asked(StopRequest):
 
 
 def fit(folder, epochs=2, stop_after=99, writes=True, **settings):
-    """Trains for epochs of four steps; returns the tracker."""
+    """Trains for epochs of four steps and returns the tracker."""
     tracker = callbacks.ProgressTracker(Progress(STEPS))
     policy = callbacks.CheckpointPolicy(keep=99, **settings)
-    saver = callbacks.Checkpoints(folder, tracker, Asked(stop_after), policy, writes)
+    stop = StopAfter(stop_after)
+    saver = callbacks.Checkpoints(folder, tracker, stop, policy, writes)
     model = tiny()
     model.compile(optimizer="sgd")
     model.fit(
@@ -50,43 +51,43 @@ def steps(folder):
 @pytest.mark.parametrize(
     ("every_steps", "expected"), [(0, [4, 8]), (1, [*range(1, 9)]), (3, [3, 4, 7, 8])]
 )
-def test_every_so_many_steps_since_the_last_one(tmp_path, every_steps, expected):
+def test_writes_n_steps_after_the_last_checkpoint(tmp_path, every_steps, expected):
     assert fit(tmp_path, every_steps=every_steps).progress.step == 8
     assert steps(tmp_path) == expected
 
 
-def test_every_so_many_minutes(tmp_path, monkeypatch):
-    """On a clock that goes on by 20 seconds whenever it is looked at."""
+def test_writes_every_n_minutes(tmp_path, monkeypatch):
+    """Uses a clock that advances by 20 seconds whenever it is read."""
     seconds = itertools.count(step=20)
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: next(seconds))
     fit(tmp_path, epochs=1, every_minutes=1.0)
     assert steps(tmp_path) == [3, 4]
 
 
-def test_others_than_the_chief_write_nothing(tmp_path):
+def test_only_the_chief_writes(tmp_path):
     fit(tmp_path, writes=False, every_steps=1)
     assert steps(tmp_path) == []
 
 
 @pytest.mark.parametrize(("asked", "step"), [(0, 1), (2, 3), (3, 4), (5, 6)])
-def test_stops_after_the_step_when_asked(tmp_path, asked, step):
+def test_a_request_stops_training_after_the_step(tmp_path, asked, step):
     with pytest.raises(StoppedError, match=rf"SIGTERM after step {step} .*epoch-000"):
         fit(tmp_path, stop_after=asked)
     assert max(steps(tmp_path)) == step
 
 
-def test_a_finished_run_is_finished_also_when_asked_to_stop(tmp_path):
+def test_a_request_after_the_last_step_does_not_stop_the_run(tmp_path):
     assert fit(tmp_path, epochs=1, stop_after=STEPS - 1).progress.step == STEPS
 
 
-def test_a_rest_of_an_epoch_is_a_fit_of_its_own(tmp_path):
-    begun = Progress(STEPS, step=5, batch=7, rollbacks=1)
-    dataset_of_the_rest = pairs(STEPS - 1)
-    tracker = callbacks.ProgressTracker(begun)
+def test_fit_ends_after_the_rest_of_an_epoch(tmp_path):
+    progress = Progress(STEPS, step=5, batch=7, rollbacks=1)
+    rest = pairs(STEPS - 1)
+    tracker = callbacks.ProgressTracker(progress)
     model = tiny()
     model.compile(optimizer="sgd")
     history = model.fit(
-        dataset_of_the_rest,
+        rest,
         initial_epoch=1,
         epochs=9,
         steps_per_epoch=STEPS - 1,
@@ -98,8 +99,8 @@ def test_a_rest_of_an_epoch_is_a_fit_of_its_own(tmp_path):
     assert tracker.progress == Progress(STEPS, step=8, batch=10, rollbacks=1)
 
 
-def test_the_means_of_a_begun_epoch_go_on(tmp_path):
-    """Three steps of a loss of 10 before, and one of fit's."""
+def test_the_metrics_of_an_unfinished_epoch_are_restored(tmp_path):
+    """Three earlier steps with a loss of 10, and one step of `fit`."""
     means = {"loss": (30.0, 3.0), "invariance": (6.0, 3.0)}
     logs = []
     for gathered in ({}, means):
@@ -115,7 +116,7 @@ def test_the_means_of_a_begun_epoch_go_on(tmp_path):
     assert together["redundancy"] == alone["redundancy"]
 
 
-def test_what_cannot_be_written_ends_fit(tmp_path):
+def test_fit_raises_if_a_checkpoint_cannot_be_written(tmp_path):
     (tmp_path / store.UNFINISHED).parent.mkdir()
     (tmp_path / store.UNFINISHED).symlink_to("/dev/full")
     with pytest.raises(UsageError, match="No space left on device"):

@@ -11,7 +11,7 @@ from tests.models import pairs, tiny
 
 
 def trained(policy="float32", strategy=None, **kwargs):
-    """A model with momenta, a step count and, in float16, a loss scale to keep."""
+    """Returns a trained model with momenta, a step count and a loss scale (float16)."""
     keras.config.set_dtype_policy(policy)
     with (strategy or tf.distribute.get_strategy()).scope():
         model = tiny(**kwargs)
@@ -26,13 +26,13 @@ def state(model):
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-def test_a_restored_model_goes_on_as_the_other(tmp_path, policy):
+def test_a_restored_model_trains_like_the_original(tmp_path, policy):
     model = trained(policy)
     if policy == "mixed_float16":
         model.optimizer.dynamic_scale.assign(4096.0)
         model.optimizer.step_counter.assign(7)
     path = save_restore.write(model, tmp_path, Progress(2, step=2))
-    again = trained(policy)  # One with another state.
+    again = trained(policy)  # With another state.
     again.fit(pairs(), shuffle=False, verbose=0)
     save_restore.restore(path, again)
     for ours, theirs in zip(state(again), state(model), strict=True):
@@ -52,7 +52,7 @@ def test_a_second_checkpoint_of_one_step_replaces_the_first(tmp_path):
     assert list(tmp_path.iterdir()) == [first]
 
 
-def test_is_a_keras_file_that_loads_anywhere(tmp_path):
+def test_a_checkpoint_loads_with_keras(tmp_path):
     model = trained()
     path = save_restore.write(model, tmp_path, Progress(2, step=2))
     again = keras.models.load_model(path)
@@ -77,14 +77,14 @@ def test_replicas_and_one_device_share_checkpoints(tmp_path, replicas):
             np.testing.assert_array_equal(copy, theirs)
 
 
-def test_another_architecture_is_refused(tmp_path):
+def test_another_architecture_is_an_error(tmp_path):
     path = save_restore.write(trained(), tmp_path, Progress(2, step=2))
     wider = trained(projector=(16, 17))
     with pytest.raises(UsageError, match="another architecture"):
         save_restore.restore(path, wider)
 
 
-def test_foreign_files_are_named(tmp_path):
+def test_other_files_are_named_in_the_error(tmp_path):
     inputs = keras.Input((3,))
     keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "other.keras")
     with pytest.raises(UsageError, match="another architecture"):
@@ -94,8 +94,8 @@ def test_foreign_files_are_named(tmp_path):
         save_restore.load(tmp_path / "text.keras")
 
 
-def test_a_full_disk_leaves_the_checkpoints_before_it_whole(tmp_path):
-    """What is written goes through a link to a device that is always full."""
+def test_a_full_disk_leaves_earlier_checkpoints_intact(tmp_path):
+    """The file is written through a link to a device that is always full."""
     model = trained()
     first = save_restore.write(model, tmp_path, Progress(2, step=2))
     content = first.read_bytes()

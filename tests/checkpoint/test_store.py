@@ -9,7 +9,7 @@ from bt_keras.checkpoint.progress import Progress
 
 
 def sealed(folder, step, steps_per_epoch=4):
-    """A checkpoint in all but its model."""
+    """Writes a checkpoint without a model."""
     progress = Progress(steps_per_epoch, step=step, batch=step + 3)
     path = folder / store.name(progress)
     with zipfile.ZipFile(path, "w") as archive:
@@ -23,7 +23,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_comes_back_with_its_progress(tmp_path):
+def test_a_checkpoint_stores_its_progress(tmp_path):
     assert store.find_newest(tmp_path) == (None, None)
     path = sealed(tmp_path, step=6)
     assert path.name == "epoch-0001-step-000002.keras"
@@ -33,7 +33,7 @@ def test_comes_back_with_its_progress(tmp_path):
     assert store.variables(path) == [["kernel", [3, 3]]]
 
 
-def test_the_newest_is_the_one_furthest_in_the_run(tmp_path):
+def test_the_newest_checkpoint_has_the_most_steps(tmp_path):
     for step in (10, 4, 8, 9, 3):
         sealed(tmp_path, step)
     assert store.find_newest(tmp_path)[0].step == 10
@@ -50,7 +50,7 @@ def test_the_newest_is_the_one_furthest_in_the_run(tmp_path):
     ("keep", "keep_every", "left"),
     [(1, 0, [24]), (2, 0, [22, 24]), (2, 2, [8, 16, 22, 24]), (9, 0, None)],
 )
-def test_keeps_the_last_and_every_so_many_epochs(tmp_path, keep, keep_every, left):
+def test_prune_keeps_the_last_and_every_nth_epoch(tmp_path, keep, keep_every, left):
     steps = [4, 6, 8, 10, 16, 18, 22, 24]
     for step in steps:
         sealed(tmp_path, step)
@@ -60,39 +60,39 @@ def test_keeps_the_last_and_every_so_many_epochs(tmp_path, keep, keep_every, lef
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
-def test_a_truncated_one_is_set_aside_and_the_one_before_used(tmp_path, caplog, share):
+def test_a_truncated_checkpoint_is_renamed_and_skipped(tmp_path, caplog, share):
     before = sealed(tmp_path, step=4)
     path = sealed(tmp_path, step=8)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     assert store.find_newest(tmp_path)[1] == before
     assert path.name in caplog.text
-    assert path.exists()  # Only who trains may rename it.
+    assert path.exists()  # Only the training process may rename it.
     assert store.find_newest(tmp_path, clean_up=True)[1] == before
     assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras.damaged"]
     assert store.find_newest(tmp_path, clean_up=True)[1] == before
 
 
-def test_any_changed_bit_of_the_contents_is_seen(tmp_path):
+def test_any_changed_bit_of_the_contents_is_detected(tmp_path):
     path = sealed(tmp_path, step=4)
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
-        places = [
+        offsets = [
             member.header_offset + 30 + len(member.filename) + member.file_size // 2
             for member in archive.infolist()
             if member.file_size > 2
         ]
-    assert len(places) == 2
-    for place in places:
-        content[place] ^= 1
+    assert len(offsets) == 2
+    for offset in offsets:
+        content[offset] ^= 1
         path.write_bytes(content)
         with pytest.raises(store.DamagedError):
             store.read(path)
-        content[place] ^= 1
+        content[offset] ^= 1
 
 
-def test_weights_with_a_checksum_of_zip_that_fits_are_seen_too(tmp_path):
-    """As when a member is replaced by another program."""
+def test_replaced_weights_with_a_valid_zip_checksum_are_detected(tmp_path):
+    """Another program may replace a member of the archive."""
     path = sealed(tmp_path, step=4)
     with zipfile.ZipFile(path) as archive:
         run = archive.read("run.json")
@@ -104,7 +104,7 @@ def test_weights_with_a_checksum_of_zip_that_fits_are_seen_too(tmp_path):
         store.read(path)
 
 
-def test_what_was_left_half_written_is_removed_by_who_trains(tmp_path):
+def test_only_the_training_process_removes_unfinished_files(tmp_path):
     sealed(tmp_path, step=4)
     (tmp_path / store.UNFINISHED).parent.mkdir()
     (tmp_path / store.UNFINISHED).write_bytes(b"half")
@@ -114,7 +114,7 @@ def test_what_was_left_half_written_is_removed_by_who_trains(tmp_path):
     assert names(tmp_path) == ["epoch-0001.keras"]
 
 
-def test_a_run_does_not_begin_anew_where_no_checkpoint_is_whole(tmp_path):
+def test_a_run_without_an_intact_checkpoint_does_not_start_again(tmp_path):
     for step in (4, 8):
         sealed(tmp_path, step).write_bytes(b"PK")
     with pytest.raises(UsageError, match=r"none of the 2 .* epoch-0002\.keras"):
@@ -122,7 +122,7 @@ def test_a_run_does_not_begin_anew_where_no_checkpoint_is_whole(tmp_path):
     assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
 
 
-def test_what_cannot_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
+def test_an_unreadable_checkpoint_is_not_treated_as_damaged(tmp_path, monkeypatch):
     sealed(tmp_path, step=4)
     sealed(tmp_path, step=8)
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
     assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
 
 
-def test_other_versions_are_named(tmp_path, monkeypatch):
+def test_other_package_versions_are_reported(tmp_path, monkeypatch):
     path = sealed(tmp_path, step=4)
     assert store.other_versions(path) == ""
     now = {**store.versions(), "keras": "9.9"}
@@ -144,7 +144,7 @@ def test_other_versions_are_named(tmp_path, monkeypatch):
     assert store.other_versions(path) == f"keras {then}, now 9.9"
 
 
-def test_foreign_files_are_not_touched(tmp_path):
+def test_other_files_are_not_changed(tmp_path):
     for name in ("epoch-1.txt", "best.keras", "epoch-last.keras"):
         (tmp_path / name).write_text("mine")
     sealed(tmp_path, step=4)

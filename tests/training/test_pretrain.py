@@ -64,8 +64,8 @@ def test_a_non_finite_loss_is_reported_at_once(config, poison, tmp_path, capsys)
     for part in (
         "step 7 (epoch 2)",
         f"learning rate of {float(shown):.4g}",
-        "largest activation is nan, of layer conv1",
-        "What usually helps",
+        "largest activation is nan, in layer conv1",
+        "Suggested fixes",
         "--on_nan=rollback",
     ):
         assert part in message, part
