@@ -1,4 +1,4 @@
-"""What all commands have in common: help, and one line for an error."""
+"""All commands print help, and one line for an error."""
 
 import importlib
 import subprocess
@@ -11,7 +11,7 @@ from bt_keras.cli.main import COMMANDS
 from tests.cli.commands import one_error_line
 
 
-def test_unknown_commands_and_no_command(capsys):
+def test_an_unknown_command_is_an_error_and_no_command_prints_help(capsys):
     one_error_line(capsys, ["pretrian"], "pretrian", "pretrain, evaluate")
     assert main([]) == 0
     overview = capsys.readouterr().out

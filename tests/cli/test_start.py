@@ -1,4 +1,4 @@
-"""Strategies and workers that a run cannot start with."""
+"""Strategies and workers that prevent a run from starting."""
 
 import socket
 
@@ -38,7 +38,7 @@ from tests.cli.commands import one_error_line
     ],
     ids=str,
 )
-def test_workers_that_cannot_be_joined_are_named(
+def test_invalid_strategies_and_clusters_are_errors(
     recipe, tmp_path, capsys, monkeypatch, tf_config, flags, parts
 ):
     with socket.socket() as taken:

@@ -8,7 +8,7 @@ from bt_keras.distribution import strategies
 
 
 def strategy_of(jobs, task_type, task_id):
-    """A strategy of several workers, in all that is asked here."""
+    """Returns a mock of a strategy with several workers."""
     kind = tf.distribute.MultiWorkerMirroredStrategy
     strategy = mock.create_autospec(kind, instance=True)
     strategy.cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
@@ -32,7 +32,7 @@ WITH_CHIEF = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
         ({"worker": ["a:1"]}, ("worker", 0), True, 1),
     ],
 )
-def test_one_of_the_workers_is_the_chief(jobs, task, is_chief, count):
+def test_exactly_one_worker_is_the_chief(jobs, task, is_chief, count):
     strategy = strategy_of(jobs, *task)
     assert strategies.is_chief(strategy) == is_chief
     assert strategies.num_workers(strategy) == count
@@ -44,19 +44,19 @@ def test_other_strategies_have_one_worker(replicas):
         assert strategies.num_workers(strategy) == 1
 
 
-GONE = "unhealthy:\n/job:worker/replica:0/task:1, says /job:worker/replica:0/task:0"
+LOST = "unhealthy:\n/job:worker/replica:0/task:1, says /job:worker/replica:0/task:0"
 
 
 @pytest.mark.parametrize(
     ("error", "lost"),
     [
-        (tf.errors.UnavailableError(None, None, GONE), "worker 1"),
+        (tf.errors.UnavailableError(None, None, LOST), "worker 1"),
         (tf.errors.UnavailableError(None, None, "reset"), "another worker"),
         (tf.errors.InternalError(None, None, "Collective ops is aborted"), "another"),
         (tf.errors.InvalidArgumentError(None, None, "shapes"), None),
     ],
 )
-def test_the_loss_of_a_worker_is_told_from_other_errors(error, lost):
+def test_a_lost_worker_is_distinguished_from_other_errors(error, lost):
     found = strategies.lost_worker(error, strategy_of(PAIR, "worker", 0))
     assert (found is None) == (lost is None)
     assert (found or "").startswith(lost or "")
@@ -71,7 +71,7 @@ def test_names_of_strategies():
         strategies.make("horovod")
 
 
-def test_a_sign_of_a_tpu_that_does_not_answer_is_no_tpu(monkeypatch, caplog):
+def test_auto_continues_without_a_tpu_that_does_not_respond(monkeypatch, caplog):
     def fail():
         raise bt_keras.UsageError("the TPU does not respond.")
 
@@ -81,7 +81,7 @@ def test_a_sign_of_a_tpu_that_does_not_answer_is_no_tpu(monkeypatch, caplog):
     assert "does not respond" in caplog.text
 
 
-def test_a_failure_of_one_worker_is_raised_as_it_is():
+def test_an_error_of_this_worker_is_raised_unchanged():
     with (
         pytest.raises(bt_keras.UsageError, match="mine"),
         strategies.raise_on_all_workers(tf.distribute.get_strategy()),

@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped or starved, as real processes.
+"""Runs that are killed, stopped, or lack disk space, as real processes.
 
 Each ends with the bits of a run without interruption.
 """
@@ -19,7 +19,7 @@ from tests import pauses, processes, tiny
 EPOCHS = 4
 STEPS_PER_EPOCH = 10
 STEPS = EPOCHS * STEPS_PER_EPOCH
-# For `load_model` to know them.
+# Imported so that `load_model` finds them.
 REGISTERED = (BarlowTwins, LARS, WarmupCosine)
 
 pytestmark = pytest.mark.slow  # Each test starts several processes.
@@ -32,7 +32,7 @@ def recipe(tmp_path_factory):
 
 
 def pretrain(recipe, workdir, *flags, pause_at=None):
-    """Starts `bt-keras pretrain`; its output goes to a file beside the workdir."""
+    """Starts `bt-keras pretrain`, which logs to a file beside the workdir."""
     arguments = ["-m", "bt_keras.cli", "pretrain", f"--config={recipe}"]
     arguments += [f"--workdir={workdir}", f"--config.epochs={EPOCHS}"]
     arguments += ["--config.checkpoint.every_steps=2", "--config.deterministic=True"]
@@ -84,9 +84,7 @@ def random_moments():
     return ["begin 0", *map("{} {}".format, events, steps)]
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bits(
-    recipe, uninterrupted, tmp_path
-):
+def test_a_killed_run_resumes_to_identical_weights(recipe, uninterrupted, tmp_path):
     workdir = tmp_path / "killed"
     half_written = workdir / "checkpoints" / store.UNFINISHED
     for moment in random_moments():
@@ -98,9 +96,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(
     assert_same_end(workdir, uninterrupted)
 
 
-def test_a_signal_stops_it_after_a_step_with_a_checkpoint(
-    recipe, uninterrupted, tmp_path
-):
+def test_a_signal_stops_the_run_after_a_checkpoint(recipe, uninterrupted, tmp_path):
     workdir = tmp_path / "stopped"
     never = "--config.checkpoint.every_steps=0"
     for number, step in ((signal.SIGTERM, 7), (signal.SIGUSR1, 23)):
@@ -116,7 +112,7 @@ def test_a_signal_stops_it_after_a_step_with_a_checkpoint(
     assert_same_end(workdir, uninterrupted)
 
 
-def test_a_damaged_newest_checkpoint_is_set_aside(recipe, uninterrupted, tmp_path):
+def test_a_damaged_newest_checkpoint_is_renamed(recipe, uninterrupted, tmp_path):
     workdir = shutil.copytree(uninterrupted, tmp_path / "damaged")
     _, newest = store.find_newest(workdir / "checkpoints")
     newest.write_bytes(newest.read_bytes()[:-1000])
@@ -129,7 +125,7 @@ def test_a_damaged_newest_checkpoint_is_set_aside(recipe, uninterrupted, tmp_pat
     assert_same_end(workdir, uninterrupted)
 
 
-def test_a_full_disk_stops_it_and_keeps_the_last_checkpoint(
+def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(
     recipe, uninterrupted, tmp_path
 ):
     """No file may grow beyond half a checkpoint, so that no new one can be written."""
@@ -151,7 +147,7 @@ def test_a_full_disk_stops_it_and_keeps_the_last_checkpoint(
     assert not (workdir / "checkpoints" / store.UNFINISHED).parent.exists()
 
 
-def test_a_second_process_in_the_same_workdir_is_refused(
+def test_a_second_process_in_the_same_workdir_is_an_error(
     recipe, uninterrupted, tmp_path
 ):
     workdir = tmp_path / "shared"
