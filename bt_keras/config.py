@@ -52,6 +52,7 @@ _RANGES = {
     "lambd": (0, math.inf),
     "optimizer.bias_learning_rate": (1e-12, math.inf),
     "optimizer.floor": (0, 1),
+    "evaluation.resize_ratio": (1, math.inf),  # The crop fits into the resized image.
     "evaluation.linear.momentum": (0, 1),
     "evaluation.linear.weight_decay": (0, math.inf),
     "evaluation.finetune.min_steps": (0, math.inf),
@@ -138,23 +139,17 @@ def check(config: ConfigDict) -> None:
             f"config.optimizer.warmup_epochs is {config.optimizer.warmup_epochs}; it "
             f"must lie in [0, config.epochs), and epochs is {config.epochs}."
         )
-    if config.evaluation.resize_ratio < 1:
-        raise UsageError(
-            f"config.evaluation.resize_ratio is {config.evaluation.resize_ratio}; it "
-            "must be >= 1, so that the crop fits into the resized image."
-        )
 
 
 def _check_ranges(config: ConfigDict) -> None:
+    values = fields(config)
     for field in _POSITIVE:
-        value = config_value(config, field)
-        if not value > 0:
-            raise UsageError(f"config.{field} is {value}; it must be > 0.")
+        if not values[field] > 0:
+            raise UsageError(f"config.{field} is {values[field]}; it must be > 0.")
     for field, (low, high) in _RANGES.items():
-        value = config_value(config, field)
-        if not low <= value <= high:
+        if not low <= values[field] <= high:
             raise UsageError(
-                f"config.{field} is {value}; it must lie in [{low}, {high}]."
+                f"config.{field} is {values[field]}; it must lie in [{low}, {high}]."
             )
 
 
@@ -174,13 +169,6 @@ def _check_batch(batch_size: int, microbatches: int) -> None:
             f"config.microbatches is {microbatches}, which leaves one image of "
             f"{batch_size}: batch norm needs at least 2."
         )
-
-
-def config_value(config: ConfigDict, field: str) -> Any:
-    """Returns the value of a dotted field, such as `"optimizer.name"`."""
-    for part in field.split("."):
-        config = config[part]
-    return config
 
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[tuple[str, Any, Any]]:

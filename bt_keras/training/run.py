@@ -13,11 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from bt_keras.checkpoint import save_restore, store
-from bt_keras.checkpoint.callbacks import (
-    CheckpointPolicy,
-    Checkpoints,
-    ProgressTracker,
-)
+from bt_keras.checkpoint.callbacks import CheckpointPolicy, Checkpoints, ProgressTracker
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.distribution import strategies
 from bt_keras.distribution.stop_request import StopRequest
@@ -96,15 +92,11 @@ class Training:
             progress, path = store.find_newest(self.workdir.checkpoints, self.is_chief)
         steps_per_epoch = self._settings.steps_per_epoch
         progress = progress or Progress(steps_per_epoch)
-        strategies.check_agreement(
-            self.strategy,
-            {
-                "steps of the newest checkpoint (the workdir must be shared)": (
-                    progress.step
-                ),
-                "images": self._settings.num_images,
-            },
-        )
+        numbers = {
+            "newest checkpoint's steps (the workdir must be shared)": progress.step,
+            "images": self._settings.num_images,
+        }
+        strategies.check_agreement(self.strategy, numbers)
         if progress.steps_per_epoch != steps_per_epoch:
             raise UsageError(
                 f"checkpoint {path} belongs to a run with {progress.steps_per_epoch} "
