@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from bt_keras.errors import UsageError, one_line
 
@@ -197,7 +197,7 @@ def _cannot_write(path, error, advice):
     return UsageError(f"{path} cannot be written ({reason}): {advice}.")
 
 
-def sha256(file: str | os.PathLike | BinaryIO) -> str:
+def sha256(file: str | os.PathLike | IO[bytes]) -> str:
     """Compute the SHA-256 of a file, reading a few megabytes at a time.
 
     Args:

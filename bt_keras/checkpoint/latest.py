@@ -51,7 +51,7 @@ def require_checkpoint(workdir: Workdir) -> tuple[Progress, Path]:
         UsageError: If there is no checkpoint.
     """
     progress, path = store.find_newest(workdir.checkpoints)
-    if path is None:
+    if progress is None or path is None:
         raise UsageError(
             f"workdir {workdir.path} has no checkpoint yet: write one with `bt-keras "
             "pretrain`."

@@ -138,7 +138,7 @@ def find_newest(
     if clean_up:
         shutil.rmtree(folder / UNFINISHED.parent, ignore_errors=True)
     damaged = {}
-    for path in reversed(_all(folder)):
+    for _, path in reversed(_all(folder)):
         try:
             progress = read(path)
         except FileNotFoundError:  # Another process removed it.
@@ -152,10 +152,10 @@ def find_newest(
         else:
             _report_damaged(damaged, path, clean_up)
             return progress, path
-    for path, damage in damaged.items():
+    for path, reason in damaged.items():
         raise UsageError(
             f"none of the {len(damaged)} checkpoints in {folder} is intact; "
-            f"{path.name}: {damage}. Restore one, or take another --workdir."
+            f"{path.name}: {reason}. Restore one, or take another --workdir."
         )
     return None, None
 
@@ -186,8 +186,7 @@ def prune(folder: Path, keep: int, keep_every: int) -> None:
         keep_every: Int >= 0, keep also the checkpoints after every `keep_every`
             epochs; 0 for none.
     """
-    for path in _all(folder)[:-keep]:
-        epoch, step = _position(path)
+    for (epoch, step), path in _all(folder)[:-keep]:
         if not keep_every or step or epoch % keep_every:
             path.unlink()
 
@@ -198,15 +197,10 @@ def versions() -> dict[str, str]:
     return {package: metadata.version(package) for package in packages}
 
 
-def _all(folder: Path) -> list[Path]:
-    """Returns the paths of all checkpoints, oldest first."""
-    return sorted(filter(_position, folder.glob("epoch-*.keras")), key=_position)
-
-
-def _position(path: Path) -> tuple[int, int] | None:
-    """Returns `(epoch, step in the epoch)` from a file name, or None."""
-    match = _NAME.fullmatch(path.name)
-    return match and (int(match[1]), int(match[2] or 0))
+def _all(folder: Path) -> list[tuple[tuple[int, int], Path]]:
+    """Returns `((epoch, step in the epoch), path)` of all checkpoints, oldest first."""
+    matches = ((_NAME.fullmatch(p.name), p) for p in folder.glob("epoch-*.keras"))
+    return sorted(((int(m[1]), int(m[2] or 0)), path) for m, path in matches if m)
 
 
 def _digests(archive: zipfile.ZipFile) -> dict[str, str]:

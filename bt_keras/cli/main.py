@@ -80,7 +80,7 @@ def _run(arguments: list[str]) -> int | None:
         )
     command = _module(name)
     if set(flags.HELP) & set(arguments):
-        print(flags.manual(name, command.__doc__, command.define_flags()))
+        print(flags.manual(name, command.__doc__ or "", command.define_flags()))
         return 0
     return command.run(arguments[1:])
 
@@ -91,7 +91,10 @@ def _module(name: str) -> ModuleType:
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    lines = (f"    {n:{width}}  {flags.summary(_module(n).__doc__)}" for n in COMMANDS)
+    summaries = (
+        (name, flags.summary(_module(name).__doc__ or "")) for name in COMMANDS
+    )
+    lines = (f"    {name:{width}}  {summary}" for name, summary in summaries)
     return "\n".join([__doc__.strip(), "", "Commands:", "", *lines])
 
 

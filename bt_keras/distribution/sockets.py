@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-from bt_keras.distribution.cluster import Cluster, host_and_port
+from bt_keras.distribution.cluster import Cluster
 from bt_keras.errors import UsageError
 
 _NOTICE = 3.0  # seconds until a message about the wait is printed
@@ -27,7 +27,7 @@ def listen(cluster: Cluster) -> socket.socket:
     Raises:
         UsageError: If the port cannot be opened.
     """
-    port = host_and_port(cluster.address)[1]
+    port = int(cluster.address.rpartition(":")[2])
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
@@ -38,7 +38,7 @@ def listen(cluster: Cluster) -> socket.socket:
         cause = "another process uses it, perhaps an earlier run that is still ending; "
         raise UsageError(
             f"port {port} of {cluster.name(cluster.index)} cannot be opened "
-            f"({os.strerror(error.errno)}): "
+            f"({os.strerror(error.errno or 0)}): "
             f"{cause if error.errno == errno.EADDRINUSE else ''}end that process, or "
             "give this worker another port in the TF_CONFIG of all workers."
         ) from error
