@@ -74,10 +74,6 @@ def pretrain(
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     folder = Workdir(workdir)
-
-    def sample() -> tf.data.Dataset:
-        return data.pairs(source, views, min(8, config.batch_size), seed=config.seed)
-
     with _lost_workers_stop(strategy):
         with strategies.raise_on_all_workers(strategy):
             folder.check_config(config)
@@ -92,7 +88,9 @@ def pretrain(
             with strategies.raise_on_all_workers(strategy):
                 if training.is_chief:
                     folder.claim(config)
-                    _prepare(folder, sample, progress, path)
+                    count = min(8, config.batch_size)
+                    sample = functools.partial(data.pairs, source, views, count)
+                    _prepare(folder, sample, config.seed, progress, path)
             return _train(training, model, progress, on_nan)
 
 
@@ -155,7 +153,8 @@ def _train(
 
 def _prepare(
     workdir: Workdir,
-    sample: Callable[[], tf.data.Dataset],
+    sample: Callable[..., tf.data.Dataset],
+    seed: int,
     progress: Progress,
     path: Path | None,
 ) -> None:
@@ -163,7 +162,7 @@ def _prepare(
     with writable(workdir.path):
         workdir.cut_log(progress.epoch)
         if path is None:
-            save_sample_views(sample(), workdir.sample_views)
+            save_sample_views(sample(seed=seed), workdir.sample_views)
     if path:
         print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
 
