@@ -83,7 +83,7 @@ def to_tf_config(cluster: Cluster) -> str:
 def host_and_port(address: Any) -> tuple[str, int] | None:
     """Returns `(host, port)` of `"host:port"`, or None if it has another form."""
     match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
-    return match and (match[1].strip("[]"), int(match[2]))
+    return (match[1].strip("[]"), int(match[2])) if match else None
 
 
 def _from_tf_config(text: str) -> Cluster:
