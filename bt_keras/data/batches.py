@@ -25,7 +25,7 @@ def batches(
 
     Args:
         source: `Source`.
-        views: What `bt_keras.views` returns, or a function with the same signature.
+        views: `bt_keras.augmentation.Views`, or a function with the same signature.
         batch_size: Integer. The size of whole batches.
         seed: Integer. Seeds the order and the views.
         starts: `tf.data.Dataset` of one int64, the step to begin with.

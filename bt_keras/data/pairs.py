@@ -50,7 +50,7 @@ def pairs(
     Args:
         source: A name or a path (see `bt_keras.data.load`), a `Source`, or a
             `tf.data.Dataset` of uint8 images or (image, label).
-        views: What `bt_keras.views` returns, or a function of (images, seed) that
+        views: `bt_keras.augmentation.Views`, or a function of (images, seed) that
             returns two batches; images are uint8 of shape `(N, H, W, 3)`, the seed is
             (seed, step). A plain function needs images of one size. It may have an
             argument `shard`, see `bt_keras.augmentation.Views`.

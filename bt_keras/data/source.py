@@ -13,7 +13,7 @@ from bt_keras.errors import UsageError
 
 # Label of images without labels.
 NO_LABEL = -1
-# What is kept in memory, such as decoded images, is at most this large.
+# Decoded images are kept in memory up to this size.
 IN_MEMORY_BYTES = 2**30
 
 
@@ -88,8 +88,8 @@ class Source:
         """Check that this source has labels.
 
         Args:
-            purpose: String. What needs labels, a singular noun such as "linear
-                evaluation".
+            purpose: String. Name of the step that needs labels, a singular noun such
+                as "linear evaluation".
 
         Raises:
             UsageError: If this source has no labels.

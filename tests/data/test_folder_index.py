@@ -1,4 +1,4 @@
-"""The index of checked files: what is decoded again, and what damage does to it."""
+"""The index of checked files: changed files, damage, several processes."""
 
 import os
 import subprocess

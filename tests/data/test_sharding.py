@@ -1,4 +1,4 @@
-"""Workers' shards of the batches: their rows, their pixels, and what is decoded."""
+"""Workers' shards of the batches: their rows, pixels and decoded images."""
 
 import dataclasses
 
