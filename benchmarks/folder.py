@@ -27,23 +27,24 @@ _BATCH_SIZE = 256
 
 
 def main():
-    parser = options.parser(__doc__, rounds=3, peers=False, cases=False)
+    parser = options.parser(__doc__, rounds=3, peers=False)
     values = options.parse(parser)
+    cases = dict(options.chosen(CASES, values))
     count = _FILES_QUICK if values.quick else _FILES
     machine.describe()
-    results = {name: turns.Result(name) for name in CASES}
+    results = {name: turns.Result(name) for name in cases}
     with tempfile.TemporaryDirectory() as scratch:
         images = Path(scratch) / "images"
         turns.say(f"writing {count} files")
         _write_images(images, count)
         for number in range(values.rounds):
             os.environ["BT_KERAS_CACHE"] = str(Path(scratch) / f"cache{number}")
-            for name, measure in CASES.items():
+            for name, measure in cases.items():
                 turns.say(name)
                 measure(results[name], images, count)
-    table.header("files checked", ratio="time / first start's")
-    case = f"{count:,} JPEG files" + " (quick)" * values.quick
-    table.rows(case, list(results.values()), table.SECONDS, _checked)
+        table.header("files checked", ratio="time / first side's")
+        rows = list(results.values())
+        table.rows(f"{count:,} JPEG files", rows, table.SECONDS, _checked)
 
 
 def _write_images(folder, count):

@@ -5,6 +5,7 @@ python -m benchmarks.ours.folder FOLDER [FIRST_STEP BATCH_SIZE]
 Without a step: the time of `load`. With a step: until the first batch of view pairs.
 """
 
+import contextlib
 import json
 import sys
 import time
@@ -19,16 +20,18 @@ _VIEW_SIZE = 32
 def main():
     folder, *rest = sys.argv[1:]
     checked = _count_checks()
-    begin = time.perf_counter()
-    if rest:
-        step, batch_size = map(int, rest)
-        make = views(_VIEW_SIZE, "small")
-        next(iter(pairs(folder, make, batch_size, endless=True, first_step=step)))
-    else:
-        load(folder)
-    seconds = time.perf_counter() - begin
+    # Nobody reads standard output before the end, so the progress bar could fill it.
+    with contextlib.redirect_stdout(sys.stderr):
+        begin = time.perf_counter()
+        if rest:
+            step, batch_size = map(int, rest)
+            make = views(_VIEW_SIZE, "small")
+            next(iter(pairs(folder, make, batch_size, endless=True, first_step=step)))
+        else:
+            load(folder)
+        seconds = time.perf_counter() - begin
     line = {"seconds": seconds, "peak": processes.peak(), "checked": len(checked)}
-    print("\n" + json.dumps(line))
+    print(json.dumps(line))
 
 
 def _count_checks():
