@@ -14,16 +14,16 @@ def step(depth, width, stem, size, projector, batch, gram):
     """Computes the floating-point operations of a training step.
 
     Args:
-        depth: Int, 18 or 50.
+        depth: Integer, 18 or 50.
         width: Float, factor on all channels.
         stem: `"imagenet"` or `"cifar"`.
-        size: Int, side of the images in pixels.
+        size: Integer, side of the images in pixels.
         projector: Sequence of ints, the widths of its layers.
-        batch: Int, N.
-        gram: Bool, whether the loss may use N x N instead of D x D products.
+        batch: Integer, N.
+        gram: Boolean, whether the loss may use N x N instead of D x D products.
 
     Returns:
-        Int.
+        Integer.
     """
     features, macs = _resnet(depth, width, stem, size)
     for out in projector:

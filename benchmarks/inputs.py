@@ -19,9 +19,9 @@ def write_arrays(path, count, size, seed=0):
 
     Args:
         path: Str or path of a .npy file, uint8 of shape (count, size, size, 3).
-        count: Int, number of images.
-        size: Int, side of the images in pixels.
-        seed: Int. Defaults to `0`.
+        count: Integer, number of images.
+        size: Integer, side of the images in pixels.
+        seed: Integer. Defaults to `0`.
     """
     photos = _photos(seed)
     np.save(path, np.stack([photos(size, size) for _ in range(count)]))
@@ -32,8 +32,8 @@ def write_jpegs(folder, count, seed=0):
 
     Args:
         folder: Path of a folder. The files are written to its subfolder `photos`.
-        count: Int, number of images.
-        seed: Int. Defaults to `0`.
+        count: Integer, number of images.
+        seed: Integer. Defaults to `0`.
     """
     photos = _photos(seed)
     (folder / "photos").mkdir(parents=True)

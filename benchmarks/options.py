@@ -15,11 +15,11 @@ def parser(description, rounds=5, seconds=None, peers=True, cases=True):
 
     Args:
         description: Str, whose first line is printed by `--help`.
-        rounds: Int, how often each side is measured. Defaults to `5`.
+        rounds: Integer, how often each side is measured. Defaults to `5`.
         seconds: Float, duration of a measurement, or `None` if whole processes are
             measured. Defaults to `None`.
-        peers: Bool, whether there are peers. Defaults to `True`.
-        cases: Bool, whether there are several cases. Defaults to `True`.
+        peers: Boolean, whether there are peers. Defaults to `True`.
+        cases: Boolean, whether there are several cases. Defaults to `True`.
 
     Returns:
         `argparse.ArgumentParser`.

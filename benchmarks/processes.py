@@ -35,10 +35,10 @@ def peak(pid="self"):
     """Returns the peak memory of a process and its children.
 
     Args:
-        pid: Int, or `"self"`. Defaults to `"self"`.
+        pid: Integer, or `"self"`. Defaults to `"self"`.
 
     Returns:
-        Int, bytes: the peak of the process plus the current private memory of its
+        Integer, bytes: the peak of the process plus the current private memory of its
         children, whose peaks would include memory that they share with it.
     """
     own = _kilobytes(f"/proc/{pid}/status", "VmHWM:")

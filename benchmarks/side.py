@@ -26,7 +26,8 @@ class Work:
         start: Function that returns the function to measure, which performs a step. It
             is called once per measurement, so that a pipeline starts with empty
             buffers.
-        units: Int, number of units per step, such as pairs of a batch. Defaults to `1`.
+        units: Integer, number of units per step, such as pairs of a batch. Defaults to
+            `1`.
         lead_in: Float, seconds of steps before a measurement, so that a pipeline's
             buffers are as full before as after it. Defaults to `0.0`.
         facts: Dict of values for the harness. Defaults to an empty dict.

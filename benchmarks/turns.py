@@ -39,7 +39,7 @@ class Result:
     Args:
         name: Str, name of the side.
         seconds: List of float, seconds per unit in each round.
-        peak: Int, peak memory in bytes of the process and its children.
+        peak: Integer, peak memory in bytes of the process and its children.
         facts: Dict, values reported by the side.
         failure: Str, why it did not run, or `None`.
     """

@@ -21,7 +21,7 @@ _LONGEST_REASON = 400
 
 
 def check_free(path: str | os.PathLike) -> None:
-    """Raise `UsageError` if a file, folder or link exists at `path`."""
+    """Raises `UsageError` if a file, folder or link exists at `path`."""
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already: remove it, or take another name.")
 
@@ -31,7 +31,7 @@ def check_empty(
     advice: str = "remove it, or take another folder",
     ignore: str | None = None,
 ) -> None:
-    """Raise `UsageError` unless `path` is an empty folder or does not exist.
+    """Raises `UsageError` unless `path` is an empty folder or does not exist.
 
     Args:
         path: Path of a folder.
@@ -56,7 +56,7 @@ def atomic_file(
     errors: tuple[type[Exception], ...] = (),
     advice: str = _ADVICE,
 ) -> Iterator[Path]:
-    """Write a file under another name and rename it when it is complete and synced.
+    """Writes a file under another name and renames it when it is complete and synced.
 
     The file does not appear at `path` if the body raises or the process is killed.
 
@@ -123,7 +123,7 @@ def _publish_new(temporary, path):
 def atomic_directory(
     path: str | os.PathLike, *, last: str | None = None, advice: str = _ADVICE
 ) -> Iterator[Path]:
-    """Fill a folder under another name and rename it when it is complete and synced.
+    """Fills a folder under another name and renames it when it is complete and synced.
 
     Args:
         path: Path that does not exist yet, or of an empty folder. Missing parent
@@ -175,13 +175,13 @@ def atomic_directory(
 
 
 def _move_entries(folder, target, last):
-    """Move the entries of a folder, the one of the name `last` at the end."""
+    """Moves the entries of a folder, the one of the name `last` at the end."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == last):
         os.rename(entry, target / entry.name)
 
 
 def _sync(path):
-    """Flush a file or a folder to the disk."""
+    """Flushes a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -198,7 +198,7 @@ def _cannot_write(path, error, advice):
 
 
 def sha256(file: str | os.PathLike | IO[bytes]) -> str:
-    """Compute the SHA-256 of a file, reading a few megabytes at a time.
+    """Computes the SHA-256 of a file, reading a few megabytes at a time.
 
     Args:
         file: Path of a file, or a binary file object.

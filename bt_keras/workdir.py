@@ -108,8 +108,8 @@ class Workdir:
         """Prevents a second process from training in the same folder.
 
         Args:
-            locks: Bool, `False` for workers whose chief locks the folder. Defaults to
-                `True`.
+            locks: Boolean, `False` for workers whose chief locks the folder. Defaults
+                to `True`.
 
         Raises:
             UsageError: If another process trains there.
@@ -137,7 +137,7 @@ class Workdir:
         """Removes the lines of log.csv that are newer than the checkpoint.
 
         Args:
-            epochs: Int >= 0, finished epochs of the checkpoint that the run resumes
+            epochs: Integer >= 0, finished epochs of the checkpoint that the run resumes
                 from.
         """
         if self.log_file.is_file():

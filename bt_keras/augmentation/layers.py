@@ -21,7 +21,7 @@ register = keras.saving.register_keras_serializable("bt_keras")
 
 
 def _in_range(name, value, low, high):
-    """Return `value`, or raise `UsageError` if it is not in [low, high]."""
+    """Returns `value`, or raises `UsageError` if it is not in [low, high]."""
     if not low <= value <= high:
         raise UsageError(f"{name} is {value}: give a value in [{low}, {high}].")
     return value
@@ -50,7 +50,7 @@ class _RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
         return {**super().get_config(), "seed": self.seed, **self.settings()}
 
     def settings(self):
-        """Return the constructor's other arguments as a dict."""
+        """Returns the constructor's other arguments as a dict."""
         return {}
 
 

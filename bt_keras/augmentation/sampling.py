@@ -12,14 +12,14 @@ Seed: TypeAlias = "tf.Tensor | Sequence"
 
 
 def as_seed(seed: Seed) -> tf.Tensor:
-    """Convert a seed of two integers or integer tensors to int64 of shape `(2,)`."""
+    """Converts a seed of two integers or integer tensors to int64 of shape `(2,)`."""
     if isinstance(seed, (tuple, list)):
         seed = tf.stack([tf.cast(number, tf.int64) for number in seed])
     return tf.ensure_shape(tf.cast(seed, tf.int64), (2,))
 
 
 def split_seed(seed: Seed, count: int) -> list[tf.Tensor]:
-    """Split a seed into independent seeds.
+    """Splits a seed into independent seeds.
 
     Args:
         seed: Integer tensor of shape `(2,)`, or two integers.
@@ -37,13 +37,13 @@ def split_seed(seed: Seed, count: int) -> list[tf.Tensor]:
 def uniform(
     seed: tf.Tensor, shape: Sequence, low: float = 0.0, high: float = 1.0
 ) -> tf.Tensor:
-    """Sample float32 numbers uniformly from [low, high)."""
+    """Samples float32 numbers uniformly from [low, high)."""
     # "auto" would choose another generator, and so other numbers, on other devices.
     return tf.random.stateless_uniform(shape, seed, low, high, alg="philox")
 
 
 def bernoulli(seed: tf.Tensor, batch: int | tf.Tensor, probability: float) -> tf.Tensor:
-    """Sample bool of shape `(batch,)`, true with the given probability."""
+    """Samples bool of shape `(batch,)`, true with the given probability."""
     return uniform(seed, (batch,)) < probability
 
 
@@ -55,7 +55,7 @@ def crop_boxes(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> tf.Tensor:
-    """Sample crop boxes with the distribution of torchvision's RandomResizedCrop.
+    """Samples crop boxes with the distribution of torchvision's RandomResizedCrop.
 
     Ten candidates are sampled, each with an area (uniform) and an aspect ratio
     (log-uniform). The first that fits into the image is placed uniformly. If none
@@ -108,7 +108,7 @@ def color_jitter(
     strengths: Sequence[float],
     probability: float,
 ) -> dict[str, tf.Tensor]:
-    """Sample the arguments of `ops.color_jitter` as torchvision's ColorJitter does.
+    """Samples the arguments of `ops.color_jitter` as torchvision's ColorJitter does.
 
     Args:
         seed: Integer tensor of shape `(2,)`.
@@ -138,7 +138,7 @@ def color_jitter(
 def blur_sigma(
     seed: Seed, batch: int | tf.Tensor, sigma: tuple[float, float], probability: float
 ) -> tf.Tensor:
-    """Sample standard deviations of the blur.
+    """Samples standard deviations of the blur.
 
     Args:
         seed: Integer tensor of shape `(2,)`.

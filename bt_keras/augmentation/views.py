@@ -17,7 +17,7 @@ _do_not_convert = tf.autograph.experimental.do_not_convert
 def sample_distortion(
     seed: sampling.Seed, batch: int | tf.Tensor, recipe: ViewRecipe
 ) -> dict:
-    """Sample all random parameters of a view except its crop.
+    """Samples all random parameters of a view except its crop.
 
     Args:
         seed: Integer tensor of shape `(2,)`.
@@ -43,7 +43,7 @@ def sample_distortion(
 
 @tf.function(jit_compile=True, autograph=False)
 def _distort(images, sampled, max_sigma):
-    """Apply all operations after the crop in one compiled loop over the images."""
+    """Applies all operations after the crop in one compiled loop over the images."""
 
     def distort(x, flip, jitter, grayscale, sigma=None, solarize=None):
         x = geometry.flip_packed(x, flip)
@@ -73,7 +73,7 @@ class Views:
     def __call__(
         self, images: tf.Tensor, seed: sampling.Seed, shard: tuple = (0, 1)
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return both views of `images`; the same seed gives the same pixels.
+        """Returns both views of `images`; the same seed gives the same pixels.
 
         Args:
             images: uint8 tensor of shape `(N, H, W, 3)`.
@@ -93,7 +93,7 @@ class Views:
     def crop(
         self, images: tf.Tensor, seed: sampling.Seed, shard: tuple = (0, 1)
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the resized random crops of both views.
+        """Returns the resized random crops of both views.
 
         The image size may be unknown: inside `dataset.map` this can be called on one
         image at a time (`image[None]`, with a different seed for each), and the crops
@@ -131,7 +131,7 @@ class Views:
         seed: sampling.Seed,
         shard: tuple = (0, 1),
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Flip, jitter, blur, solarize and normalize the crops of both views.
+        """Flips, jitters, blurs, solarizes and normalizes the crops of both views.
 
         Args:
             crop_a: uint8 tensor of shape `(N, size, size, 3)`, see `crop`.
@@ -155,13 +155,13 @@ class Views:
 
 
 def view_seeds(seed: sampling.Seed) -> tuple:
-    """Split a seed into ((crop, distort), (crop, distort)) of both views."""
+    """Splits a seed into ((crop, distort), (crop, distort)) of both views."""
     a_crop, a_distort, b_crop, b_distort = sampling.split_seed(seed, 4)
     return (a_crop, a_distort), (b_crop, b_distort)
 
 
 def _shard_rows(sampled, count, shard):
-    """Select the parameters of a shard from those of the whole batch."""
+    """Selects the parameters of a shard from those of the whole batch."""
     index, shards = shard
     if shards == 1:
         return sampled
@@ -181,7 +181,7 @@ def _check_images(images):
 
 
 def views(size: int = 224, recipe: str = "imagenet") -> Views:
-    """Make the function that gives the two asymmetric views of the official recipe.
+    """Makes the function that gives the two asymmetric views of the official recipe.
 
     Every view is a random resized crop (bicubic), a flip, color jitter in random
     order, grayscale, blur and solarization with the recipe's probabilities, normalized

@@ -62,11 +62,11 @@ class CheckpointPolicy:
     """When checkpoints are written besides every epoch's end, and which are kept.
 
     Args:
-        keep: Int > 0, how many of the last checkpoints to keep. Defaults to `2`.
-        keep_every: Int >= 0, keep also the checkpoints after every `keep_every`
+        keep: Integer > 0, how many of the last checkpoints to keep. Defaults to `2`.
+        keep_every: Integer >= 0, keep also the checkpoints after every `keep_every`
             epochs; 0 for none. Defaults to `0`.
-        every_steps: Int >= 0, write a checkpoint after this many steps; 0 for never.
-            Defaults to `0`.
+        every_steps: Integer >= 0, write a checkpoint after this many steps; 0 for
+            never. Defaults to `0`.
         every_minutes: Float >= 0, write a checkpoint after this many minutes; 0 for
             never. Defaults to `0.0`.
     """
@@ -80,7 +80,7 @@ class CheckpointPolicy:
         """Returns whether to write a checkpoint now.
 
         Args:
-            steps: Int >= 0, steps since the last checkpoint.
+            steps: Integer >= 0, steps since the last checkpoint.
             seconds: Float >= 0, seconds since the last checkpoint.
         """
         by_steps = 0 < self.every_steps <= steps
@@ -99,7 +99,7 @@ class Checkpoints(keras.callbacks.Callback):
         tracker: `ProgressTracker` of the same `fit`.
         stop: `StopRequest` of the run.
         policy: `CheckpointPolicy`. Defaults to `CheckpointPolicy()`.
-        writes: Bool, whether this worker writes checkpoints. The other workers only
+        writes: Boolean, whether this worker writes checkpoints. The other workers only
             stop together with it. Defaults to `True`.
 
     Raises:

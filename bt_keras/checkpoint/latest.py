@@ -22,7 +22,7 @@ def load_model(
     Args:
         workdir: `Workdir` of the run.
         config: `ConfigDict` of the run.
-        untrained: Bool, whether to build the model with its initial weights instead.
+        untrained: Boolean, whether to build the model with its initial weights instead.
             Defaults to `False`.
 
     Returns:

@@ -14,11 +14,12 @@ class Progress:
     """The progress of a run between two training steps.
 
     Args:
-        steps_per_epoch: Int > 0, training steps per epoch.
-        step: Int >= 0, training steps since the beginning of the run. Defaults to `0`.
-        batch: Int >= 0, the number of the next batch. It is larger than `step` by the
-            number of batches that rollbacks skipped. Defaults to `0`.
-        rollbacks: Int >= 0, how often the run was rolled back. Defaults to `0`.
+        steps_per_epoch: Integer > 0, training steps per epoch.
+        step: Integer >= 0, training steps since the beginning of the run. Defaults to
+            `0`.
+        batch: Integer >= 0, the number of the next batch. It is larger than `step` by
+            the number of batches that rollbacks skipped. Defaults to `0`.
+        rollbacks: Integer >= 0, how often the run was rolled back. Defaults to `0`.
         means: Dict from the name of a metric to `(total, count)`, the metric state of
             an unfinished epoch. Defaults to `{}`.
     """
@@ -31,12 +32,12 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """Int, the number of finished epochs."""
+        """Integer, the number of finished epochs."""
         return self.step // self.steps_per_epoch
 
     @property
     def step_in_epoch(self) -> int:
-        """Int in [0, steps_per_epoch), finished steps of the current epoch."""
+        """Integer in [0, steps_per_epoch), finished steps of the current epoch."""
         return self.step % self.steps_per_epoch
 
     @property
@@ -50,7 +51,7 @@ class Progress:
         """Returns the progress after more steps.
 
         Args:
-            steps: Int >= 0, the number of steps.
+            steps: Integer >= 0, the number of steps.
             means: Dict, the metric state. Defaults to `{}`.
         """
         return dataclasses.replace(
@@ -61,8 +62,8 @@ class Progress:
         """Returns the progress after a rollback to this step that skips batches.
 
         Args:
-            batch: Int, the number of the next batch.
-            rollbacks: Int, how often the run was rolled back, this time included.
+            batch: Integer, the number of the next batch.
+            rollbacks: Integer, how often the run was rolled back, this time included.
         """
         return dataclasses.replace(self, batch=batch, rollbacks=rollbacks)
 

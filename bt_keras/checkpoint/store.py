@@ -125,7 +125,7 @@ def find_newest(
 
     Args:
         folder: Path of the folder of checkpoints.
-        clean_up: Bool, whether to add `.damaged` to the names of newer, damaged
+        clean_up: Boolean, whether to add `.damaged` to the names of newer, damaged
             checkpoints and to remove unfinished files. Defaults to `False`.
 
     Returns:
@@ -182,8 +182,8 @@ def prune(folder: Path, keep: int, keep_every: int) -> None:
 
     Args:
         folder: Path of the folder of checkpoints.
-        keep: Int > 0, how many of the last checkpoints to keep.
-        keep_every: Int >= 0, keep also the checkpoints after every `keep_every`
+        keep: Integer > 0, how many of the last checkpoints to keep.
+        keep_every: Integer >= 0, keep also the checkpoints after every `keep_every`
             epochs; 0 for none.
     """
     for (epoch, step), path in _all(folder)[:-keep]:

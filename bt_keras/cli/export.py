@@ -29,7 +29,7 @@ _DIFFERS = 1  # The exit status if a check fails.
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command.
+    """Runs the command.
 
     Args:
         arguments: The command's arguments.
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def define_flags() -> absl_flags.FlagValues:
-    """Return the command's flags."""
+    """Returns the command's flags."""
     values = flags.new()
     text, switch = absl_flags.DEFINE_string, absl_flags.DEFINE_bool
     text("workdir", None, "Folder of the run to export.", flag_values=values)
@@ -117,7 +117,7 @@ def define_flags() -> absl_flags.FlagValues:
 
 
 def _check(values):
-    """Reject flags that contradict each other, before TensorFlow is imported."""
+    """Rejects flags that contradict each other, before TensorFlow is imported."""
     if values.verify is not None:
         others = ("workdir", "out", "publish", "handle", "license")
         others += ("projector", "format", "dry_run")

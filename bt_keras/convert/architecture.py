@@ -21,10 +21,10 @@ class Architecture:
     """A ResNet with or without a projector.
 
     Args:
-        depth: Int, as in `bt_keras.resnet`.
-        filters: Int > 0, channels of the stem: 64 times the width.
+        depth: Integer, as in `bt_keras.resnet`.
+        filters: Integer > 0, channels of the stem: 64 times the width.
         stem: Str, as in `bt_keras.resnet`.
-        channels: Int > 0, channels of the images.
+        channels: Integer > 0, channels of the images.
         projector: Tuple of ints, widths of the projector's layers. Empty for a
             backbone without projector.
     """

@@ -29,7 +29,7 @@ def scale_from_replicas(state: Mapping, replicas: int) -> float:
 
     Args:
         state: Mapping, the official optimizer's state dict.
-        replicas: Int > 0, the number of GPUs of that training.
+        replicas: Integer > 0, the number of GPUs of that training.
 
     Returns:
         Float, s.

@@ -24,7 +24,7 @@ def load_model(
 
     Args:
         path: Str or path of a `.keras` file or a workdir.
-        with_optimizer: Bool, whether to load the optimizer.
+        with_optimizer: Boolean, whether to load the optimizer.
 
     Returns:
         `(model, progress)`: `keras.Model`, and its training progress, `None` if the
@@ -56,10 +56,10 @@ def completed_epochs(
     Args:
         path: Str or path of the file or workdir, for messages.
         progress: `Progress` of the checkpoint, or `None` if it has none.
-        epoch: Int, the number given by the user, or `None`.
+        epoch: Integer, the number given by the user, or `None`.
 
     Returns:
-        Int.
+        Integer.
 
     Raises:
         UsageError: If the number is missing, given twice, or not whole.

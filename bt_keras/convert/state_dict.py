@@ -51,8 +51,8 @@ def from_torch(source: str | os.PathLike | Mapping, replicas: int = 16) -> keras
             mapping of str to NumPy array (or tensor, or any object with `__array__`):
             the state dict of a torchvision ResNet, the official `resnet50.pth`, or the
             official `checkpoint.pth`, either whole or its `"model"` or `"state_dict"`.
-        replicas: Int > 0, number of GPUs that the official code trained on. Defaults
-            to `16`, as in its published training.
+        replicas: Integer > 0, number of GPUs that the official code trained on.
+            Defaults to `16`, as in its published training.
 
     Returns:
         `keras.Model` as from `bt_keras.resnet` for a backbone, or
@@ -99,7 +99,7 @@ def to_torch(
         naming: Str, whose tensor names to use: `"official"` for the official Barlow
             Twins code (the whole model), `"torchvision"` or `"detectron2"` (only the
             backbone). Defaults to `"official"`.
-        num_classes: Int >= 0, number of classes of torchvision's classifier `fc`,
+        num_classes: Integer >= 0, number of classes of torchvision's classifier `fc`,
             whose weights are zero; 0 omits it. Only used by `"torchvision"`. Defaults
             to `1000`.
 
@@ -143,7 +143,7 @@ def to_checkpoint(model: keras.Model, epoch: int) -> dict:
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled with `bt_keras.LARS`.
-        epoch: Int >= 0, number of completed epochs.
+        epoch: Integer >= 0, number of completed epochs.
 
     Returns:
         Dict with `"epoch"`, `"model"` (names with the prefix `module.`, as under

@@ -21,7 +21,7 @@ def batches(
     length: int,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Make a dataset of batches of view pairs, or of one shard of every batch.
+    """Makes a dataset of batches of view pairs, or of one shard of every batch.
 
     Args:
         source: `Source`.
@@ -42,12 +42,12 @@ def batches(
 
 
 def _for_shard(function, shard):
-    """Pass the shard to the views; a whole batch needs no argument."""
+    """Binds `shard`; views that make whole batches may lack the argument."""
     return function if shard == (0, 1) else functools.partial(function, shard=shard)
 
 
 def _in_memory(source, views, batch_size, seed, starts, length, shard):
-    """Decode all images once and gather every batch from them."""
+    """Decodes all images once and gathers every batch from them."""
     images = source.images
     views = _for_shard(views, shard)
     index, shards = shard
@@ -68,7 +68,7 @@ def _in_memory(source, views, batch_size, seed, starts, length, shard):
 
 
 def _streamed(source, views, batch_size, seed, starts, length, shard):
-    """Read and decode images when they are needed."""
+    """Reads and decodes images when they are needed."""
     rows = batch_size // shard[1]
 
     def records_from(step):
@@ -107,7 +107,7 @@ def _images_per_epoch(source, batch_size):
 
 
 def _select_shard(records, shard, batch_size):
-    """Drop the records of other shards before they are decoded."""
+    """Drops the records of other shards before they are decoded."""
     index, shards = shard
     if shards == 1:
         return records

@@ -19,7 +19,7 @@ _SIGNATURES = {"JPEG": (JPEG,), "PNG": (PNG,), "BMP": (b"BM",), "GIF": (b"GIF8",
 
 
 def decode_image(contents: tf.Tensor) -> tf.Tensor:
-    """Decode a JPEG, PNG, BMP or GIF file.
+    """Decodes a JPEG, PNG, BMP or GIF file.
 
     Args:
         contents: Scalar string tensor. Contents of the file.
@@ -42,7 +42,7 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
 
 
 def decode_jpeg_or_png(contents: tf.Tensor) -> tf.Tensor:
-    """Decode a JPEG or PNG file with TensorFlow's operations only.
+    """Decodes a JPEG or PNG file with TensorFlow's operations only.
 
     Unlike `decode_image` it calls no Python, so that a SavedModel can contain it.
 
@@ -62,7 +62,7 @@ def decode_jpeg_or_png(contents: tf.Tensor) -> tf.Tensor:
 
 
 def check_image(contents: bytes) -> tuple:
-    """Check whether an image file can be decoded.
+    """Checks whether an image file can be decoded.
 
     Args:
         contents: Bytes. Contents of the file.

@@ -25,7 +25,7 @@ def image_numbers(
     first: int | tf.Tensor = 0,
     images_per_epoch: int | None = None,
 ) -> tf.data.Dataset:
-    """Make an endless dataset of the numbers of images, for images in memory.
+    """Makes an endless dataset of the numbers of images, for images in memory.
 
     Args:
         source: `Source`.
@@ -54,7 +54,7 @@ def records(
     first: int | tf.Tensor = 0,
     images_per_epoch: int | None = None,
 ) -> tf.data.Dataset:
-    """Make an endless dataset of undecoded records, for images read when needed.
+    """Makes an endless dataset of undecoded records, for images read when needed.
 
     Args:
         source: `Source`.
@@ -80,7 +80,7 @@ def records(
 def _successive_epochs(
     read_epoch: Callable, first: int | tf.Tensor, images_per_epoch: int
 ) -> tf.data.Dataset:
-    """Join the epochs from position `first` on, and add the positions."""
+    """Joins the epochs from position `first` on, and adds the positions."""
     first = tf.cast(first, tf.int64)
     first_epoch = first // images_per_epoch
 

@@ -18,7 +18,7 @@ SPLIT_NAMES = frozenset({"train", "test", "val", "validation", "unlabeled"})
 
 
 def load_folder(path: str, split: str = "train", skip_corrupt: bool = False) -> Source:
-    """Load a folder of JPEG, PNG, BMP and GIF files.
+    """Loads a folder of JPEG, PNG, BMP and GIF files.
 
     The folder contains the images (without labels), or one subfolder per class (with
     images at any depth), or one subfolder per split, such as train and val, each of
@@ -93,7 +93,7 @@ def _source(path, split, files, infos, class_names, num_skipped):
 
 
 def _read(record, image_shape):
-    """Read a file; one whose size has changed is checked again, to name its path."""
+    """Reads a file; one whose size has changed is checked again, to name its path."""
     contents = tf.io.read_file(record["path"])
 
     def check(path, contents):
@@ -118,7 +118,7 @@ def _read(record, image_shape):
 
 
 def _choose_split(path, split):
-    """Return the folder of the split, and its class names or None."""
+    """Returns the folder of the split, and its class names or None."""
     subfolders = _subfolders(path)
     if not _are_splits(subfolders):
         if split != "train":
@@ -193,7 +193,7 @@ def _images_below(path):
 
 
 def _walk(path):
-    """Yield image files at any depth. Follow links, but visit each folder once."""
+    """Yields image files at any depth. Follows links, but visits each folder once."""
     seen = set()
     for folder, subfolders, names in os.walk(path, followlinks=True):
         real = os.path.realpath(folder)
@@ -206,7 +206,7 @@ def _walk(path):
 
 
 def _readable(files, root, skip_corrupt):
-    """Check all files; return readable ones, their `FileInfo`s, the number left out."""
+    """Checks all files; returns the readable ones, their infos, and how many others."""
     infos = check_files(root, [file for file, _ in files])
     bad = [(f, i.problem) for (f, _), i in zip(files, infos, strict=True) if i.problem]
     if not bad:

@@ -55,7 +55,7 @@ class FileInfo(NamedTuple):
 
 
 def check_files(root: str, paths: Sequence[str]) -> list[FileInfo]:
-    """Check image files by decoding those that are not in the index of `root`.
+    """Checks image files by decoding those that are not in the index of `root`.
 
     If several processes check the same folder at once, one of them decodes and the
     others wait for its results.
@@ -91,7 +91,7 @@ def check_files(root: str, paths: Sequence[str]) -> list[FileInfo]:
 
 
 def cache_folder() -> Path | None:
-    """Find the folder in which the library keeps files between starts.
+    """Finds the folder in which the library keeps files between starts.
 
     Returns:
         The folder that the environment variable `BT_KERAS_CACHE` names, otherwise
@@ -112,7 +112,7 @@ def cache_folder() -> Path | None:
 
 
 def load_index(path: Path | None, root: str) -> dict[str, FileInfo]:
-    """Read the index of a folder.
+    """Reads the index of a folder.
 
     Args:
         path: Path of the index, or None.
@@ -140,7 +140,7 @@ def load_index(path: Path | None, root: str) -> dict[str, FileInfo]:
 
 
 def save_index(path: Path | None, root: str, index: dict[str, FileInfo]) -> None:
-    """Write the index of a folder, whole or not at all, if the file system allows.
+    """Writes the index of a folder, whole or not at all, if the file system allows.
 
     Args:
         path: Path of the index, or None to do nothing.
@@ -199,7 +199,7 @@ def _lookup(index, names, stats) -> list:
 
 
 def _check_missing(paths, found, save) -> None:
-    """Replace every None in `found`, and call `save` from time to time."""
+    """Replaces every None in `found`, and calls `save` from time to time."""
     missing = [number for number, info in enumerate(found) if info is None]
     progress = _progress(len(missing))
     saved = time.monotonic()
@@ -235,7 +235,7 @@ def _stat(path):
 
 
 def _map_in_threads(function: Callable, items: Sequence, threads) -> Iterator:
-    """Yield `function(item)` of every item, in order."""
+    """Yields `function(item)` of every item, in order."""
     chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         done = pool.map(lambda chunk: [function(item) for item in chunk], chunks)
@@ -253,7 +253,7 @@ def _progress(total):
 
 @contextlib.contextmanager
 def _lock(path: Path | None):
-    """Hold the lock of an index, if the platform and the file system have locks."""
+    """Holds the lock of an index, if the platform and the file system have locks."""
     with contextlib.ExitStack() as stack:
         if path is not None:
             with contextlib.suppress(ImportError, OSError):

@@ -18,7 +18,7 @@ _TYPICAL_SHAPE = (512, 512, 3)
 def from_dataset(
     dataset: tf.data.Dataset, class_names: Sequence[str] | None = None
 ) -> Source:
-    """Make a source from a `tf.data.Dataset` of images.
+    """Makes a source from a `tf.data.Dataset` of images.
 
     The dataset must be finite and give the same images in the same order in each
     iteration: do not use `repeat`, `shuffle` or augmentation. If its cardinality is

@@ -23,7 +23,7 @@ def load(
     split: str = "train",
     skip_corrupt: bool = False,
 ) -> Source:
-    """Load a source of images by its name.
+    """Loads a source of images by its name.
 
     Args:
         source: One of
@@ -88,7 +88,7 @@ def _load_path(path, split, skip_corrupt):
 
 
 def _unknown(source, path):
-    """Return the error for an unknown name, with similar names."""
+    """Returns the error for an unknown name, with similar names."""
     import tensorflow_datasets as tfds
 
     parent, last = os.path.split(path.rstrip("/"))

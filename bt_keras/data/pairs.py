@@ -35,7 +35,7 @@ def pairs(
     first_step: int = 0,
     skip_corrupt: bool = False,
 ) -> tf.data.Dataset:
-    """Make a dataset of batches of view pairs.
+    """Makes a dataset of batches of view pairs.
 
     Each image is decoded once for both of its views. If all images have one size and
     fit into 1 GiB, they are decoded once for the whole run. If the number of images is
@@ -106,7 +106,7 @@ def pairs(
 
 
 def _first_steps(first_step, steps_per_epoch):
-    """Make a dataset of one number, the first step of the current iteration."""
+    """Makes a dataset of one number, the first step of the current iteration."""
     # tf.data does not count its iterations. Python does it here, because a tf.Variable
     # would be mirrored in the scope of a strategy.
     iterations = itertools.count()
@@ -120,7 +120,7 @@ def _first_steps(first_step, steps_per_epoch):
 
 
 def check(source: Source, views: Callable, batch_size: int, replicas: int = 1) -> None:
-    """Check whether `pairs` can make batches.
+    """Checks whether `pairs` can make batches.
 
     Args:
         source: `Source`.

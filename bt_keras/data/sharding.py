@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def num_input_pipelines(strategy: tf.distribute.Strategy) -> int:
-    """Return the number of processes or hosts that make the batches of a strategy."""
+    """Returns the number of processes or hosts that make the batches of a strategy."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         local_replicas = len(strategy.extended.worker_devices)
         return strategy.num_replicas_in_sync // local_replicas
@@ -17,7 +17,7 @@ def num_input_pipelines(strategy: tf.distribute.Strategy) -> int:
 
 
 def plain(make_shard: Callable, length: int) -> tf.data.Dataset:
-    """Make a dataset of whole batches.
+    """Makes a dataset of whole batches.
 
     Args:
         make_shard: Function of a tuple (i, k) that returns a `tf.data.Dataset` of the
@@ -36,7 +36,7 @@ def distributed(
     batch_size: int,
     strategy: tf.distribute.Strategy,
 ) -> tf.distribute.DistributedDataset:
-    """Make a distributed dataset: each worker makes its shard of every batch.
+    """Makes a distributed dataset: each worker makes its shard of every batch.
 
     Args:
         make_shard: See `plain`.

@@ -12,7 +12,7 @@ _BLOCK_RECORDS = 1_000
 
 
 def epoch_order(num_images: int | tf.Tensor, shuffle_seed: tf.Tensor) -> tf.Tensor:
-    """Return the order of an epoch, a permutation of the image numbers.
+    """Returns the order of an epoch, a permutation of the image numbers.
 
     Args:
         num_images: Integer or integer tensor.
@@ -26,7 +26,7 @@ def epoch_order(num_images: int | tf.Tensor, shuffle_seed: tf.Tensor) -> tf.Tens
 
 
 def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
-    """Derive a seed, int64 of shape `(2,)`, from a seed and an integer."""
+    """Derives a seed, int64 of shape `(2,)`, from a seed and an integer."""
     # int32 seeds would give other results than int64 seeds.
     seed, number = tf.cast(seed, tf.int64), tf.cast(number, tf.int64)
     return tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
@@ -39,7 +39,7 @@ def shuffle_blocks(
     shuffle_seed: tf.Tensor,
     first: int | tf.Tensor = 0,
 ) -> tf.data.Dataset:
-    """Shuffle a stream in blocks; one block holds all of it if memory allows.
+    """Shuffles a stream in blocks; one block holds all of it if memory allows.
 
     `Dataset.shuffle` cannot be used, because its order depends on the global seed too.
 

@@ -66,8 +66,8 @@ class Source:
         return None if self.class_names is None else len(self.class_names)
 
     @property
-    def fits_in_memory(self):
-        """bool, whether all decoded images are known to fit into 1 GiB."""
+    def fits_in_memory(self) -> bool:
+        """Boolean, whether all decoded images are known to fit into 1 GiB."""
         if None in self.image_shape:
             return False
         return self.num_images * math.prod(self.image_shape) <= IN_MEMORY_BYTES
@@ -79,13 +79,13 @@ class Source:
         return tf.concat(list(in_batches), axis=0)
 
     def dataset(self) -> tf.data.Dataset:
-        """Return a `tf.data.Dataset` of decoded (image, label), in file order."""
+        """Returns a `tf.data.Dataset` of decoded (image, label), in file order."""
         dataset = self.records().map(self.decode, tf.data.AUTOTUNE, deterministic=True)
         count = tf.data.experimental.assert_cardinality(self.num_images)
         return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
 
     def require_labels(self, purpose: str) -> None:
-        """Check that this source has labels.
+        """Checks that this source has labels.
 
         Args:
             purpose: String. Name of the step that needs labels, a singular noun such
@@ -106,7 +106,7 @@ class Source:
 def common_shape(
     sizes: Sequence[tuple[int, int]],
 ) -> tuple[int | None, int | None, int]:
-    """Return the shape that images of the given sizes share.
+    """Returns the shape that images of the given sizes share.
 
     Args:
         sizes: Sequence of (height, width).

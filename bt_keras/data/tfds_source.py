@@ -23,7 +23,7 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def find_directory(path: str) -> str | None:
-    """Find a data set in TFDS format.
+    """Finds a data set in TFDS format.
 
     Args:
         path: String. A folder.
@@ -49,7 +49,7 @@ def find_directory(path: str) -> str | None:
 
 
 def load_directory(path: str, split: str = "train", name: str | None = None) -> Source:
-    """Load a data set in TFDS format from disk, without network access.
+    """Loads a data set in TFDS format from disk, without network access.
 
     Args:
         path: String. The folder with dataset_info.json.
@@ -75,7 +75,7 @@ def load_directory(path: str, split: str = "train", name: str | None = None) -> 
 
 
 def load_named(dataset: str, split: str = "train") -> Source:
-    """Load a data set by its TFDS name; download it at the first use.
+    """Loads a data set by its TFDS name; downloads it at the first use.
 
     Args:
         dataset: String. A TFDS name, with or without configuration and version.
@@ -108,7 +108,7 @@ def load_named(dataset: str, split: str = "train") -> Source:
 
 
 def similar_names(name: str, names: dict[str, str]) -> str:
-    """Return " (did you mean ...?)", or "" if there are no similar names.
+    """Returns " (did you mean ...?)", or "" if there are no similar names.
 
     Args:
         name: String. Name as given by the user.
@@ -211,7 +211,7 @@ def _records(builder, split, shuffle_seed=None, first=0):
 
 
 def _read(builder, split, shuffle_seed, first):
-    """Read records with undecoded images, in file order or with shuffled files."""
+    """Reads records with undecoded images, in file order or with shuffled files."""
     import tensorflow_datasets as tfds
 
     info, decoders = builder.info, {"image": tfds.decode.SkipDecoding()}

@@ -19,7 +19,7 @@ def read_examples(
     shuffle_seed: tf.Tensor | None = None,
     first: int | tf.Tensor = 0,
 ) -> tf.data.Dataset:
-    """Read serialized examples.
+    """Reads serialized examples.
 
     Shuffled files are divided into groups. The files of a group are interleaved, and
     the groups are read one after the other. The number of records before each group is
@@ -56,7 +56,7 @@ def read_examples(
 
 
 def _interleave(files):
-    """Interleave the records of a group of files."""
+    """Interleaves the records of a group of files."""
     return tf.data.Dataset.from_tensor_slices(files).interleave(
         lambda file: (
             tf.data.TFRecordDataset(file["path"]).skip(file["skip"]).take(file["take"])

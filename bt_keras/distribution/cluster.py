@@ -26,7 +26,7 @@ class Cluster:
 
     Args:
         workers: Tuple of strings `"host:port"`, in the order of their ranks.
-        index: Int >= 0, the rank of this process.
+        index: Integer >= 0, the rank of this process.
     """
 
     workers: tuple[str, ...]
@@ -34,7 +34,7 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
-        """Bool, whether this process is the first worker."""
+        """Boolean, whether this process is the first worker."""
         return self.index == 0
 
     @property

@@ -32,7 +32,7 @@ def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
             `"/proc/cpuinfo"`.
 
     Returns:
-        Bool; `False` if there is no description.
+        Boolean; `False` if there is no description.
     """
     if any(tf.config.list_logical_devices(kind) for kind in ("TPU", "GPU")):
         return False

@@ -37,7 +37,8 @@ class StopRequest:
 
     Args:
         strategy: `tf.distribute.Strategy` of the run.
-        workers: Int > 0, the number of processes that train together. Defaults to `1`.
+        workers: Integer > 0, the number of processes that train together. Defaults to
+            `1`.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, workers: int = 1):

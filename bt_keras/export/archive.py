@@ -14,7 +14,7 @@ _TIME = 315_619_200
 
 
 def pack(folder: str | os.PathLike, path: str | os.PathLike) -> None:
-    """Pack a module; the same files give the same bytes.
+    """Packs a module; the same files give the same bytes.
 
     Args:
         folder: Path of a module.
@@ -35,7 +35,7 @@ def pack(folder: str | os.PathLike, path: str | os.PathLike) -> None:
 
 
 def _normalize(member):
-    """Remove what depends on the machine and the time."""
+    """Removes what depends on the machine and the time."""
     member.uid = member.gid = 0
     member.mtime = _TIME
     member.uname = member.gname = ""

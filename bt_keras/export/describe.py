@@ -27,7 +27,7 @@ def describe(
     resize_ratio: float,
     about: Mapping | None = None,
 ) -> ModuleMetadata:
-    """Collect the metadata of the module that is about to be exported.
+    """Collects the metadata of the module that is about to be exported.
 
     Args:
         backbone: `keras.Model` from normalized images to features.
@@ -87,7 +87,7 @@ def _signatures(sides, image_size, strides, projector):
 
 
 def _architecture(backbone):
-    """Return the Keras configuration, or `None` if it cannot be serialized."""
+    """Returns the Keras configuration, or `None` if it cannot be serialized."""
     try:
         return json.loads(backbone.to_json())
     # Keras raises various errors for classes without a complete `get_config`.
@@ -96,7 +96,7 @@ def _architecture(backbone):
 
 
 def _count_statistics(network):
-    """Count the batch normalization variables that training updates."""
+    """Counts the batch normalization variables that training updates."""
     layers = getattr(network, "layers", None)
     if layers:
         return sum(map(_count_statistics, layers))

@@ -38,7 +38,7 @@ def export_backbone(
     images: Sequence[np.ndarray] | None = None,
     about: Mapping | None = None,
 ) -> None:
-    """Export a backbone as a SavedModel that TensorFlow Hub loads.
+    """Exports a backbone as a SavedModel that TensorFlow Hub loads.
 
     The SavedModel has
 
@@ -114,7 +114,7 @@ def export_backbone(
 
 
 def _parts(model, projector):
-    """Return `(backbone, projector or None)`, the networks to export."""
+    """Returns `(backbone, projector or None)`, the networks to export."""
     if isinstance(model, BarlowTwins):
         return model.backbone, model.projector if projector else None
     if projector:
@@ -146,5 +146,5 @@ def _check(backbone, image_size, resize_ratio, images):
 
 
 def _input_size(backbone):
-    """Return the side of the images that a backbone takes, `None` for any size."""
+    """Returns the side of the images that a backbone takes, `None` for any size."""
     return (getattr(backbone, "input_shape", None) or (None, None))[1]

@@ -39,7 +39,7 @@ def export(
     projector: bool = False,
     license: str | None = None,
 ) -> list[verify.Check]:
-    """Export the newest backbone of a run as a module for TensorFlow Hub.
+    """Exports the newest backbone of a run as a module for TensorFlow Hub.
 
     The number of passed checks is written to export.json in the workdir.
 
@@ -88,7 +88,7 @@ def export(
 
 
 def export_keras(workdir: Workdir, path: str | os.PathLike) -> float:
-    """Export the newest backbone of a run as a `.keras` file of Keras's own layers.
+    """Exports the newest backbone of a run as a `.keras` file of Keras's own layers.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
@@ -116,7 +116,7 @@ def export_keras(workdir: Workdir, path: str | os.PathLike) -> float:
 
 
 def export_tflite(workdir: Workdir, path: str | os.PathLike) -> float:
-    """Export the newest backbone of a run for TensorFlow Lite.
+    """Exports the newest backbone of a run for TensorFlow Lite.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
@@ -142,7 +142,7 @@ def export_tflite(workdir: Workdir, path: str | os.PathLike) -> float:
 
 
 def _about(config, progress, measured, license):
-    """Describe the training for the model card, without paths of this machine."""
+    """Describes the training for the model card, without paths of this machine."""
     fields = json.loads(config.to_json())
     fields["data"]["source"] = _public_name(fields["data"]["source"])
     return {
@@ -163,14 +163,14 @@ def _public_name(source):
 
 
 def _load_newest(workdir):
-    """Return `(config, progress, model)` of a run's newest checkpoint."""
+    """Returns `(config, progress, model)` of a run's newest checkpoint."""
     config = workdir.config()
     progress, path = latest.require_checkpoint(workdir)
     return config, progress, save_restore.load(path)
 
 
 def _sample_images(config):
-    """Return the first images of the run's data, uint8, of any sizes."""
+    """Returns the first images of the run's data, uint8, of any sizes."""
     source = data.load(
         config.data.source, config.data.train_split, config.data.skip_corrupt
     )
@@ -198,7 +198,7 @@ def _check_path(path: str | os.PathLike, suffix: str) -> Path:
 
 
 def _write_checked(path: Path, write: Callable[[Path], float]) -> float:
-    """Write a file unless its features differ; return their relative difference."""
+    """Writes a file unless its features differ; returns their relative difference."""
     with atomic.atomic_file(path) as temporary:
         difference = write(temporary)
         if not difference <= _TOLERANCE:

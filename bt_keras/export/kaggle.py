@@ -41,7 +41,7 @@ class Upload:
 
 
 def check_handle(handle: str | None) -> None:
-    """Raise `UsageError` unless `handle` is `OWNER/MODEL/tensorFlow2/VARIATION`."""
+    """Raises `UsageError` unless `handle` is `OWNER/MODEL/tensorFlow2/VARIATION`."""
     parts = (handle or "").split("/")
     if (
         len(parts) != 4
@@ -55,7 +55,7 @@ def check_handle(handle: str | None) -> None:
 
 
 def prepare(module: str | os.PathLike, handle: str) -> Upload:
-    """Collect what is sent to Kaggle; nothing is sent yet.
+    """Collects what is sent to Kaggle; nothing is sent yet.
 
     Args:
         module: Path of an exported module.
@@ -90,7 +90,7 @@ def prepare(module: str | os.PathLike, handle: str) -> Upload:
 
 
 def publish(upload: Upload) -> None:
-    """Send a module to Kaggle with kagglehub.
+    """Sends a module to Kaggle with kagglehub.
 
     A model that does not exist yet is created, and is private.
 

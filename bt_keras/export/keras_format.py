@@ -9,7 +9,7 @@ from bt_keras.networks import BatchNormalization
 
 
 def with_keras_layers(backbone: keras.Model) -> keras.Model:
-    """Copy a backbone into a model of Keras's own layers, normalization included.
+    """Copies a backbone into a model of Keras's own layers, normalization included.
 
     `bt_keras` batch normalization becomes Keras's. The outputs in inference mode are
     the same; in training, Keras uses the biased variance for the moving variance and
@@ -37,7 +37,7 @@ def with_keras_layers(backbone: keras.Model) -> keras.Model:
 
 
 def in_float32(backbone: keras.Model) -> keras.Model:
-    """Return the backbone, or a float32 copy if it computes in mixed precision."""
+    """Returns the backbone, or a float32 copy if it computes in mixed precision."""
     if all(layer.compute_dtype == "float32" for layer in backbone.layers):
         return backbone
 

@@ -17,7 +17,7 @@ _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 
 
 def render(metadata: ModuleMetadata, sums: Mapping[str, str]) -> str:
-    """Render the model card.
+    """Renders the model card.
 
     Args:
         metadata: `ModuleMetadata` of the module.
@@ -46,5 +46,5 @@ def _template():
 
 
 def _yaml_string(value):
-    """Quote a value for the front matter: a JSON string is a YAML string."""
+    """Quotes a value for the front matter: a JSON string is a YAML string."""
     return json.dumps(" ".join(str(value).split()), ensure_ascii=False)

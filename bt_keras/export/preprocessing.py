@@ -13,17 +13,17 @@ from bt_keras.data.decode import decode_jpeg_or_png
 
 
 def normalize(images: tf.Tensor) -> tf.Tensor:
-    """Normalize images (N, H, W, 3) in [0, 1] with ImageNet's statistics, float32."""
+    """Normalizes images (N, H, W, 3) in [0, 1] with ImageNet's statistics, float32."""
     return ops.normalize_unit(tf.cast(images, tf.float32))
 
 
 def from_uint8(images: tf.Tensor) -> tf.Tensor:
-    """Convert uint8 levels to float32 in [0, 1]."""
+    """Converts uint8 levels to float32 in [0, 1]."""
     return tf.cast(images, tf.float32) / 255.0
 
 
 def decode(contents: tf.Tensor, size: int, resize_ratio: float) -> tf.Tensor:
-    """Decode JPEG and PNG files, resize them and take the central crop.
+    """Decodes JPEG and PNG files, resizes them and takes the central crop.
 
     The shorter side becomes `size * resize_ratio` pixels (bilinear, antialiased,
     rounded to 8-bit levels). The evaluation also rounds between the two axes, so that

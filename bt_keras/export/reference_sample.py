@@ -26,7 +26,7 @@ _COUNT = 4
 def resize_and_crop(
     images: Sequence[np.ndarray], image_size: int, resize_ratio: float
 ) -> np.ndarray:
-    """Resize and crop images to one size, as the evaluation does.
+    """Resizes and crops images to one size, as the evaluation does.
 
     Args:
         images: Sequence of uint8 arrays (H, W, 3) of any sizes.
@@ -53,7 +53,7 @@ def write(
     metadata: ModuleMetadata,
     images: Sequence[np.ndarray] | None = None,
 ) -> None:
-    """Write images and the model's outputs for them.
+    """Writes images and the model's outputs for them.
 
     Args:
         folder: Path of an existing folder.
@@ -98,12 +98,12 @@ def _evaluate_maps(backbone, maps, inputs):
 
 
 def features(backbone: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Compute the features, float32 (N, F), of uint8 images (N, H, W, 3)."""
+    """Computes the features, float32 (N, F), of uint8 images (N, H, W, 3)."""
     outputs = backbone(ops.normalize(images), training=False)
     return tf.cast(outputs, tf.float32).numpy()
 
 
 def read(folder: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Read the arrays that `write` wrote, by name."""
+    """Reads the arrays that `write` wrote, by name."""
     with np.load(Path(folder, FILE)) as file:
         return dict(file)

@@ -22,7 +22,7 @@ EMBEDDING = "embedding"
 
 
 def endpoint_name(stride: int) -> str:
-    """Return the name of the feature map at a stride, such as `"stride8"`."""
+    """Returns the name of the feature map at a stride, such as `"stride8"`."""
     return f"stride{stride}"
 
 
@@ -33,7 +33,7 @@ def save(
     maps: Mapping[int, keras.KerasTensor],
     metadata: ModuleMetadata,
 ) -> None:
-    """Write a SavedModel.
+    """Writes a SavedModel.
 
     Args:
         folder: Path of an existing, empty folder.
@@ -79,7 +79,7 @@ class _Module(_Part):
 
     @tf.function
     def __call__(self, inputs, training=False, return_endpoints=False):
-        """Compute the features of images.
+        """Computes the features of images.
 
         Args:
             inputs: Float32 tensor (N, H, W, 3) in [0, 1].
@@ -117,12 +117,12 @@ class _Projector(_Part):
 
 
 def regularized_variables(network: keras.Model) -> list:
-    """Return the trainable variables that have a regularizer."""
+    """Returns the trainable variables that have a regularizer."""
     return [v for v in network.trainable_variables if v.regularizer is not None]
 
 
 def _regularization_losses(network):
-    """Return one function without arguments for each regularized variable."""
+    """Returns one function without arguments for each regularized variable."""
 
     def loss_of(variable):
         def loss():
@@ -134,7 +134,7 @@ def _regularization_losses(network):
 
 
 def _signatures(module, spec, metadata):
-    """Return the functions of the serving signatures by name."""
+    """Returns the functions of the serving signatures by name."""
 
     def features(images):
         return {FEATURES: module(images, training=False)}

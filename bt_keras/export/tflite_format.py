@@ -16,7 +16,7 @@ from bt_keras.export.saved_model import FEATURES
 
 
 def convert(backbone: keras.Model, image_size: int) -> bytes:
-    """Convert a backbone in inference mode.
+    """Converts a backbone in inference mode.
 
     Args:
         backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
@@ -54,7 +54,7 @@ def convert(backbone: keras.Model, image_size: int) -> bytes:
 
 
 def run(contents: bytes, images: np.ndarray) -> np.ndarray:
-    """Compute features with a `.tflite` file.
+    """Computes features with a `.tflite` file.
 
     Args:
         contents: Bytes that `convert` returned.
@@ -78,7 +78,7 @@ def run(contents: bytes, images: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _no_warning():
-    """Suppress the warning that tf.lite will move to a package of its own."""
+    """Suppresses the warning that tf.lite will move to a package of its own."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite")
         yield

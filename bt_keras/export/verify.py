@@ -50,7 +50,7 @@ class Check:
 
 
 def verify(handle: str | os.PathLike) -> list[Check]:
-    """Load a module in a process without bt_keras and check everything that it offers.
+    """Loads a module in a process without bt_keras and checks everything in it.
 
     Its outputs for the sample images in the module are compared with those of the
     training model at export.
@@ -94,7 +94,7 @@ def _check_files(folder):
 
 
 def _check_graph(folder):
-    """Check the operations, devices and constants of the graph."""
+    """Checks the operations, devices and constants of the graph."""
     saved = saved_model_pb2.SavedModel()
     try:
         saved.ParseFromString(Path(folder, "saved_model.pb").read_bytes())
@@ -120,7 +120,7 @@ def _check_graph(folder):
 
 
 def _check_stored_arrays(described, folder):
-    """Check that each variable is stored once, ignoring TensorFlow's bookkeeping."""
+    """Checks that each variable is stored once, ignoring TensorFlow's bookkeeping."""
     expected = described.stored_arrays
     try:
         stored = tf.train.list_variables(str(Path(folder, "variables", "variables")))
@@ -136,7 +136,7 @@ def _join(names):
 
 
 def _run_subprocess(folder, scratch):
-    """Return `(arrays, findings, None)`, or `(None, None, error)` if it fails."""
+    """Returns `(arrays, findings, None)`, or `(None, None, error)` if it fails."""
     arrays, findings = scratch / "arrays.npz", scratch / "findings.json"
     # `python FILE` would put the folder of the file on the path, where modules of
     # bt_keras have the names of other packages.
@@ -190,7 +190,7 @@ def _format(value):
 
 
 def _expected_outputs(described):
-    """Map the name of each output to the name of its reference array."""
+    """Maps the name of each output to the name of its reference array."""
     maps = [endpoint_name(stride) for stride in described.strides]
     loaders = ["hub.load", "tf.saved_model.load", "hub.KerasLayer"]
     expected = dict.fromkeys(loaders, FEATURES)
@@ -205,7 +205,7 @@ def _expected_outputs(described):
 
 
 def _check_outputs(described, references, arrays):
-    """Compare every output with that of the training model."""
+    """Compares every output with that of the training model."""
     expected = _expected_outputs(described)
     checks = [
         Check(f"{name}: error", "no such output", "an output", False)

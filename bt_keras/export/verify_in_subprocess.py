@@ -25,7 +25,7 @@ class _HideBtKeras(importlib.abc.MetaPathFinder):
 
 
 def main(folder, arrays_file, findings_file):
-    """Write the outputs and the findings of a module."""
+    """Writes the outputs and the findings of a module."""
     sys.meta_path.insert(0, _HideBtKeras())
     import numpy as np
     import tensorflow as tf
@@ -57,7 +57,7 @@ def _is_bt_keras_importable():
 
 
 def _call_outputs(tf, hub, folder, module, images):
-    """Return the features by each way to load the module, and its other outputs."""
+    """Returns the features by each way to load the module, and its other outputs."""
     plain = tf.saved_model.load(folder)
     layer = hub.KerasLayer(folder, trainable=True)
     arrays = {
@@ -94,7 +94,7 @@ def _interface(module):
 
 
 def _shape_for_other_sizes(np, module, images):
-    """Return the output's shape for images of another size, or the error."""
+    """Returns the output's shape for images of another size, or the error."""
     side = images.shape[1]
     others = np.random.default_rng(SEED).uniform(size=(3, side + 32, side + 9, 3))
     try:
@@ -104,7 +104,7 @@ def _shape_for_other_sizes(np, module, images):
 
 
 def _fine_tune(tf, module, images):
-    """Train a linear classifier and the module for a few steps."""
+    """Trains a linear classifier and the module for a few steps."""
     before = [v.numpy() for v in module.variables]
     module(images, training=False)
     changed_in_inference = _changed(before, module.variables)

@@ -12,7 +12,7 @@ NAME = "SHA256SUMS"
 
 
 def compute(folder: str | os.PathLike) -> dict[str, str]:
-    """Compute the SHA-256 of all files of a folder except SHA256SUMS.
+    """Computes the SHA-256 of all files of a folder except SHA256SUMS.
 
     Args:
         folder: Path of the folder.
@@ -27,7 +27,7 @@ def compute(folder: str | os.PathLike) -> dict[str, str]:
 
 
 def write(folder: str | os.PathLike, sums: Mapping[str, str]) -> None:
-    """Write SHA256SUMS.
+    """Writes SHA256SUMS.
 
     Args:
         folder: Path of the folder.
@@ -38,7 +38,7 @@ def write(folder: str | os.PathLike, sums: Mapping[str, str]) -> None:
 
 
 def differing(folder: str | os.PathLike) -> list[str] | None:
-    """Compare the files of a folder with its SHA256SUMS.
+    """Compares the files of a folder with its SHA256SUMS.
 
     Args:
         folder: Path of the folder.

@@ -25,7 +25,7 @@ def load_backbone(
     return_endpoints: bool = False,
     check_range: bool = True,
 ) -> HubBackbone:
-    """Load an exported backbone as a Keras 3 layer.
+    """Loads an exported backbone as a Keras 3 layer.
 
     Args:
         handle: String or path: a SavedModel folder, a `.tar.gz` of one, a `file://`
@@ -132,7 +132,7 @@ class HubBackbone(keras.layers.Layer):
         return folder
 
     def _find_module(self, sha256):
-        """Return a folder with the graph of this hash, or `None`."""
+        """Returns a folder with the graph of this hash, or `None`."""
         if layer := _LAYERS.get(sha256):
             return layer.folder
         if not resolve.is_local(self.handle):  # Loading a file must not download.
@@ -144,7 +144,7 @@ class HubBackbone(keras.layers.Layer):
         return folder if saved_model_files.graph_sha256(folder) == sha256 else None
 
     def _load_from(self, folder):
-        """Load a module, and keep its files for `save_assets`."""
+        """Loads a module, and keeps its files for `save_assets`."""
         saved_model_files.link_tree(folder, self.folder)
         self._load()
 
@@ -160,7 +160,7 @@ class HubBackbone(keras.layers.Layer):
         _LAYERS[saved_model_files.graph_sha256(self.folder)] = self
 
     def _signature(self):
-        """Return what a config needs to create the layer without the module."""
+        """Returns what a config needs to create the layer without the module."""
         trainable = {id(v) for v in self.module.trainable_variables}
         return {
             "sha256": saved_model_files.graph_sha256(self.folder),
@@ -172,7 +172,7 @@ class HubBackbone(keras.layers.Layer):
         }
 
     def _add_variable(self, value, shape, dtype, trainable):
-        """Create a `keras.Variable`, without a copy if `value` is a `tf.Variable`."""
+        """Creates a `keras.Variable`, without a copy if `value` is a `tf.Variable`."""
         variable = keras.Variable(
             initializer=value,
             shape=shape,
@@ -217,7 +217,7 @@ class HubBackbone(keras.layers.Layer):
         )
 
     def _statistics(self):
-        """Return the variables that training updates without the optimizer."""
+        """Returns the variables that training updates without the optimizer."""
         return [
             variable
             for variable, (_, dtype, is_trainable) in zip(
@@ -240,11 +240,11 @@ class HubBackbone(keras.layers.Layer):
         }
 
     def save_assets(self, dir_path):
-        """Write the module into a `.keras` file."""
+        """Writes the module into a `.keras` file."""
         saved_model_files.copy_tree(self.folder, dir_path)
 
     def load_assets(self, dir_path):
-        """Load the module from a `.keras` file, unless it is loaded already."""
+        """Loads the module from a `.keras` file, unless it is loaded already."""
         if self.module is not None:
             return
         saved_model_files.copy_tree(dir_path, self.folder)

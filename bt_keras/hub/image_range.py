@@ -12,7 +12,7 @@ _TOLERANCE = 1e-3
 
 
 def check(images) -> None:
-    """Raise `UsageError` if images are outside [0, 1]; symbolic tensors are skipped.
+    """Raises `UsageError` if images are outside [0, 1]; symbolic tensors are skipped.
 
     Args:
         images: Array or tensor of any shape.

@@ -14,7 +14,7 @@ _INTERFACE = ("variables", "trainable_variables", "regularization_losses")
 
 
 def load(folder: str | os.PathLike, handle: str):
-    """Load a SavedModel and check its interface.
+    """Loads a SavedModel and checks its interface.
 
     Args:
         folder: Path of the SavedModel.
@@ -45,7 +45,7 @@ def load(folder: str | os.PathLike, handle: str):
 
 
 def options(module) -> frozenset[str]:
-    """Return the names of the arguments that a module's call accepts.
+    """Returns the names of the arguments that a module's call accepts.
 
     Modules that bt_keras did not export may lack `training` or `return_endpoints`.
     """
@@ -53,7 +53,7 @@ def options(module) -> frozenset[str]:
 
 
 def call(module, images: tf.Tensor, **arguments):
-    """Call a loaded module; outside `strategy.run`, on the first replica.
+    """Calls a loaded module; outside `strategy.run`, on the first replica.
 
     Args:
         module: What `load` returned.
@@ -74,7 +74,7 @@ def call(module, images: tf.Tensor, **arguments):
 
 
 def average_over_replicas(variables: list) -> None:
-    """Assign the mean over all replicas to each variable."""
+    """Assigns the mean over all replicas to each variable."""
     replicas = collectives.num_replicas()
     if replicas == 1 or not variables:
         return

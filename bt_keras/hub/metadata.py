@@ -82,7 +82,7 @@ class ModuleMetadata:
     license: str | None = None
 
     def to_json(self) -> str:
-        """Format the metadata as JSON, without the optional fields that are `None`."""
+        """Formats the metadata as JSON, without the optional fields that are `None`."""
         optional = {f.name for f in dataclasses.fields(self) if f.default is None}
         fields = {
             name: value
@@ -93,7 +93,7 @@ class ModuleMetadata:
 
     @classmethod
     def from_json(cls, text: str) -> ModuleMetadata:
-        """Parse what `to_json` returned; unknown fields are ignored.
+        """Parses what `to_json` returned; unknown fields are ignored.
 
         Raises:
             ValueError: If the text is not JSON or a required field is missing.
@@ -108,12 +108,12 @@ class ModuleMetadata:
             raise ValueError("fields are missing") from error
 
     def write(self, folder: str | os.PathLike) -> None:
-        """Write the metadata into a module's folder of extra files."""
+        """Writes the metadata into a module's folder of extra files."""
         Path(folder, _FILE).write_text(self.to_json())
 
 
 def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata:
-    """Read the metadata of a module.
+    """Reads the metadata of a module.
 
     Args:
         folder: Path of the module.
@@ -135,7 +135,7 @@ def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata
 
 
 def read_backbone(handle: str | os.PathLike) -> tuple[keras.Model, ModuleMetadata]:
-    """Rebuild the Keras model that a module was exported from.
+    """Rebuilds the Keras model that a module was exported from.
 
     Args:
         handle: String or path, as for `bt_keras.load_backbone`.
@@ -167,7 +167,7 @@ def read_backbone(handle: str | os.PathLike) -> tuple[keras.Model, ModuleMetadat
 
 
 def _build(metadata, handle):
-    """Build the model with new weights."""
+    """Builds the model with new weights."""
     try:
         return keras.models.model_from_json(json.dumps(metadata.architecture))
     # Keras raises various errors for classes that it does not know.

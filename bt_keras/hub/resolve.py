@@ -21,7 +21,7 @@ _CHUNK = 2**22
 
 
 def resolve(handle: str | os.PathLike, scratch: str | os.PathLike) -> str:
-    """Find the folder of a module.
+    """Finds the folder of a module.
 
     Args:
         handle: String or path: a SavedModel folder, a `.tar.gz` of one, a `file://`
@@ -49,7 +49,7 @@ def resolve(handle: str | os.PathLike, scratch: str | os.PathLike) -> str:
 
 
 def is_local(handle: str | os.PathLike) -> bool:
-    """Return whether a handle is a local path, so that nothing is downloaded."""
+    """Returns whether a handle is a local path, so that nothing is downloaded."""
     return "://" not in str(handle) or urlparse(str(handle)).scheme == "file"
 
 
@@ -89,7 +89,7 @@ def _path(handle):
 
 
 def unpack(archive: str | os.PathLike, folder: str | os.PathLike) -> None:
-    """Unpack a tar file, and refuse entries that would be written outside the folder.
+    """Unpacks a tar file, and refuses entries that would be written outside the folder.
 
     Args:
         archive: Path of a tar file, compressed or not.
@@ -106,7 +106,7 @@ def unpack(archive: str | os.PathLike, folder: str | os.PathLike) -> None:
 
 
 def _read_to_end(archive):
-    """Let gzip verify its checksum: tarfile stops reading before it."""
+    """Lets gzip verify its checksum: tarfile stops reading before it."""
     with open(archive, "rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     if is_gzip:

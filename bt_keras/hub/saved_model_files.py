@@ -13,7 +13,7 @@ _NAMES = (_GRAPH, "fingerprint.pb", "variables", "assets")
 
 
 def link_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Link a SavedModel's files, so that they outlive their folder.
+    """Links a SavedModel's files, so that they outlive their folder.
 
     Files are copied where the file system has no hard links.
 
@@ -25,7 +25,7 @@ def link_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
 
 
 def copy_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Copy a SavedModel's files.
+    """Copies a SavedModel's files.
 
     Args:
         folder: Path of a SavedModel.
@@ -36,7 +36,7 @@ def copy_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
 
 
 def graph_sha256(folder: str | os.PathLike) -> str:
-    """Compute the SHA-256 of a SavedModel's graph."""
+    """Computes the SHA-256 of a SavedModel's graph."""
     return atomic.sha256(Path(folder, _GRAPH))
 
 

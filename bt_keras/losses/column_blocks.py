@@ -14,9 +14,9 @@ def column_blocks(
     """Divides the columns of a float32 matrix into blocks.
 
     Args:
-        rows: Int, the number of rows, or `None` if unknown.
-        width: Int, the number of columns.
-        block_bytes: Int, the approximate size of a block in bytes.
+        rows: Integer, the number of rows, or `None` if unknown.
+        width: Integer, the number of columns.
+        block_bytes: Integer, the approximate size of a block in bytes.
 
     Returns:
         List of at most `MAX_BLOCKS` tuples `(start, stop)`.

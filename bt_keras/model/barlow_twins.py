@@ -41,11 +41,11 @@ class BarlowTwins(keras.Model):
         lambd: Float >= 0, the weight of the redundancy term. Defaults to `5e-3`.
         implementation: How the loss is computed, see `bt_keras.barlow_twins_loss`.
             Defaults to `"auto"`.
-        microbatches: Int >= 1 that divides the batch of a replica, the number of parts
-            in which it passes through the network. With 4, activations need a quarter
-            of the memory, and a step takes a third longer. The loss and its gradient
-            are those of the whole batch; batch norm uses the statistics of each part.
-            Defaults to `1`.
+        microbatches: Integer >= 1 that divides the batch of a replica, the number of
+            parts in which it passes through the network. With 4, activations need a
+            quarter of the memory, and a step takes a third longer. The loss and its
+            gradient are those of the whole batch; batch norm uses the statistics of
+            each part. Defaults to `1`.
         **kwargs: Keyword arguments of `keras.Model` (`name`, `dtype`).
 
     Raises:
@@ -110,7 +110,7 @@ class BarlowTwins(keras.Model):
 
         Args:
             images: Float tensor (N, H, W, C), normalized.
-            training: Bool, whether batch norm uses the statistics of the batch and
+            training: Boolean, whether batch norm uses the statistics of the batch and
                 updates its moving ones. Defaults to `False`.
 
         Returns:
@@ -131,7 +131,7 @@ class BarlowTwins(keras.Model):
         Args:
             optimizer: Keras optimizer, such as `bt_keras.LARS`, or its name. Defaults
                 to `"rmsprop"`.
-            jit_compile: Bool, whether to compile the step with XLA. `"auto"` selects
+            jit_compile: Boolean, whether to compile the step with XLA. `"auto"` selects
                 XLA on the devices where it is faster, see
                 `bt_keras.distribution.devices.xla_pays`; pass a bool to override.
                 Defaults to `"auto"`.

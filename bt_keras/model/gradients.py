@@ -43,7 +43,7 @@ def microbatch_gradients(
         model: `bt_keras.BarlowTwins`, compiled.
         view_a: Float tensor (n, H, W, C), the rows of this replica.
         view_b: Float tensor (n, H, W, C).
-        count: Int, the number of micro-batches, a divisor of n.
+        count: Integer, the number of micro-batches, a divisor of n.
 
     Returns:
         Tuple `(gradients, logs)`, see `batch_gradients`.
@@ -136,7 +136,7 @@ def _grads_wrt_z(model, projections):
 
 
 def _sum(total, gradients):
-    """Adds gradients, of which those of embeddings are sparse and some may be None."""
+    """Adds gradients. Those of embeddings are sparse, and some may be None."""
     dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
     if not total:
         return dense

@@ -16,7 +16,7 @@ def are_finite(tensors: list) -> tf.Tensor:
         tensors: List of float tensors or `tf.IndexedSlices`.
 
     Returns:
-        Bool scalar, equal on every replica.
+        Boolean scalar, equal on every replica.
     """
     values = [t.values if isinstance(t, tf.IndexedSlices) else t for t in tensors]
     # A sum of squares reads a tensor once and needs no tensor of bools beside it. It
@@ -35,7 +35,7 @@ def replace_unless(finite: tf.Tensor, tensors: list, value: float) -> list:
     """Returns the tensors if `finite`, otherwise tensors filled with a value.
 
     Args:
-        finite: Bool scalar.
+        finite: Boolean scalar.
         tensors: List of float tensors, `tf.IndexedSlices` or `None`.
         value: Float.
 

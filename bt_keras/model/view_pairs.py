@@ -13,7 +13,8 @@ def unpack_views(data, channels: int | None):
     Args:
         data: `(view_a, view_b)` or `((view_a, view_b), label)`, each view a float
             tensor (N, H, W, C).
-        channels: Int, the number of channels C that the backbone expects, or `None`.
+        channels: Integer, the number of channels C that the backbone expects, or
+            `None`.
 
     Returns:
         `(view_a, view_b)`.

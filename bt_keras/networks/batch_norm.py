@@ -33,7 +33,7 @@ class BatchNormalization(keras.layers.Layer):
     Call arguments:
         inputs: Float tensor (N, C) or (N, H, W, C). Statistics and arithmetic are
             float32 under mixed precision.
-        training: Bool, whether to normalize with the statistics of the batch and to
+        training: Boolean, whether to normalize with the statistics of the batch and to
             update the moving ones. A layer with `trainable = False` always uses its
             moving statistics, as in Keras. Defaults to `False`.
 

@@ -18,7 +18,7 @@ def feature_dim(backbone: keras.Model | keras.Layer) -> int:
         backbone: Built `keras.Model` or layer from images to features (N, F).
 
     Returns:
-        Int, F.
+        Integer, F.
 
     Raises:
         UsageError: If the backbone is not built, or its output is not (N, F).

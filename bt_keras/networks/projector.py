@@ -20,7 +20,7 @@ def projector(widths: Sequence[int], feature_dim: int) -> keras.Sequential:
     Args:
         widths: Sequence of ints > 0, the widths of the layers; (8192, 8192, 8192) in
             the paper.
-        feature_dim: Int, the width F of the backbone's features.
+        feature_dim: Integer, the width F of the backbone's features.
 
     Returns:
         `keras.Sequential` from features (N, F) to projections (N, widths[-1]).

@@ -34,7 +34,7 @@ def resnet(
     """Builds a ResNet (https://arxiv.org/abs/1512.03385) with pooled features.
 
     Args:
-        depth: Int, one of 18, 34, 50, 101, 152.
+        depth: Integer, one of 18, 34, 50, 101, 152.
         width: Float > 0, multiplies the channels of every stage. 1.0 gives the
             network of the paper, with 64, 128, 256 and 512 channels in its stages
             (bottleneck blocks output four times as many). Defaults to `1.0`.

@@ -17,7 +17,7 @@ def build(config: ConfigDict, steps_per_epoch: int) -> keras.optimizers.Optimize
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
-        steps_per_epoch: Int > 0, training steps per epoch.
+        steps_per_epoch: Integer > 0, training steps per epoch.
 
     Returns:
         Keras optimizer whose learning rates follow `schedule`.
@@ -50,7 +50,7 @@ def schedule(config: ConfigDict, rate: float, steps_per_epoch: int) -> WarmupCos
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
         rate: Float > 0, the peak learning rate for a batch size of 256.
-        steps_per_epoch: Int > 0, training steps per epoch.
+        steps_per_epoch: Integer > 0, training steps per epoch.
 
     Returns:
         `WarmupCosine` over all steps of the run.

@@ -26,8 +26,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: Float > 0, the highest rate. In the paper 0.2 · batch / 256 for weights.
-        warmup_steps: Int >= 0. 10 epochs in the paper.
-        total_steps: Int > `warmup_steps`; includes the warm-up.
+        warmup_steps: Integer >= 0. 10 epochs in the paper.
+        total_steps: Integer > `warmup_steps`; includes the warm-up.
         floor: Float in [0, 1], the final rate as a fraction of the peak. Defaults to
             `1e-3`.
         name: Optional string. Defaults to `None`.

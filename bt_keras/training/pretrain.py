@@ -173,7 +173,7 @@ def save_sample_views(pairs: tf.data.Dataset, path: Path, count: int = 8) -> Non
     Args:
         pairs: `tf.data.Dataset` of batches `(view_a, view_b)`.
         path: Path of the PNG file.
-        count: Int > 0, the largest number of pairs. Defaults to `8`.
+        count: Integer > 0, the largest number of pairs. Defaults to `8`.
     """
     rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
     rows = [np.concatenate(list(row), axis=1) for row in rows]

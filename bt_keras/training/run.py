@@ -32,10 +32,10 @@ class Settings:
     """Numbers that stay the same from the first step of a run to its last.
 
     Args:
-        epochs: Int > 0, epochs of the run.
-        steps_per_epoch: Int > 0, training steps per epoch.
-        num_images: Int > 0, training images, compared between workers.
-        max_rollbacks: Int >= 0, the largest number of rollbacks.
+        epochs: Integer > 0, epochs of the run.
+        steps_per_epoch: Integer > 0, training steps per epoch.
+        num_images: Integer > 0, training images, compared between workers.
+        max_rollbacks: Integer >= 0, the largest number of rollbacks.
         checkpoints: `CheckpointPolicy`, when checkpoints are written and removed.
     """
 

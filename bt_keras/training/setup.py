@@ -19,7 +19,8 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
-        replicas: Int > 0, the number of replicas that share a batch. Defaults to `1`.
+        replicas: Integer > 0, the number of replicas that share a batch. Defaults to
+            `1`.
 
     Returns:
         `(source, views)`: the images, and the augmentation that makes two views of an
@@ -45,7 +46,7 @@ def new_model(config: ConfigDict, steps_per_epoch: int) -> BarlowTwins:
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
-        steps_per_epoch: Int > 0, training steps per epoch.
+        steps_per_epoch: Integer > 0, training steps per epoch.
 
     Returns:
         `bt_keras.BarlowTwins`, compiled.

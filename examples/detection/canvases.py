@@ -16,9 +16,9 @@ def make(images, labels, count, size, seed, objects=(1, 5), sides=(20, 56)):
     Args:
         images: uint8 array (N, h, w, 3), objects on black.
         labels: Integer array (N,), their classes.
-        count: Int, number of canvases.
-        size: Int, side of a canvas in pixels.
-        seed: Int or tuple of ints, which determines the canvases.
+        count: Integer, number of canvases.
+        size: Integer, side of a canvas in pixels.
+        seed: Integer or tuple of ints, which determines the canvases.
         objects: (int, int), the minimum and maximum number of objects per canvas. An
             object without a free position is omitted, except for the first one.
             Defaults to `(1, 5)`.
@@ -53,7 +53,7 @@ def paste(canvas, image, left, top, side):
         canvas: uint8 array (H, W, 3), changed in place.
         image: uint8 array (h, w, 3).
         left, top: Ints, the position of its upper left corner.
-        side: Int, side of the square to which the image is resized.
+        side: Integer, side of the square to which the image is resized.
 
     Returns:
         (x1, y1, x2, y2), the box around the drawn pixels.

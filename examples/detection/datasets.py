@@ -22,7 +22,7 @@ class Detections:
         dataset: `tf.data.Dataset` of dicts: `image` uint8 (size, size, 3), `boxes`
             float32 (M, 4), xyxy in pixels, `classes` float32 (M,), and `crowd` bool
             (M,), which marks boxes to ignore in training and evaluation.
-        count: Int, number of images.
+        count: Integer, number of images.
         class_names: Tuple of str.
     """
 
@@ -37,8 +37,8 @@ def load(name, part, seed, settings):
     Args:
         name: Str, `"shipped"`, `"tfds:NAME"` or a folder in TFDS format.
         part: `"train"` or `"test"`.
-        seed: Int, for the canvases of the shipped images. Other images do not depend
-            on it.
+        seed: Integer, for the canvases of the shipped images. Other images do not
+            depend on it.
         settings: Dict with `size` and, for this part, `train_split` and `train_images`
             or `test_split` and `test_images`.
 
@@ -57,9 +57,9 @@ def shipped(split, size, count, seed):
 
     Args:
         split: Str, the split of the pasted images: `"train"`, `"test"` or a part.
-        size: Int, side of a canvas in pixels.
-        count: Int, number of canvases.
-        seed: Int or tuple of ints.
+        size: Integer, side of a canvas in pixels.
+        count: Integer, number of canvases.
+        seed: Integer or tuple of ints.
 
     Returns:
         `Detections`.
@@ -88,8 +88,8 @@ def from_tfds(name, split, size, count=None):
         name: Str, `"tfds:NAME"`, downloaded on first use, such as `"tfds:voc/2007"` or
             `"tfds:coco/2017"`, or a folder in TFDS format.
         split: Str, a TFDS split or a part of one, such as `"train[:500]"`.
-        size: Int, side in pixels of the squares to which images are resized.
-        count: Int, number of images to use. Defaults to `None`: all.
+        size: Integer, side in pixels of the squares to which images are resized.
+        count: Integer, number of images to use. Defaults to `None`: all.
 
     Returns:
         `Detections`.
@@ -161,8 +161,8 @@ def training_batches(detections, batch_size, seed):
 
     Args:
         detections: `Detections`.
-        batch_size: Int, images per batch.
-        seed: Int, for the order of the images.
+        batch_size: Integer, images per batch.
+        seed: Integer, for the order of the images.
 
     Returns:
         `tf.data.Dataset` of (images, {"boxes", "classes"}), padded with -1.

@@ -22,11 +22,11 @@ def retinanet(module, num_classes, size, pretrained=True):
 
     Args:
         module: Str, a handle for `bt_keras.load_backbone`.
-        num_classes: Int, number of classes.
-        size: Int, side of the square images in pixels, a multiple of the backbone's
+        num_classes: Integer, number of classes.
+        size: Integer, side of the square images in pixels, a multiple of the backbone's
             largest stride.
-        pretrained: Bool, whether to keep the module's weights instead of initializing
-            them randomly. Defaults to `True`.
+        pretrained: Boolean, whether to keep the module's weights instead of
+            initializing them randomly. Defaults to `True`.
 
     Returns:
         `keras_cv.models.RetinaNet` that maps images (N, size, size, 3) in [0, 1] to
@@ -79,7 +79,7 @@ def pyramid(layer, size):
 
     Args:
         layer: Result of `bt_keras.load_backbone(..., return_endpoints=True)`.
-        size: Int, side of the square images in pixels.
+        size: Integer, side of the square images in pixels.
 
     Returns:
         `(backbone, strides)`: `keras.Model` with `pyramid_level_inputs`, and list of
@@ -123,7 +123,7 @@ class FeaturePyramid(keras.layers.Layer):
     """keras-cv's `FeaturePyramid` with a configurable number of channels.
 
     Args:
-        channels: Int, channels of each of its five feature maps.
+        channels: Integer, channels of each of its five feature maps.
 
     Input: dict of the feature maps P3, P4, P5. Output: tuple of those of P3 to P7.
     """

@@ -14,9 +14,9 @@ def train(module, pretrained, detections, seed, settings):
 
     Args:
         module: Str, handle of the exported backbone.
-        pretrained: Bool, whether to start from its weights.
+        pretrained: Boolean, whether to start from its weights.
         detections: `datasets.Detections`, the training data.
-        seed: Int, for the initial weights and the order of the images.
+        seed: Integer, for the initial weights and the order of the images.
         settings: Dict with `size`, the side of the images in pixels, `steps`,
             `batch_size` and `learning_rate`.
 
@@ -83,7 +83,7 @@ def evaluate(detector, detections, batch_size=50):
     Args:
         detector: `keras_cv.models.RetinaNet`.
         detections: `datasets.Detections`, the test data.
-        batch_size: Int. Defaults to `50`.
+        batch_size: Integer. Defaults to `50`.
 
     Returns:
         Dict as from `coco.average_precision`.

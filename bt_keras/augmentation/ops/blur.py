@@ -41,12 +41,12 @@ def _box_weights(sigma, reach):
 
 
 def _unpack(packed):
-    """Return red and blue 16 bits apart, and green; two such pixels can be added."""
+    """Returns red and blue 16 bits apart, and green; two such pixels can be added."""
     return packed & 0xFF00FF, tf.bitwise.right_shift(packed, 8) & 0xFF
 
 
 def _weighted_sum(groups, weights):
-    """Sum groups of one or two packed images with one weight per group."""
+    """Sums groups of one or two packed images with one weight per group."""
     totals = [tf.constant(ONE // 2, tf.uint32)] * 3
     for packed, weight in zip(groups, weights, strict=True):
         red_blue, green = (
@@ -60,14 +60,14 @@ def _weighted_sum(groups, weights):
 
 
 def _rows_at(packed, reach):
-    """Return images shifted by -reach to reach rows, with edges repeated."""
+    """Returns images shifted by -reach to reach rows, with edges repeated."""
     count = packed.shape[0]
     rows = (tf.range(count) + distance for distance in range(-reach, reach + 1))
     return [tf.gather(packed, tf.clip_by_value(row, 0, count - 1)) for row in rows]
 
 
 def _columns_at(packed, reach):
-    """Return images shifted by -reach to reach columns; gathering would be slow."""
+    """Returns images shifted by -reach to reach columns; gathering would be slow."""
     first, last = [packed[:, :1]] * reach, [packed[:, -1:]] * reach
     padded = tf.concat([*first, packed, *last], axis=1)
     count = packed.shape[1]
@@ -75,7 +75,7 @@ def _columns_at(packed, reach):
 
 
 def _box_passes(packed, weights, shifted):
-    """Apply `PASSES` box filters along one axis, with rounding after each.
+    """Applies `PASSES` box filters along one axis, with rounding after each.
 
     Without a loop XLA would fuse the passes and compute the first ones many times.
     """
@@ -92,7 +92,7 @@ def _box_passes(packed, weights, shifted):
 def gaussian_blur(
     packed: tf.Tensor, sigma: tf.Tensor, *, max_sigma: float = 2.0
 ) -> tf.Tensor:
-    """Apply Pillow's `GaussianBlur(radius=sigma)`.
+    """Applies Pillow's `GaussianBlur(radius=sigma)`.
 
     Args:
         packed: int32 tensor of shape `(H, W)`, see `packed_rgb`.

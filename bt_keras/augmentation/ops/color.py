@@ -37,19 +37,19 @@ def _blend(base, packed, factor):
 
 
 def adjust_brightness(packed: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
-    """Scale all levels: factor 0 gives black, 1 the unchanged image."""
+    """Scales all levels: factor 0 gives black, 1 the unchanged image."""
     return _blend(0.0, packed, brightness)
 
 
 def adjust_contrast(packed: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
-    """Scale the differences to the image's mean luma: factor 1 changes nothing."""
+    """Scales the differences to the image's mean luma: factor 1 changes nothing."""
     count = tf.size(packed)
     mean = (tf.reduce_sum(_luma(packed)) + count // 2) // count
     return _blend(tf.cast(mean, tf.float32), packed, contrast)
 
 
 def adjust_saturation(packed: tf.Tensor, saturation: tf.Tensor) -> tf.Tensor:
-    """Scale the differences to each pixel's luma: factor 1 changes nothing."""
+    """Scales the differences to each pixel's luma: factor 1 changes nothing."""
     return _blend(tf.cast(_luma(packed), tf.float32), packed, saturation)
 
 
@@ -62,7 +62,7 @@ def color_jitter(
     order: tf.Tensor,
     apply: tf.Tensor,
 ) -> tf.Tensor:
-    """Apply torchvision's ColorJitter with given factors in a given order.
+    """Applies torchvision's ColorJitter with given factors in a given order.
 
     Args:
         packed: int32 tensor of shape `(H, W)`.
@@ -97,12 +97,12 @@ def color_jitter(
 
 
 def grayscale(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Replace all three channels by the luma if `mask` is true."""
+    """Replaces all three channels by the luma if `mask` is true."""
     return tf.cond(mask, lambda: 0x010101 * _luma(packed), lambda: packed)
 
 
 def solarize(packed: tf.Tensor, mask: tf.Tensor, *, threshold: int = 128) -> tf.Tensor:
-    """Invert all levels at or above `threshold` if `mask` is true."""
+    """Inverts all levels at or above `threshold` if `mask` is true."""
 
     def invert():
         levels = channels(packed)
@@ -113,7 +113,7 @@ def solarize(packed: tf.Tensor, mask: tf.Tensor, *, threshold: int = 128) -> tf.
 
 
 def normalize(images: tf.Tensor) -> tf.Tensor:
-    """Normalize images with ImageNet's mean and standard deviation.
+    """Normalizes images with ImageNet's mean and standard deviation.
 
     Args:
         images: Tensor of shape `(..., 3)` with levels 0..255.

@@ -45,7 +45,7 @@ def plan(
     method: str,
     taps: int | tf.Tensor,
 ) -> dict:
-    """Compute the arguments of `resize` for a batch of images.
+    """Computes the arguments of `resize` for a batch of images.
 
     Args:
         boxes: int32 tensor of shape `(N, 4)`. Top, left, height and width.
@@ -74,7 +74,7 @@ def resize(
     vertical: Sequence,
     horizontal: Sequence,
 ) -> tf.Tensor:
-    """Resize one packed image; see `plan` for the other arguments."""
+    """Resizes one packed image; see `plan` for the other arguments."""
     top, count = rows
     first, *weights = vertical
 
@@ -98,7 +98,7 @@ def _most_taps(sides, totals, method, larger):
 
 @tf.function(jit_compile=True, autograph=False)
 def _resize_all(images, boxes, vertical, horizontal, method, taps):
-    """Resize one image after the other, so that each stays in the cache."""
+    """Resizes one image after the other, so that each stays in the cache."""
     if taps is None:  # The maximum for this image size.
         outputs = vertical[1], horizontal[1]
         taps = _most_taps(_sides(images), outputs, method, tf.maximum)
@@ -125,7 +125,7 @@ def _canvas_sides(lengths, smallest):
 
 
 def _pad_to_canvas(images, shape, height, width):
-    """Pad images with zeros at the bottom and on the right."""
+    """Pads images with zeros at the bottom and on the right."""
     # Concatenating rows of bytes is several times as fast as tf.pad.
     count = shape[0]
     images = tf.reshape(images, (count * shape[1], 3 * shape[2]))
@@ -138,7 +138,7 @@ def _pad_to_canvas(images, shape, height, width):
 
 
 def _resize_any(images, boxes, vertical, horizontal, method):
-    """Resize images whose sizes vary or are unknown when tracing."""
+    """Resizes images whose sizes vary or are unknown when tracing."""
     if images.shape[0] == 1:  # Pixels outside the only box are not needed.
         top, left, height, width = tf.unstack(boxes[0])
         images = images[:, top : top + height, left : left + width]
@@ -150,7 +150,7 @@ def _resize_any(images, boxes, vertical, horizontal, method):
 
 
 def _resize(images, boxes, vertical, horizontal, method):
-    """Resize boxes (N, 4) of images to the (offset, count, total) of each axis."""
+    """Converts boxes (N, 4) of images to the (offset, count, total) of each axis."""
     height, width = images.shape[1:3]
     if images.shape[0] == 1 or height is None or width is None:
         return _resize_any(images, boxes, vertical, horizontal, method)
@@ -164,7 +164,7 @@ def crop_and_resize(
     size: int | tuple[int, int],
     method: str = "bicubic",
 ) -> tf.Tensor:
-    """Crop a box from every image and resize it with antialiasing.
+    """Crops a box from every image and resizes it with antialiasing.
 
     The result equals Pillow's `image.crop(box).resize(size, method)`: when shrinking,
     the filter is widened by the scale, ignores pixels outside the box, its weights sum
@@ -199,7 +199,7 @@ def crop_and_resize(
 def center_crop_axis(
     length: int | tf.Tensor, short: int | tf.Tensor, resize: int, size: int
 ) -> tuple:
-    """Compute where the center crop of a resized image begins along one axis.
+    """Computes where the center crop of a resized image begins along one axis.
 
     Args:
         length: Integer or integer tensor. Side of the image in pixels.
@@ -217,7 +217,7 @@ def center_crop_axis(
 
 
 def resize_and_center_crop(images: tf.Tensor, resize: int, size: int) -> tf.Tensor:
-    """Apply torchvision's Resize (bilinear, antialiased) and CenterCrop.
+    """Applies torchvision's Resize (bilinear, antialiased) and CenterCrop.
 
     Args:
         images: uint8 tensor of shape `(N, H, W, 3)`. `H` and `W` may be unknown when
@@ -246,11 +246,11 @@ def resize_and_center_crop(images: tf.Tensor, resize: int, size: int) -> tf.Tens
 
 
 def flip(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Flip those images (N, H, W, 3) horizontally whose `mask` (N,) is true."""
+    """Flips those images (N, H, W, 3) horizontally whose `mask` (N,) is true."""
     images, mask = tf.cast(images, tf.float32), tf.convert_to_tensor(mask)
     return tf.where(mask[:, None, None, None], images[:, :, ::-1], images)
 
 
 def flip_packed(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Flip a packed image horizontally if `mask` is true."""
+    """Flips a packed image horizontally if `mask` is true."""
     return tf.cond(mask, lambda: packed[:, ::-1], lambda: packed)

@@ -55,7 +55,7 @@ def _to_channel(offset, hue, saturation, value):
 
 
 def adjust_hue(packed: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:
-    """Shift the hue as torchvision's adjust_hue does.
+    """Shifts the hue as torchvision's adjust_hue does.
 
     As in 8-bit arithmetic, the shift is truncated to a whole level and hues wrap around
     at 256. The conversion to HSV and back changes levels even if the shift is 0.

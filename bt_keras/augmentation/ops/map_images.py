@@ -12,7 +12,7 @@ from bt_keras.augmentation.ops.packed_rgb import from_image, to_image
 
 
 def map_images(function: Callable, images: tf.Tensor, parameters: dict) -> tf.Tensor:
-    """Apply `function(packed, **parameters)` to one image of a batch at a time.
+    """Applies `function(packed, **parameters)` to one image of a batch at a time.
 
     XLA compiles this to a loop whose data stays in the processor's cache and in which
     `tf.cond` and `tf.switch_case` are branches, so that each image costs only the
@@ -37,7 +37,7 @@ def map_images(function: Callable, images: tf.Tensor, parameters: dict) -> tf.Te
 
 
 def batched(function: Callable) -> Callable:
-    """Turn a function of one packed image into a function of a batch.
+    """Turns a function of one packed image into a function of a batch.
 
     Args:
         function: Callable `(packed, parameter, ...)` that returns a packed image.

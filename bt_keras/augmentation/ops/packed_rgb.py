@@ -12,7 +12,7 @@ _SHIFTS = (0, 8, 16)
 
 
 def from_image(image: tf.Tensor) -> tf.Tensor:
-    """Pack an image.
+    """Packs an image.
 
     Args:
         image: uint8 or float32 tensor of shape `(H, W, 3)`. Floats are rounded and
@@ -29,18 +29,18 @@ def from_image(image: tf.Tensor) -> tf.Tensor:
 
 
 def to_image(packed: tf.Tensor) -> tf.Tensor:
-    """Unpack int32 `(H, W)` to float32 levels `(H, W, 3)`."""
+    """Unpacks int32 `(H, W)` to float32 levels `(H, W, 3)`."""
     levels = tf.bitwise.right_shift(packed[:, :, None], tf.constant(_SHIFTS)) & 255
     return tf.cast(levels, tf.float32)
 
 
 def channels(packed: tf.Tensor, dtype: tf.DType = tf.int32) -> tuple:
-    """Return the levels of red, green and blue as three tensors of type `dtype`."""
+    """Returns the levels of red, green and blue as three tensors of type `dtype`."""
     red, green, blue = (tf.bitwise.right_shift(packed, shift) for shift in _SHIFTS)
     return tuple(tf.cast(level, dtype) for level in (red & 255, green & 255, blue))
 
 
 def from_channels(red: tf.Tensor, green: tf.Tensor, blue: tf.Tensor) -> tf.Tensor:
-    """Pack three tensors of whole levels in 0..255, of any type."""
+    """Packs three tensors of whole levels in 0..255, of any type."""
     red, green, blue = (tf.cast(level, tf.int32) for level in (red, green, blue))
     return red + 256 * green + 65536 * blue

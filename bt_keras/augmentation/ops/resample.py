@@ -34,7 +34,7 @@ FILTERS = {"bilinear": (_triangle, 1), "bicubic": (_keys_cubic, 2)}
 
 
 def _fixed_point(weights):
-    """Normalize weights and round them to multiples of 2^-22, halves away from 0."""
+    """Normalizes weights and rounds them to multiples of 2^-22, halves away from 0."""
     weights = weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
     weights = weights * float(1 << PRECISION)
     return tf.cast(tf.where(weights < 0.0, weights - 0.5, weights + 0.5), tf.int32)
@@ -43,7 +43,7 @@ def _fixed_point(weights):
 def taps_for(
     length: int | tf.Tensor, total: int | tf.Tensor, method: str
 ) -> int | tf.Tensor:
-    """Return the maximal number of taps of a filter from `length` to `total` pixels.
+    """Returns the maximal number of taps of a filter from `length` to `total` pixels.
 
     The result is an integer if both arguments are, otherwise a scalar tensor.
     """
@@ -55,7 +55,7 @@ def taps_for(
 
 
 def _groups_of(taps):
-    """Return the number of groups and the number of taps in each."""
+    """Returns the number of groups and the number of taps in each."""
     if isinstance(taps, int) and taps <= UNROLLED:
         return 1, taps
     return -(-taps // GROUP), GROUP
@@ -68,7 +68,7 @@ def plan(
     method: str,
     taps: int | tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Compute first tap and weights of every output along one axis, for a batch.
+    """Computes first tap and weights of every output along one axis, for a batch.
 
     Output i of a crop has its center at (i + 1/2) length / total, and pixel k has the
     weight kernel((k + 1/2 - center) / max(1, length / total)).
@@ -115,13 +115,13 @@ def _to_packed(totals):
 
 
 def _gather_clamped(packed, indices, axis=0):
-    """Gather rows or columns; indices beyond the end give the last one."""
+    """Gathers rows or columns; indices beyond the end give the last one."""
     last = tf.shape(packed)[axis] - 1
     return tf.gather(packed, tf.minimum(indices, last), axis=axis)
 
 
 def _sum_taps(packed, first, weights, axis):
-    """Resize axis 0 or 1 of a packed image with filters of one group of taps."""
+    """Resizes axis 0 or 1 of a packed image with filters of one group of taps."""
     totals = [tf.constant(HALF, tf.int32)] * 3
     for tap in range(weights.shape[-1]):
         # Pixels beyond the end of the crop have the weight 0.
@@ -132,7 +132,7 @@ def _sum_taps(packed, first, weights, axis):
 
 
 def _sum_groups(packed, first, weights, used):
-    """Resize axis 0 of a packed image with filters of any number of groups."""
+    """Resizes axis 0 of a packed image with filters of any number of groups."""
     _, count, taps = weights.shape
     shifts = tf.constant([0, 8, 16])[:, None, None]
 
@@ -151,7 +151,7 @@ def _sum_groups(packed, first, weights, used):
 def resize_height(
     packed: tf.Tensor, first: tf.Tensor, weights: tf.Tensor, used: tf.Tensor
 ) -> tf.Tensor:
-    """Resize a packed image along its height; see `plan` for the other arguments."""
+    """Resizes a packed image along its height; see `plan` for the other arguments."""
     if weights.shape[0] == 1:
         return _sum_taps(packed, first, weights, axis=0)
     return _sum_groups(packed, first, weights, used)
@@ -165,7 +165,7 @@ def resize_width(
     weights: tf.Tensor,
     used: tf.Tensor,
 ) -> tf.Tensor:
-    """Resize `count` rows of a packed image, beginning at `top`, along their width.
+    """Resizes `count` rows of a packed image, beginning at `top`, along their width.
 
     The result has the height of `packed`, rounded up to whole blocks; rows after those
     that are resized are unspecified. See `plan` for the other arguments.

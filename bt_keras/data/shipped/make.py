@@ -48,7 +48,7 @@ CITATION = """\
 
 
 def read_idx(path: str) -> np.ndarray:
-    """Read a gzipped IDX file of unsigned bytes.
+    """Reads a gzipped IDX file of unsigned bytes.
 
     Args:
         path: String. Path of the file.
@@ -68,7 +68,7 @@ def read_idx(path: str) -> np.ndarray:
 
 
 def examples(idx: str, prefix: str, count: int) -> Iterator:
-    """Yield (key, example) for the first `count` images of a split."""
+    """Yields (key, example) for the first `count` images of a split."""
     images = read_idx(os.path.join(idx, f"{prefix}-images-idx3-ubyte.gz"))
     labels = read_idx(os.path.join(idx, f"{prefix}-labels-idx1-ubyte.gz"))
     for key in range(count):
@@ -76,7 +76,7 @@ def examples(idx: str, prefix: str, count: int) -> Iterator:
 
 
 def make(idx: str, out: str, splits: dict | None = None) -> None:
-    """Write the shipped images as `out`/fashion_mnist_12k/1.0.0.
+    """Writes the shipped images as `out`/fashion_mnist_12k/1.0.0.
 
     Args:
         idx: String. Folder with the four original files.
