@@ -41,8 +41,8 @@ class KNN(Evaluator):
     >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
     >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)
     >>> [top1, top5] = next(KNN(k=1).run(frozen))
-    >>> top1.metric, top1.value
-    ('top1', 1.0)
+    >>> top1.metric, top1.n
+    ('top1', 64)
     """
 
     name = "knn"
@@ -121,8 +121,9 @@ def ranked_classes(
 
     >>> from bt_keras.evaluation.knn import ranked_classes
     >>> bank = tf.constant([[1.0, 0.0], [0.0, 1.0]])
-    >>> ranked_classes(bank[:1], bank, np.array([3, 4]), 5, k=1, temperature=0.1)
-    array([[ 3, -1, -1, -1, -1]], dtype=int32)
+    >>> labels = np.array([3, 4])
+    >>> ranked_classes(bank[:1], bank, labels, 5, k=1, temperature=0.1).tolist()
+    [[3, -1, -1, -1, -1]]
     """
     similarities = tf.matmul(queries, bank, transpose_b=True)
     nearest, indices = tf.math.top_k(similarities, k)
