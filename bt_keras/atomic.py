@@ -35,8 +35,10 @@ def check_empty(
 
     Args:
         path: Path of a folder.
-        advice: String, what the user can do, for the message.
-        ignore: Optional string, the name of an entry that is not counted.
+        advice: String, what the user can do, for the message of the error. Defaults to
+            `"remove it, or take another folder"`.
+        ignore: Optional string, the name of an entry that is not counted. Defaults to
+            `None`.
     """
     folder = Path(os.path.realpath(path))
     if not os.path.lexists(folder):
@@ -71,7 +73,8 @@ def atomic_file(
             hidden folder next to `path`.
         errors: Tuple of exception classes, in addition to `OSError`, that mean that
             the file cannot be written. Defaults to `()`.
-        advice: String, what the user can do, for the message of the error.
+        advice: String, what the user can do, for the message of the error. Defaults to
+            `"take another folder, or free space"`.
 
     Yields:
         The temporary path, which the body must write.
@@ -132,7 +135,8 @@ def atomic_directory(
             mount point or the working directory): the entries are moved into it, the
             entry of this name last, so that its presence means that all are there.
             Defaults to `None`: the empty folder is replaced in one step.
-        advice: String, what the user can do, for the message of the error.
+        advice: String, what the user can do, for the message of the error. Defaults to
+            `"take another folder, or free space"`.
 
     Yields:
         Path of an empty folder on the same file system, to fill.

@@ -1,4 +1,4 @@
-"""What the flags and the manuals of all commands have in common."""
+"""Flags and manual pages that all commands share."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _is_required(values: flags.FlagValues, flag: flags.Flag) -> bool:
 
 
 def _form(flag: flags.Flag) -> str:
-    """Returns the flag as it is typed, such as `--k=INTEGER`."""
+    """Returns the flag as the user types it, such as `--k=INTEGER`."""
     if flag.name == "help":
         return "--help, -h"
     if flag.boolean:
@@ -156,5 +156,5 @@ def _described(values: flags.FlagValues, flag: flags.Flag) -> str:
 
 
 def _typed(value: object) -> str:
-    """Returns a default as it is typed on the command line."""
+    """Returns a default as the user types it on the command line."""
     return str(value).lower() if isinstance(value, bool) else f"{value}"

@@ -23,7 +23,7 @@ class Architecture:
     Args:
         depth: Integer, as in `bt_keras.resnet`.
         filters: Integer > 0, channels of the stem: 64 times the width.
-        stem: Str, as in `bt_keras.resnet`.
+        stem: String, as in `bt_keras.resnet`.
         channels: Integer > 0, channels of the images.
         projector: Tuple of ints, widths of the projector's layers. Empty for a
             backbone without projector.

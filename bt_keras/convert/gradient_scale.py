@@ -98,7 +98,7 @@ def read_setting(group: Mapping, name: str) -> float | None:
 
     Args:
         group: Mapping, one parameter group.
-        name: Str, such as `"lr"`.
+        name: String, such as `"lr"`.
 
     Returns:
         Float, or `None` if the group has no such number.

@@ -13,7 +13,7 @@ from bt_keras.checkpoint.progress import Progress
 
 # Importing it registers the package's Keras classes.
 from bt_keras.convert import state_dict  # noqa: F401
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.workdir import Workdir
 
 
@@ -23,7 +23,7 @@ def load_model(
     """Loads a model.
 
     Args:
-        path: Str or path of a `.keras` file or a workdir.
+        path: String or path of a `.keras` file or a workdir.
         with_optimizer: Boolean, whether to load the optimizer.
 
     Returns:
@@ -43,9 +43,7 @@ def load_model(
         return model, progress or _read_progress(path)
     # zipfile, HDF5 and Keras each raise their own exceptions.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        # A message from Keras may contain the whole model config.
-        raise UsageError(f"{path} cannot be read ({reason[:200]}).") from error
+        raise UsageError(f"{path} cannot be read ({one_line(error)}).") from error
 
 
 def completed_epochs(
@@ -54,7 +52,7 @@ def completed_epochs(
     """Determines after how many epochs a model was saved.
 
     Args:
-        path: Str or path of the file or workdir, for messages.
+        path: String or path of the file or workdir, for messages.
         progress: `Progress` of the checkpoint, or `None` if it has none.
         epoch: Integer, the number given by the user, or `None`.
 

@@ -37,7 +37,7 @@ class MappedVariable(NamedTuple):
     """A Keras variable with its name and layout in PyTorch.
 
     Args:
-        name: Str, PyTorch's name.
+        name: String, PyTorch's name.
         variable: `keras.Variable`.
         axes: Tuple of ints, the transposition from Keras's to PyTorch's layout, or
             `None` if both layouts are the same.
@@ -111,7 +111,8 @@ def assign_weights(
     Args:
         variables: List of `MappedVariable`.
         state: Dict of str to NumPy array, in PyTorch's layout.
-        ignored: Sequence of str, prefixes of names in `state` to ignore.
+        ignored: Sequence of str, prefixes of names in `state` to ignore. Defaults to
+            `()`.
 
     Raises:
         UsageError: If arrays are missing, unexpected or have the wrong shape. The
@@ -145,7 +146,7 @@ def as_array(name: str, value) -> np.ndarray:
     """Converts a value of a state dict to an array.
 
     Args:
-        name: Str, name of the tensor.
+        name: String, name of the tensor.
         value: NumPy array, or an object with `__array__`, such as a tensor. Lists are
             rejected: a pickle can nest them so that they expand to any size.
 

@@ -47,7 +47,7 @@ def from_torch(source: str | os.PathLike | Mapping, replicas: int = 16) -> keras
     parameter group and a loss multiplied by 0.024: for them, s = replicas / 0.024.
 
     Args:
-        source: Str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file, or a
+        source: String or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file, or a
             mapping of str to NumPy array (or tensor, or any object with `__array__`):
             the state dict of a torchvision ResNet, the official `resnet50.pth`, or the
             official `checkpoint.pth`, either whole or its `"model"` or `"state_dict"`.
@@ -96,7 +96,7 @@ def to_torch(
     Args:
         model: A model from `bt_keras.resnet`, or a `bt_keras.BarlowTwins` with such
             a backbone and a projector given as widths.
-        naming: Str, whose tensor names to use: `"official"` for the official Barlow
+        naming: String, whose tensor names to use: `"official"` for the official Barlow
             Twins code (the whole model), `"torchvision"` or `"detectron2"` (only the
             backbone). Defaults to `"official"`.
         num_classes: Integer >= 0, number of classes of torchvision's classifier `fc`,

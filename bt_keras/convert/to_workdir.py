@@ -35,10 +35,11 @@ def to_workdir(
     schedule, so that their ratio determines s.
 
     Args:
-        path: Str or path of a whole `checkpoint.pth`, with epoch, model and optimizer.
+        path: String or path of a whole `checkpoint.pth`, with epoch, model and
+            optimizer.
         config: `ConfigDict` with the fields of configs/default.py, for the rest of
             the training.
-        workdir: Str or path of a new or empty folder.
+        workdir: String or path of a new or empty folder.
 
     Returns:
         `(model, epoch, differences)`: the compiled `bt_keras.BarlowTwins`, the number

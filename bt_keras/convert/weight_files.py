@@ -18,6 +18,7 @@ from bt_keras.errors import DAMAGE, UsageError, one_line, shown
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
 _TREES = (".pth", ".pt")  # The other formats hold a flat dict of arrays.
+_DAMAGE = (safetensors.SafetensorError, *DAMAGE)
 
 
 def load(path: str | os.PathLike):
@@ -27,7 +28,7 @@ def load(path: str | os.PathLike):
     which takes twice as much.
 
     Args:
-        path: Str or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file.
+        path: String or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file.
 
     Returns:
         Dict of str to NumPy array. From a `.pth`, whatever was passed to
@@ -66,7 +67,7 @@ def save(path: str | os.PathLike, tree) -> None:
     """Saves weights to a file, completely or not at all.
 
     Args:
-        path: Str or path of a new file: `.pth` or `.pt` for `torch.load`,
+        path: String or path of a new file: `.pth` or `.pt` for `torch.load`,
             `.safetensors`, or `.npz`.
         tree: Dict of str to NumPy array. For a `.pth`, also nested dicts, lists and
             tuples of arrays, numbers and str, such as the result of `to_checkpoint`.
@@ -138,9 +139,6 @@ def get_suffix(path: str | os.PathLike) -> str:
             f"{', '.join(SUFFIXES)}, not {suffix!r}."
         )
     return suffix
-
-
-_DAMAGE = (safetensors.SafetensorError, *DAMAGE)
 
 
 def _load_npz(path):

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 
-_EXAMPLE = (
+# An example of TF_CONFIG, for messages.
+EXAMPLE = (
     '{"cluster": {"worker": ["host0:8888", "host1:8888"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
@@ -168,7 +169,7 @@ def _from_slurm(environ):
     except (ValueError, RuntimeError) as error:
         raise UsageError(
             f"SLURM: cannot list the workers of this step: {error} Start them with "
-            f"`srun`, or set TF_CONFIG on each, such as {_EXAMPLE}."
+            f"`srun`, or set TF_CONFIG on each, such as {EXAMPLE}."
         ) from error
 
 
@@ -194,9 +195,8 @@ def _rank(workers, index, environ):
 
 
 def _wrong(problem: str) -> UsageError:
-    return UsageError(f"TF_CONFIG {problem}. Example: {_EXAMPLE}.")
+    return UsageError(f"TF_CONFIG {problem}. Example: {EXAMPLE}.")
 
 
 def _short(value):
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return one_line(json.dumps(value), 60)

@@ -1,4 +1,4 @@
-"""Which optimizations pay on the available devices."""
+"""Selects optimizations that are faster on the available devices."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from bt_keras.distribution.chief_server import (
 )
 from bt_keras.distribution.cluster import Cluster, host_and_port
 from bt_keras.distribution.sockets import Wait, close_at_once, listen
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 
 _RETRY = 0.2  # seconds between attempts to connect
 _SHOWN = 3  # differences in a message
@@ -101,9 +101,7 @@ def _compare(cluster, settings):
 
 
 def _short(text):
-    if text is None:
-        return "(none)"
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return "(none)" if text is None else one_line(text, 100)
 
 
 def _run_worker(cluster, settings, timeout):

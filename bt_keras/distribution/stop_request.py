@@ -33,7 +33,7 @@ def stopping_at_once() -> Iterator[None]:
 
 
 class StopRequest:
-    """Tracks whether this run was asked to stop and whether all workers are well.
+    """Tracks whether this run was asked to stop and whether a worker failed.
 
     Args:
         strategy: `tf.distribute.Strategy` of the run.

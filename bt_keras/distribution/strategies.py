@@ -105,8 +105,7 @@ def _multi_worker(cluster):
     if cluster is None:
         raise UsageError(
             "--strategy=multi_worker needs a cluster: set TF_CONFIG on each worker "
-            'to {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": '
-            '"worker", "index": 0}}, or start them with srun in a SLURM job.'
+            f"to {clusters.EXAMPLE}, or start them with srun in a SLURM job."
         )
     os.environ["TF_CONFIG"] = clusters.to_tf_config(cluster)
     try:

@@ -113,11 +113,14 @@ def evaluate(
             computed once; `"full"`, kNN and the paper's linear probe on random crops;
             or `"finetune"`, the whole network trained on shares of the labels,
             pretrained and from scratch. Defaults to `"cached"`.
-        source: String, a labeled data set to use instead of the run's.
-        test_split: String, the split to test on instead of the config's.
+        source: String, a labeled data set to use instead of the run's. Defaults to
+            `None`.
+        test_split: String, the split to test on instead of the config's. Defaults to
+            `None`.
         overrides: Dict from names of evaluators to arguments that replace those of the
-            config, such as `{"knn": {"k": 20}}`.
+            config, such as `{"knn": {"k": 20}}`. Defaults to `None`.
         progress: Function of a list of `Result`s, called after each measurement.
+            Defaults to `None`.
 
     Returns:
         List of `Result`.

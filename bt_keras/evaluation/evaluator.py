@@ -72,7 +72,7 @@ class Evaluator(abc.ABC):
 
     @abc.abstractmethod
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
-        """Runs the evaluation; the results are kept as soon as they are yielded.
+        """Runs the evaluation; results are stored as soon as they are yielded.
 
         Args:
             frozen: `FrozenBackbone`, which is not changed.

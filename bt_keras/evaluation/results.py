@@ -1,4 +1,4 @@
-"""What evaluators measure, and the file `results.csv` that keeps it."""
+"""Results of evaluators, and the file `results.csv` that stores them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from bt_keras.hub.metadata import ModuleMetadata
 from bt_keras.networks import feature_dim
 
 _PACKAGES = ("bt-keras", "tensorflow", "keras", "tensorflow-hub")
-# What only the caller of `export_backbone` knows.
+# Fields of `ModuleMetadata` that the caller of `export_backbone` provides.
 ABOUT = ("config", "epochs", "steps", "results", "license")
 
 
@@ -36,7 +36,8 @@ def describe(
         image_size: Integer, side in pixels of the crops of encoded images.
         resize_ratio: Float, at least 1, see `ModuleMetadata`.
         about: Optional mapping with fields of `ModuleMetadata` that describe the
-            training: `config`, `epochs`, `steps`, `results` and `license`.
+            training: `config`, `epochs`, `steps`, `results` and `license`. Defaults to
+            `None`.
 
     Returns:
         A `ModuleMetadata`.

@@ -74,6 +74,7 @@ def export_backbone(
             `"config"`, dict of the run's config; `"epochs"`, string, and `"steps"`,
             integer, the length of the training; `"results"`, list of dicts, the rows
             of results.csv; `"license"`, string, the SPDX name of the weights' license.
+            Defaults to `None`.
 
     Raises:
         UsageError: If the folder is not empty or cannot be written, `projector=True`

@@ -48,7 +48,8 @@ def export(
         folder: String or path of the module's folder, which must not exist or be
             empty. `folder.tar.gz` next to it becomes an archive of the module.
         projector: Boolean, whether to export the projector, too. Defaults to `False`.
-        license: Optional string, the SPDX name of the weights' license.
+        license: Optional string, the SPDX name of the weights' license. Defaults to
+            `None`.
 
     Returns:
         List of `bt_keras.export.verify.Check`: the module's outputs in a process

@@ -84,8 +84,9 @@ class _Module(_Part):
         Args:
             inputs: Float32 tensor (N, H, W, 3) in [0, 1].
             training: Boolean, whether batch normalization uses the batch's statistics
-                and updates its moving statistics.
+                and updates its moving statistics. Defaults to `False`.
             return_endpoints: Boolean, whether to return the feature maps, too.
+                Defaults to `False`.
 
         Returns:
             Float32 tensor (N, F); or a dict of float32 tensors, "features" and the

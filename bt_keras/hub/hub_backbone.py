@@ -82,10 +82,11 @@ class HubBackbone(keras.layers.Layer):
         return_endpoints: Boolean, as for `load_backbone`. Defaults to `False`.
         check_range: Boolean, as for `load_backbone`. Defaults to `True`.
         signature: Optional dict written by `get_config`; only for `from_config`.
+            Defaults to `None`.
         **kwargs: Arguments of `keras.layers.Layer` (`name`, `trainable`, `dtype`).
 
-    Input: float tensor (N, H, W, 3) in [0, 1], computed in float32 whatever the dtype
-    policy. Output: features (N, F), or a dict of tensors, float32.
+    Input: float tensor (N, H, W, 3) in [0, 1]. Output: features (N, F), or a dict of
+    tensors. The layer computes in float32 under every dtype policy.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class HubBackbone(keras.layers.Layer):
         _LAYERS[saved_model_files.graph_sha256(self.folder)] = self
 
     def _signature(self):
-        """Returns what a config needs to create the layer without the module."""
+        """Returns the config entries that create the layer without the module."""
         trainable = {id(v) for v in self.module.trainable_variables}
         return {
             "sha256": saved_model_files.graph_sha256(self.folder),

@@ -1,4 +1,4 @@
-"""What a backbone computes, found without running it: feature width, feature maps."""
+"""Feature width and feature maps of a backbone, inferred without running it."""
 
 from __future__ import annotations
 
