@@ -32,6 +32,16 @@ tf.config.set_logical_device_configuration(
 )
 
 
+# TensorFlow uses oneDNN for half precision if the CPU has the instructions. It does not
+# read ONEDNN_MAX_CPU_ISA, and oneDNN then raises an error, on such CPUs alone.
+_ISA = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+HALF_PRECISION = _ISA not in ("SSE41", "AVX", "AVX2")
+half_precision = pytest.mark.skipif(
+    not HALF_PRECISION,
+    reason="ONEDNN_MAX_CPU_ISA excludes half precision",
+)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_fixture_setup(fixturedef):
     """Seeds what several tests share, whichever of them runs first."""

@@ -7,6 +7,7 @@ import bt_keras
 from bt_keras import UsageError
 from bt_keras.checkpoint import save_restore, store
 from bt_keras.checkpoint.progress import Progress
+from tests.conftest import half_precision
 from tests.models import pairs, tiny
 
 
@@ -25,7 +26,10 @@ def state(model):
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["float32", pytest.param("mixed_float16", marks=half_precision)],
+)
 def test_a_restored_model_trains_like_the_original(tmp_path, policy):
     model = trained(policy)
     if policy == "mixed_float16":

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from bt_keras.evaluation import train_crops
 from bt_keras.evaluation.classifier import Classifier, rate_factor
+from tests.conftest import half_precision
 from tests.evaluation.gray import small_backbone, trainable
 
 
@@ -100,6 +101,7 @@ def test_the_rate_drops_after_60_and_80_percent_of_the_steps(steps):
     np.testing.assert_allclose(factors, expected, rtol=1e-6)
 
 
+@half_precision
 def test_float16_is_trained_with_a_scaled_loss(frozen):
     """Without loss scaling, these gradients underflow in float16."""
     keras.config.set_dtype_policy("mixed_float16")

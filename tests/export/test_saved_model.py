@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras.export import verify
-from tests.conftest import relative_error
+from tests.conftest import half_precision, relative_error
 from tests.exported import MEAN, STD, photographs, small_model
 
 
@@ -117,6 +117,7 @@ def test_a_model_of_several_replicas_runs_on_one_device(replicas, tmp_path, insi
     assert relative_error(module(images, training=True), expected) < 1e-4
 
 
+@half_precision
 def test_a_mixed_precision_backbone_gives_float32(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     small = bt_keras.resnet(10, width=0.05, stem="cifar")

@@ -1,8 +1,9 @@
 """The ways to use a module, run in a process other than the tests'.
 
-`python elsewhere.py GROUP MODULE IMAGES.npy FOLDER`: loads the module in each way of
-the group, trains it for a few steps, and writes FOLDER/WAY.npy with its features and
-FOLDER/WAY.json with what has changed. Only the group `keras_3` may import bt_keras.
+`python elsewhere.py WAY,WAY,... MODULE IMAGES.npy FOLDER`: loads the module in each
+way, trains it for a few steps, and writes FOLDER/WAY.npy with its features and
+FOLDER/WAY.json with what has changed. The ways of one process must be of one group: in
+the group `without_bt_keras` bt_keras cannot be imported.
 """
 
 import contextlib
@@ -181,8 +182,9 @@ GROUPS = {
 }
 
 
-def main(group, module, images, folder):
-    if group == "without_bt_keras":
+def main(ways, module, images, folder):
+    ways = [globals()[name] for name in ways.split(",")]
+    if ways[0] in GROUPS["without_bt_keras"]:
         sys.modules["bt_keras"] = None  # Importing it fails, as without it.
         with contextlib.suppress(ImportError):
             import bt_keras  # noqa: F401
@@ -191,7 +193,7 @@ def main(group, module, images, folder):
     cpu = tf.config.list_physical_devices("CPU")[0]
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
-    for way in GROUPS[group]:
+    for way in ways:
         set_seeds()
         features, facts = way(module, np.load(images))
         np.save(os.path.join(folder, f"{way.__name__}.npy"), features)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras import convert
-from tests.conftest import relative_error
+from tests.conftest import half_precision, relative_error
 from tests.models import Subclass, pairs, tiny
 from tests.reference import weights
 
@@ -150,6 +150,7 @@ def test_saved_model_and_saved_weights_load(tmp_path):
     np.testing.assert_array_equal(fresh(images), model(images))
 
 
+@half_precision
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_with_float32_weights(policy):
     keras.config.set_dtype_policy(policy)
