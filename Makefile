@@ -31,18 +31,24 @@ demo: $(VENV)/installed
 	@echo
 	$(BIN)/bt-keras report --workdir $(WORKDIR)
 
-# Two test processes: most of a test is tracing, which takes one core.
+# Two test processes: most of a test is tracing, which takes one core. XLA keeps what it
+# has compiled until a process ends, so that three runs in turn need less memory than one.
 TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal
+VIEWS := tests/augmentation tests/data
+TRAINING := $(addprefix tests/,checkpoint evaluation losses model networks optimizers \
+	training)
+OTHERS := tests $(addprefix --ignore=,$(VIEWS) $(TRAINING))
 
 test: $(VENV)/installed
-	$(TESTS) -m "not slow"
+	$(TESTS) -m "not slow" $(VIEWS)
+	$(TESTS) -m "not slow" $(TRAINING)
+	$(TESTS) -m "not slow" $(OTHERS)
 
 # What takes minutes, or several processes of its own.
 test-slow: $(VENV)/installed
 	$(TESTS) -m slow
 
-test-all: $(VENV)/installed
-	$(TESTS)
+test-all: test test-slow
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
