@@ -32,7 +32,7 @@ def _examples(module):
     return [t for t in finder.find(module, globs=names) if t.examples]
 
 
-@pytest.mark.parametrize("name", _modules_with_examples())
+@pytest.mark.parametrize("name", list(_modules_with_examples()))
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(verbose=False, optionflags=_OPTIONS)
