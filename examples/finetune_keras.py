@@ -27,15 +27,9 @@ def datasets(folder, size):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--module", required=True, help="exported module: a folder, .tar.gz or URL"
-    )
-    parser.add_argument(
-        "--images", required=True, help="folder with a subfolder per class"
-    )
-    parser.add_argument(
-        "--size", type=int, default=224, help="side of the images in pixels"
-    )
+    parser.add_argument("--module", required=True, help="folder, .tar.gz or URL")
+    parser.add_argument("--images", required=True, help="one subfolder per class")
+    parser.add_argument("--size", type=int, default=224, help="pixels per side")
     parser.add_argument("--epochs", type=int, default=10, help="number of epochs")
     parser.add_argument("--out", default="classifier.keras", help="file of the result")
     arguments = parser.parse_args()
