@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKDIR ?= runs/demo
 
-# What `make bench` measures against (5 GB), its flags (BENCH=--quick), and where it
-# finds CIFAR-10.
+# `make bench`: the environment of the peers (5 GB), flags (BENCH=--quick), and the
+# location of CIFAR-10.
 PEERS := .venv-bench
 BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-start bench-folder bench-replicas
 BENCH ?=
@@ -44,7 +44,7 @@ test: $(VENV)/installed
 	$(TESTS) -m "not slow" $(TRAINING)
 	$(TESTS) -m "not slow" $(OTHERS)
 
-# What takes minutes, or several processes of its own.
+# Tests that take minutes or start several processes.
 test-slow: $(VENV)/installed
 	$(TESTS) -m slow
 
@@ -73,7 +73,7 @@ $(PEERS)/installed: benchmarks/peers.txt
 	$(PEERS)/bin/pip install --quiet --requirement benchmarks/peers.txt
 	touch $@
 
-# One after the other, whatever -j says: each wants all cores.
+# One after the other, also with -j: each needs all cores.
 bench:
 	@for name in $(BENCHMARKS); do $(MAKE) --no-print-directory $$name || exit 1; done
 

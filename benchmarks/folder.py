@@ -88,7 +88,7 @@ def _two_workers(result, images, count):
     if not result.failure:
         result.seconds.append(max(one.seconds[0] for one in slower))
         result.peak = max(result.peak, *(one.peak for one in slower))
-        result.facts["checked"] = sum(one.facts["checked"] for one in slower)
+        result.extra["checked"] = sum(one.extra["checked"] for one in slower)
 
 
 @contextlib.contextmanager
@@ -105,12 +105,12 @@ def _read(result, child):
         line = json.loads(output.splitlines()[-1])
         result.seconds.append(line["seconds"])
         result.peak = max(result.peak, line["peak"])
-        result.facts["checked"] = line["checked"]
+        result.extra["checked"] = line["checked"]
         turns.say(f"{line['seconds']:.4g} s, {line['checked']} files checked")
 
 
 def _checked(result):
-    return f"{result.facts['checked']:,}"
+    return f"{result.extra['checked']:,}"
 
 
 CASES = {

@@ -18,7 +18,7 @@ def write_arrays(path, count, size, seed=0):
     """Writes images as one array.
 
     Args:
-        path: Str or path of a .npy file, uint8 of shape (count, size, size, 3).
+        path: String or path of a .npy file, uint8 of shape (count, size, size, 3).
         count: Integer, number of images.
         size: Integer, side of the images in pixels.
         seed: Integer. Defaults to `0`.

@@ -46,7 +46,7 @@ def _compare(name, n, d, values):
     results = turns.take_turns(sides, values) + skipped
 
     def memory(result):
-        above = result.peak - result.facts["baseline"]
+        above = result.peak - result.extra["baseline"]
         return f"{table.number(above / (4 * 4 * n * d))}x"
 
     table.rows(name, results, table.MILLISECONDS, memory)

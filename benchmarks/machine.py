@@ -58,14 +58,14 @@ def peaks(values, precisions=PRECISIONS):
         table.rows(
             name, results, table.MILLISECONDS, lambda r: f"{_flops(r) / 1e9:.0f}"
         )
-        for who, result in zip(("ours", "peers"), results, strict=True):
-            found[who, precision] = _flops(result) if result.seconds else None
+        for side, result in zip(("ours", "peers"), results, strict=True):
+            found[side, precision] = _flops(result) if result.seconds else None
     print(flush=True)
     return found
 
 
 def _flops(result):
-    return 2 * result.facts["size"] ** 3 / min(result.seconds)
+    return 2 * result.extra["size"] ** 3 / min(result.seconds)
 
 
 def _cpu_field(field):

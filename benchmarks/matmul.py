@@ -27,4 +27,4 @@ def work(case, product):
         expected = (time.perf_counter() - begin) * (size / _PROBE) ** 3
         size = _PROBE if expected > _SLOW else size
     step = product(size, precision)
-    return side.Work(start=lambda: step, facts={"size": size})
+    return side.Work(start=lambda: step, extra={"size": size})

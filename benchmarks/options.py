@@ -14,7 +14,7 @@ def parser(description, rounds=5, seconds=None, peers=True, cases=True):
     """Builds the parser of a benchmark.
 
     Args:
-        description: Str, whose first line is printed by `--help`.
+        description: String, whose first line is printed by `--help`.
         rounds: Integer, how often each side is measured. Defaults to `5`.
         seconds: Float, duration of a measurement, or `None` if whole processes are
             measured. Defaults to `None`.

@@ -30,13 +30,13 @@ class Work:
             `1`.
         lead_in: Float, seconds of steps before a measurement, so that a pipeline's
             buffers are as full before as after it. Defaults to `0.0`.
-        facts: Dict of values for the harness. Defaults to an empty dict.
+        extra: Dict of values for the harness. Defaults to an empty dict.
     """
 
     start: Callable
     units: int = 1
     lead_in: float = 0.0
-    facts: dict = dataclasses.field(default_factory=dict)
+    extra: dict = dataclasses.field(default_factory=dict)
 
 
 def serve(prepare):
@@ -56,7 +56,7 @@ def serve(prepare):
     _run_for(min(_WARM_UP, settings["seconds"]), step)
     del step
     _settle()
-    _reply(replies, {"facts": work.facts, "peak": processes.peak()})
+    _reply(replies, {"extra": work.extra, "peak": processes.peak()})
     for _ in sys.stdin:
         seconds = _measure(work, settings["seconds"])
         _settle()

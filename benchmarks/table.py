@@ -22,8 +22,8 @@ def header(note=None, ratio="time / our time"):
     """Prints the header of a table.
 
     Args:
-        note: Str, name of an additional last column. Defaults to `None`.
-        ratio: Str, name of the column with the ratio to the first side. Defaults to
+        note: String, name of an additional last column. Defaults to `None`.
+        ratio: String, name of the column with the ratio to the first side. Defaults to
             `"time / our time"`.
     """
     columns = ["case", "side", "median", "min - max", "rounds"]
@@ -36,7 +36,7 @@ def rows(case, results, unit, note=None):
     """Prints a row for each result of a case.
 
     Args:
-        case: Str, name of the case.
+        case: String, name of the case.
         results: List of `turns.Result`. Ratios are relative to the first one.
         unit: `Unit`.
         note: Function from a result to str, the last column. Defaults to `None`.

@@ -20,9 +20,10 @@ class Side:
     """One of the sides that are compared.
 
     Args:
-        name: Str, as printed in the table.
-        python: Str, path of the interpreter.
-        module: Str, such as `"benchmarks.ours.loss"`, a module that calls `side.serve`.
+        name: String, as printed in the table.
+        python: String, path of the interpreter.
+        module: String, such as `"benchmarks.ours.loss"`, a module that calls
+            `side.serve`.
         case: Dict for the module.
     """
 
@@ -37,17 +38,17 @@ class Result:
     """The measurements of a side.
 
     Args:
-        name: Str, name of the side.
+        name: String, name of the side.
         seconds: List of float, seconds per unit in each round.
         peak: Integer, peak memory in bytes of the process and its children.
-        facts: Dict, values reported by the side.
-        failure: Str, why it did not run, or `None`.
+        extra: Dict, values reported by the side.
+        failure: String, why it did not run, or `None`.
     """
 
     name: str
     seconds: list = dataclasses.field(default_factory=list)
     peak: int = 0
-    facts: dict = dataclasses.field(default_factory=dict)
+    extra: dict = dataclasses.field(default_factory=dict)
     failure: str | None = None
 
 
@@ -105,7 +106,7 @@ class _Player:
         self._child = child
         self._process = child.process
         self._patience = patience
-        self.result.facts = self._answer().get("facts", {})
+        self.result.extra = self._answer().get("extra", {})
 
     def measure(self):
         """Measures once."""

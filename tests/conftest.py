@@ -1,11 +1,11 @@
-"""What all tests share: logical devices, seeds, memory, recordings of PyTorch."""
+"""Logical devices, seeds, memory and recordings of PyTorch, for all tests."""
 
 import contextlib
 import ctypes
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As the commands set it.
+# The commands set it, too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tempfile
@@ -44,7 +44,7 @@ half_precision = pytest.mark.skipif(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_fixture_setup(fixturedef):
-    """Seeds what several tests share, whichever of them runs first."""
+    """Seeds fixtures that tests share, so that their order does not matter."""
     if fixturedef.scope != "function":
         keras.utils.set_random_seed(0)
 
@@ -60,7 +60,7 @@ def fresh_keras():
 
 @pytest.fixture(autouse=True, scope="module")
 def fresh_memory(request):
-    """Frees what the models and graphs of a test module leave behind.
+    """Frees the memory of the models and graphs of a test module.
 
     With TEST_MEMORY=FILE each module appends a line to FILE: the pytest worker, its
     resident and its peak memory in MB, and the module.

@@ -8,7 +8,7 @@ import os
 import signal
 from pathlib import Path
 
-# Appended to a config file, which is the code of the test's that the process executes.
+# Appended to a config file, the only code of the test that the process executes.
 # PAUSE_AT is "EVENT STEP"; the process stops itself (SIGSTOP) once, at the first EVENT
 # after STEP steps of the run:
 #   begin  before the first step of this process
@@ -54,7 +54,7 @@ _after(_zipfile.ZipFile, "writestr", "write")
 
 
 def add_hooks(recipe):
-    """Lets a config file obey PAUSE_AT.
+    """Adds the code that reads PAUSE_AT to a config file.
 
     Args:
         recipe: `Path` of the config file.
@@ -67,7 +67,7 @@ def add_hooks(recipe):
 
 
 def wait(process, log):
-    """Waits until a process has paused; its log explains why it has ended instead."""
+    """Waits until a process has paused; fails with its log if it has ended."""
     found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     assert found.si_code == os.CLD_STOPPED, Path(log).read_text()
 

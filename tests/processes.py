@@ -39,8 +39,8 @@ def start_workers(arguments, logs, own=None):
     Args:
         arguments: as for `start`.
         logs: list of paths, one per worker.
-        own: optional dict from a worker's index to a dict of what is different there:
-            further `arguments`, `environment` variables, the `cwd`.
+        own: optional dict from a worker's index to a dict of its own options: further
+            `arguments`, `environment` variables, the `cwd`.
 
     Returns:
         list of `subprocess.Popen`.

@@ -1,6 +1,6 @@
 """Files written by the first version load and give the recorded values.
 
-tests/before/README.md says what they are.
+tests/before/README.md describes them.
 """
 
 import csv
@@ -20,7 +20,7 @@ from bt_keras.hub import read_backbone
 from tests.conftest import relative_error
 
 FOLDER = Path(__file__).parent / "before"
-# For `load_model` to know them.
+# Imported so that `load_model` finds them.
 REGISTERED = (BarlowTwins, LARS, WarmupCosine)
 # The losses of the epochs 3 and 4.
 RESUMED_LOSSES = (18.397140502929688, 14.114872934432082)

@@ -23,7 +23,7 @@ _ALL = [
     *markdown.pages("bt_keras/data/shipped/*.md"),
     *markdown.pages("tests/reference/*.md"),
 ]
-# What the programs of some pages must have reached at their end.
+# Assertions at the end of the programs of some pages.
 _CHECKS = {
     "README.md": "losses = history.history['loss']; assert losses[-1] < 0.8 * losses[0]"
 }

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-# The network of two residual blocks is registered here too, for processes that import
-# nothing of the tests.
+# The network of two residual blocks is registered here too, because other processes do
+# not import the tests.
 CONFIG = """
 from bt_keras.config import default
 from bt_keras.networks.resnet import DEPTHS
@@ -38,7 +38,7 @@ def get_config():
 def write_images(folder, per_class=9, classes=("dark", "light"), size=10):
     """Writes PNG files into train/ and test/, one subfolder per class.
 
-    Brightness tells the classes apart.
+    The classes differ in brightness.
     """
     rng = np.random.default_rng(0)
     for split in ("train", "test"):

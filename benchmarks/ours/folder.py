@@ -20,7 +20,7 @@ _VIEW_SIZE = 32
 def main():
     folder, *rest = sys.argv[1:]
     checked = _count_checks()
-    # Nobody reads standard output before the end, so the progress bar could fill it.
+    # The harness reads standard output at the end, so the progress bar could fill it.
     with contextlib.redirect_stdout(sys.stderr):
         begin = time.perf_counter()
         if rest:

@@ -25,7 +25,7 @@ def prepare(case):
     baseline = processes.resident()
     z_a, z_b = projections(case["n"], case["d"])
     return side.Work(
-        start=lambda: lambda: gradients(z_a, z_b), facts={"baseline": baseline}
+        start=lambda: lambda: gradients(z_a, z_b), extra={"baseline": baseline}
     )
 
 

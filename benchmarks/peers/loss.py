@@ -24,7 +24,7 @@ def prepare(case):
     z_a, z_b = projections(case["n"], case["d"])
     return side.Work(
         start=lambda: lambda: gradients(criterion, z_a, z_b),
-        facts={"baseline": baseline},
+        extra={"baseline": baseline},
     )
 
 

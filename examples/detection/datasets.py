@@ -35,7 +35,7 @@ def load(name, part, seed, settings):
     """Loads training or test data.
 
     Args:
-        name: Str, `"shipped"`, `"tfds:NAME"` or a folder in TFDS format.
+        name: String, `"shipped"`, `"tfds:NAME"` or a folder in TFDS format.
         part: `"train"` or `"test"`.
         seed: Integer, for the canvases of the shipped images. Other images do not
             depend on it.
@@ -56,7 +56,7 @@ def shipped(split, size, count, seed):
     """Makes canvases with the shipped images as objects.
 
     Args:
-        split: Str, the split of the pasted images: `"train"`, `"test"` or a part.
+        split: String, the split of the pasted images: `"train"`, `"test"` or a part.
         size: Integer, side of a canvas in pixels.
         count: Integer, number of canvases.
         seed: Integer or tuple of ints.
@@ -85,9 +85,9 @@ def from_tfds(name, split, size, count=None):
     """Loads a data set with the features of VOC or COCO.
 
     Args:
-        name: Str, `"tfds:NAME"`, downloaded on first use, such as `"tfds:voc/2007"` or
-            `"tfds:coco/2017"`, or a folder in TFDS format.
-        split: Str, a TFDS split or a part of one, such as `"train[:500]"`.
+        name: String, `"tfds:NAME"`, downloaded on first use, such as
+            `"tfds:voc/2007"` or `"tfds:coco/2017"`, or a folder in TFDS format.
+        split: String, a TFDS split or a part of one, such as `"train[:500]"`.
         size: Integer, side in pixels of the squares to which images are resized.
         count: Integer, number of images to use. Defaults to `None`: all.
 

@@ -21,7 +21,7 @@ def retinanet(module, num_classes, size, pretrained=True):
     """Builds a trainable RetinaNet with an exported backbone.
 
     Args:
-        module: Str, a handle for `bt_keras.load_backbone`.
+        module: String, a handle for `bt_keras.load_backbone`.
         num_classes: Integer, number of classes.
         size: Integer, side of the square images in pixels, a multiple of the backbone's
             largest stride.

@@ -18,7 +18,7 @@ def table(rows):
         rows: List of dicts as for `line`.
 
     Returns:
-        Str, a table.
+        String, a table.
     """
     lines = [f"{'initialization':16}{'AP %':16}{'AP50 %':16}seeds"]
     for name in dict.fromkeys(row["init"] for row in rows):

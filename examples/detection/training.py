@@ -13,7 +13,7 @@ def train(module, pretrained, detections, seed, settings):
     """Trains a RetinaNet.
 
     Args:
-        module: Str, handle of the exported backbone.
+        module: String, handle of the exported backbone.
         pretrained: Boolean, whether to start from its weights.
         detections: `datasets.Detections`, the training data.
         seed: Integer, for the initial weights and the order of the images.

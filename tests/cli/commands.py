@@ -1,4 +1,4 @@
-"""How the tests run commands and read what they write."""
+"""Runs commands and reads the files that they write."""
 
 import csv
 

@@ -97,7 +97,7 @@ def test_existing_workdirs_are_not_changed(resumed, recipe, capsys):
 
 
 def test_training_resumes_from_the_first_release(recipe, tmp_path):
-    """Learning rate times momentum is the file's, whatever the rate of biases."""
+    """Learning rate times momentum equals the file's for any rate of biases."""
     path, workdir = REFERENCE / "checkpoint_one_group.pth", tmp_path / "run"
     flags = ("--config.optimizer.bias_learning_rate=0.01", "--config.epochs", "7")
     where = (f"--config={recipe}", f"--workdir={workdir}")

@@ -1,4 +1,4 @@
-"""What the chief does with connections that misbehave."""
+"""Connections to the chief that misbehave."""
 
 import contextlib
 import json

@@ -169,7 +169,7 @@ def test_gpus_are_left_to_slurm(slurm, devices):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == devices
 
 
-def test_a_slurm_task_knows_its_node_whatever_the_ranks(slurm):
+def test_a_slurm_task_finds_its_node_for_any_order_of_ranks(slurm):
     step = {"SLURM_STEP_NUM_TASKS": "3", "SLURM_PROCID": "2", "SLURM_LOCALID": "0"}
     slurm("n[9-11]", "1(x3)", **step, SLURMD_NODENAME="n11")
     cluster = from_environment()

@@ -1,4 +1,4 @@
-"""Ports, hosts and chiefs that cannot be reached, and what a wait prints."""
+"""Ports, hosts and chiefs that cannot be reached, and messages of a wait."""
 
 import socket
 

@@ -10,7 +10,8 @@ from bt_keras import LARS, BarlowTwins, WarmupCosine
 from bt_keras.checkpoint import store
 from tests import pauses, processes, tiny
 
-REGISTERED = (BarlowTwins, LARS, WarmupCosine)  # For `load_model` to know them.
+# Imported so that `load_model` finds them.
+REGISTERED = (BarlowTwins, LARS, WarmupCosine)
 EPOCHS, STEPS_PER_EPOCH = 3, 10
 
 pytestmark = pytest.mark.slow  # Each test starts several processes.

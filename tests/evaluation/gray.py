@@ -1,4 +1,4 @@
-"""Images whose brightness tells their class, and a backbone that sees brightness."""
+"""Images with one gray level per class, and a backbone of the mean color."""
 
 import keras
 import numpy as np

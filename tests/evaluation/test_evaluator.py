@@ -1,4 +1,4 @@
-"""The contract: what every evaluator has, and how it is built."""
+"""The contract of evaluators, and how they are built from a config."""
 
 import importlib
 

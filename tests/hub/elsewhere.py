@@ -2,8 +2,9 @@
 
 `python elsewhere.py WAY,WAY,... MODULE IMAGES.npy FOLDER`: loads the module in each
 way, trains it for a few steps, and writes FOLDER/WAY.npy with its features and
-FOLDER/WAY.json with what has changed. The ways of one process must be of one group: in
-the group `without_bt_keras` bt_keras cannot be imported.
+FOLDER/WAY.json with the losses and the numbers of changed variables. The ways of one
+process must be of one group: in the group `without_bt_keras` bt_keras cannot be
+imported.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ STEPS = 6
 
 
 def set_seeds():
-    """Seeds what Keras 2, Keras 3 and TensorFlow draw from."""
+    """Seeds the generators of Keras 2, Keras 3 and TensorFlow."""
     random.seed(0)
     np.random.seed(0)
     tf.random.set_seed(0)
@@ -43,15 +44,15 @@ def values(variables):
 
 
 def statistics(variables, trainable):
-    known = {id(v) for v in trainable}
-    return [v for v in variables if id(v) not in known]
+    trainable_ids = {id(v) for v in trainable}
+    return [v for v in variables if id(v) not in trainable_ids]
 
 
 def by_tensorflow(module, images):
     """Trains the module and a linear classifier by hand."""
     before = values(module.variables)
     features = module(images, training=False).numpy()
-    facts = {"moved_by_inference": moved(before, module.variables)}
+    findings = {"moved_by_inference": moved(before, module.variables)}
     head = tf.Variable(tf.zeros((features.shape[-1], 2)))
     trainable = list(module.trainable_variables)
     losses, old = [], values(trainable)
@@ -70,7 +71,7 @@ def by_tensorflow(module, images):
         losses.append(float(loss))
     others = statistics(module.variables, trainable)
     return features, {
-        **facts,
+        **findings,
         "losses": losses,
         "trainable": [moved(old, trainable), len(trainable)],
         "statistics": [moved(statistics_before(before, module), others), len(others)],
@@ -78,9 +79,9 @@ def by_tensorflow(module, images):
 
 
 def statistics_before(before, module):
-    known = {id(v) for v in module.trainable_variables}
+    trainable_ids = {id(v) for v in module.trainable_variables}
     pairs = zip(before, module.variables, strict=True)
-    return [old for old, v in pairs if id(v) not in known]
+    return [old for old, v in pairs if id(v) not in trainable_ids]
 
 
 def hub_load(module, images):
@@ -111,14 +112,14 @@ def by_keras(keras, layer, images, functional=False):
     old, old_others = values(trainable), values(others)
     batch = {"batch_size": len(images), "verbose": 0}
     model.predict(images, **batch)
-    facts = {"moved_by_inference": moved(old_others, others)}
+    findings = {"moved_by_inference": moved(old_others, others)}
     history = model.fit(images, labels(images), epochs=STEPS, **batch).history
-    facts |= {
+    findings |= {
         "losses": history["loss"],
         "trainable": [moved(old, trainable), len(trainable)],
         "statistics": [moved(old_others, others), len(others)],
     }
-    return model, features, facts
+    return model, features, findings
 
 
 def keras_layer(module, images, trainable=True):
@@ -140,8 +141,8 @@ def load_backbone(module, images, functional=False, policy="float32", trainable=
 
     keras.config.set_dtype_policy(policy)
     layer = bt_keras.load_backbone(module, trainable=trainable)
-    model, features, facts = by_keras(keras, layer, images, functional)
-    return features, {**facts, "reloaded": reloaded(keras, model, images)}
+    model, features, findings = by_keras(keras, layer, images, functional)
+    return features, {**findings, "reloaded": reloaded(keras, model, images)}
 
 
 def reloaded(keras, model, images):
@@ -195,10 +196,10 @@ def main(ways, module, images, folder):
     tf.config.set_logical_device_configuration(cpu, two)
     for way in ways:
         set_seeds()
-        features, facts = way(module, np.load(images))
+        features, findings = way(module, np.load(images))
         np.save(os.path.join(folder, f"{way.__name__}.npy"), features)
         with open(os.path.join(folder, f"{way.__name__}.json"), "w") as file:
-            json.dump(facts, file)
+            json.dump(findings, file)
 
 
 if __name__ == "__main__":

@@ -48,18 +48,18 @@ def results(exported, tmp_path_factory):
 )
 def test_features_weights_and_statistics(exported, results, group, way):
     folder = results(group)
-    facts = json.loads((folder / f"{way}.json").read_text())
+    findings = json.loads((folder / f"{way}.json").read_text())
     features = np.load(folder / f"{way}.npy")
     assert relative_error(features, exported.features()) < 1e-5
-    assert facts["moved_by_inference"] == 0
-    assert facts["losses"][-1] < facts["losses"][0]
+    assert findings["moved_by_inference"] == 0
+    assert findings["losses"][-1] < findings["losses"][0]
     backbone = exported.model.backbone
     weights, total = len(backbone.trainable_variables), len(backbone.variables)
     if "frozen" in way:
-        assert facts["trainable"] == [0, 0]
-        assert facts["statistics"] == [0, total]
+        assert findings["trainable"] == [0, 0]
+        assert findings["statistics"] == [0, total]
     else:
-        assert facts["trainable"] == [weights, weights]
-        assert facts["statistics"] == [total - weights] * 2
-    if "reloaded" in facts:
-        assert facts["reloaded"] < 1e-5
+        assert findings["trainable"] == [weights, weights]
+        assert findings["statistics"] == [total - weights] * 2
+    if "reloaded" in findings:
+        assert findings["reloaded"] < 1e-5

@@ -42,7 +42,7 @@ def test_a_keras_file_contains_the_module(exported, moved, tmp_path):
 
 
 def reloaded(path):
-    """Load a model as in a new process, without the files of other layers."""
+    """Loads a model as in a new process, without the files of other layers."""
     hub_backbone._LAYERS.clear()
     return keras.models.load_model(path)
 

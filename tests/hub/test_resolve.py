@@ -129,7 +129,7 @@ def test_a_missing_module_is_a_one_line_error(handle, exported, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-def test_errors_name_what_is_not_a_module(tmp_path):
+def test_errors_name_paths_without_a_module(tmp_path):
     with pytest.raises(bt_keras.UsageError, match=r"nowhere.*no such"):
         bt_keras.load_backbone(tmp_path / "nowhere")
     with pytest.raises(bt_keras.UsageError, match=r"saved_model\.pb"):

@@ -92,9 +92,9 @@ def resnet_state(depth, seed, width=64, stem="imagenet"):
     """Generates well-conditioned weights and statistics of a ResNet without `fc`.
 
     Args:
-        depth: Int, one of 18, 34, 50, 101, 152.
-        seed: Int >= 0.
-        width: Int, channels of the stem and of the first stage's 3x3 convolutions.
+        depth: Integer, one of 18, 34, 50, 101, 152.
+        seed: Integer >= 0.
+        width: Integer, channels of the stem and of the first stage's 3x3 convolutions.
             Defaults to `64`.
         stem: `"imagenet"` (7x7 convolution) or `"cifar"` (3x3 convolution). Defaults
             to `"imagenet"`.
@@ -126,11 +126,11 @@ def barlow_twins_state(
     Equals `resnet_state`, but with biases of about `BIAS_RATIO` scales.
 
     Args:
-        depth: Int, see `resnet_state`.
+        depth: Integer, see `resnet_state`.
         projector: Tuple of ints, output widths of the projector's linear layers.
             Defaults to `(64, 64, 64)`.
-        seed: Int >= 0. Defaults to `0`.
-        width: Int, see `resnet_state`. Defaults to `64`.
+        seed: Integer >= 0. Defaults to `0`.
+        width: Integer, see `resnet_state`. Defaults to `64`.
         stem: See `resnet_state`. Defaults to `"imagenet"`.
 
     Returns:
@@ -156,10 +156,10 @@ def images(n, h, w, seed):
     """Generates images with a 1/f spectrum, correlated colors and 256 gray levels.
 
     Args:
-        n: Int, number of images.
-        h: Int, height in pixels.
-        w: Int, width in pixels.
-        seed: Int >= 0.
+        n: Integer, number of images.
+        h: Integer, height in pixels.
+        w: Integer, width in pixels.
+        seed: Integer >= 0.
 
     Returns:
         Float32 array (n, h, w, 3) (NHWC), normalized with ImageNet's statistics.
@@ -182,10 +182,10 @@ def image_pair(n, h, w, seed):
     """Generates two correlated views, each three quarters of one shared image.
 
     Args:
-        n: Int, number of pairs.
-        h: Int, height in pixels.
-        w: Int, width in pixels.
-        seed: Int >= 0.
+        n: Integer, number of pairs.
+        h: Integer, height in pixels.
+        w: Integer, width in pixels.
+        seed: Integer >= 0.
 
     Returns:
         Two float32 arrays (n, h, w, 3) (NHWC), see `images`.
