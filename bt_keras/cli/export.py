@@ -16,6 +16,7 @@ Examples:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,14 +60,13 @@ def run(arguments: Sequence[str]) -> int:
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
     values = flags.new()
-    text, switch = absl_flags.DEFINE_string, absl_flags.DEFINE_bool
-    text("workdir", None, "Folder of the run to export.", flag_values=values)
+    text = functools.partial(absl_flags.DEFINE_string, flag_values=values)
+    text("workdir", None, "Folder of the run to export.")
     text(
         "out",
         None,
         "Folder of the module, or path of the .keras or .tflite file, which must not "
         "exist. If not given: WORKDIR/module, or WORKDIR/backbone.FORMAT.",
-        flag_values=values,
     )
     absl_flags.DEFINE_enum(
         "format",
@@ -77,13 +77,14 @@ def define_flags() -> absl_flags.FlagValues:
         "file for TensorFlow Lite.",
         flag_values=values,
     )
-    switch("projector", False, "Export the projector, too.", flag_values=values)
+    absl_flags.DEFINE_bool(
+        "projector", False, "Export the projector, too.", flag_values=values
+    )
     text(
         "license",
         None,
         "SPDX name of the weights' license, such as Apache-2.0, for the model card. "
         "Kaggle Models requires one.",
-        flag_values=values,
     )
     text(
         "verify",
@@ -91,8 +92,12 @@ def define_flags() -> absl_flags.FlagValues:
         "Module to check instead of an export: a folder, a .tar.gz or a URL. It is "
         "loaded in a process without bt_keras, and its outputs are compared with those "
         "at export. The exit status is 1 if a check fails.",
-        flag_values=values,
     )
+    _define_publishing_flags(values)
+    return values
+
+
+def _define_publishing_flags(values):
     absl_flags.DEFINE_enum(
         "publish",
         None,
@@ -101,19 +106,18 @@ def define_flags() -> absl_flags.FlagValues:
         "published without a new export.",
         flag_values=values,
     )
-    text(
+    absl_flags.DEFINE_string(
         "handle",
         None,
         "Name to publish the module under: OWNER/MODEL/tensorFlow2/VARIATION.",
         flag_values=values,
     )
-    switch(
+    absl_flags.DEFINE_bool(
         "dry_run",
         False,
         "List what --publish would send, and send nothing.",
         flag_values=values,
     )
-    return values
 
 
 def _check(values):

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bt_keras.errors import UsageError
-from bt_keras.evaluation import report
+from bt_keras.evaluation.fine_tuning_summary import (
+    mean_and_deviation,
+    summarize_fine_tuning,
+)
 from bt_keras.evaluation.results import Result
 
 
@@ -50,14 +53,12 @@ def label_shares(results: Iterable[Result], path: str | os.PathLike) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     curves = {}
-    summaries = report.summarize_fine_tuning(results)
+    summaries = summarize_fine_tuning(results)
     for summary in summaries:
         curves.setdefault(summary.backbone, []).append(summary)
     for name, points in curves.items():
         shares = [100 * point.label_share for point in points]
-        accuracies = [
-            report.mean_and_deviation(point.accuracies["top1"]) for point in points
-        ]
+        accuracies = [mean_and_deviation(point.accuracies["top1"]) for point in points]
         means, deviations = zip(*accuracies, strict=True)
         errors = [deviation or 0.0 for deviation in deviations]
         axes.errorbar(shares, means, errors, marker="o", capsize=4, label=name)
