@@ -1,0 +1,86 @@
+"""Summaries of fine-tuning results over their seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+from bt_keras.evaluation.results import Result
+
+_METRICS = ("top1", "top5")
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuningSummary:
+    """The results of fine-tuning one backbone on one share of the labels.
+
+    Args:
+        label_share: Float in (0, 1].
+        images: Integer, number of labeled images.
+        steps: Integer, number of training steps.
+        backbone: String.
+        epoch: String.
+        source: String.
+        n: Integer, number of test images.
+        accuracies: Dict from `"top1"` and `"top5"` to a list of percentages, one for
+            each seed.
+    """
+
+    label_share: float
+    images: int
+    steps: int
+    backbone: str
+    epoch: str
+    source: str
+    n: int
+    accuracies: Mapping[str, Sequence[float]]
+
+
+def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
+    """Groups the results of fine-tuning over their seeds.
+
+    Args:
+        results: `Result`s of the protocol `"finetune"`. A later one replaces an earlier
+            one with the same seed.
+
+    Returns:
+        List of `FineTuningSummary`, sorted by the share of the labels.
+    """
+    groups = {}
+    for result in results:
+        settings = result.settings
+        key = (
+            *(settings[name] for name in ("label_share", "images", "steps")),
+            *(result.backbone, result.epoch, result.source, result.n),
+        )
+        metrics = groups.setdefault(key, {name: {} for name in _METRICS})
+        metrics[result.metric][result.seed] = 100 * result.value
+    summaries = []
+    for (share, images, steps, backbone, epoch, source, n), metrics in groups.items():
+        accuracies = {name: list(values.values()) for name, values in metrics.items()}
+        summaries.append(
+            FineTuningSummary(
+                share, images, steps, backbone, epoch, source, n, accuracies
+            )
+        )
+    return sorted(summaries, key=lambda s: (s.label_share, s.backbone))
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Computes the mean and the standard deviation of a sample (with n - 1).
+
+    Args:
+        values: Sequence of floats.
+
+    Returns:
+        Tuple of two floats. The second is `None` for a single value.
+
+    Example:
+
+    >>> from bt_keras.evaluation.fine_tuning_summary import mean_and_deviation
+    >>> mean_and_deviation([1.0, 2.0, 3.0])
+    (2.0, 1.0)
+    """
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return statistics.fmean(values), deviation
