@@ -122,3 +122,9 @@ def take(dataset, count):
 
 def assert_equal(found, expected):
     tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+
+
+def index_path(cache):
+    """The path of the only index in a cache folder."""
+    (path,) = (cache / "folders").glob("*.npz")
+    return path

@@ -1,47 +1,18 @@
-"""The index of checked files: changed files, damage, several processes."""
+"""Checks of the files of a folder: new and changed files, several processes."""
 
 import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
-from bt_keras.data import decode, folder_index, load
+from bt_keras.data import decode, folder_index, index_file, load
 from bt_keras.errors import UsageError
 from tests.data import files
+from tests.data.files import index_path
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache folder of its own for every test."""
-    path = tmp_path / "cache"
-    monkeypatch.setenv("BT_KERAS_CACHE", str(path))
-    return path
-
-
-@pytest.fixture
-def checked(monkeypatch):
-    """The sizes of all files that are decoded to check them."""
-    seen = []
-
-    def check(contents):
-        seen.append(len(contents))
-        return decode.check_image(contents)
-
-    monkeypatch.setattr(folder_index, "check_image", check)
-    return seen
-
-
-@pytest.fixture
-def images(tmp_path):
-    return files.write_many(tmp_path / "images", 5)
-
-
-def index_file(cache):
-    (path,) = (cache / "folders").glob("*.npz")
-    return path
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def pixels(source):
@@ -92,7 +63,7 @@ def test_a_removed_file_leaves_the_index(images, checked, cache):
     (images / "003.png").unlink()
     assert load(images).num_images == 4
     assert len(checked) == 5
-    assert len(folder_index.load_index(index_file(cache), str(images))) == 4
+    assert len(index_file.read(index_path(cache), str(images))) == 4
 
 
 def test_corrupt_files_are_remembered(images, checked):
@@ -136,75 +107,6 @@ def test_file_names_that_are_not_utf8(tmp_path, checked):
     assert len(checked) == 1
 
 
-def damage_byte(path):
-    """Changes one byte in the table of numbers."""
-    contents = bytearray(path.read_bytes())
-    position = contents.index(b"columns.npy") + 200
-    contents[position] ^= 1
-    path.write_bytes(contents)
-
-
-def other_format(path):
-    with np.load(path) as file:
-        arrays = dict(file)
-    np.savez(path, **{**arrays, "format": folder_index.FORMAT + 1})
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        damage_byte,
-        other_format,
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_text("not an index"),
-        lambda path: path.write_bytes(path.read_bytes()[:-100]),
-        lambda path: np.savez(path, other=np.zeros(3)),
-        lambda path: np.savez(path, format=np.array([{}], object)),
-        lambda path: path.write_bytes(files.npy(np.zeros(3))),
-    ],
-    ids=["byte", "format", "empty", "text", "truncated", "keys", "pickle", "array"],
-)
-def test_a_damaged_index_is_rebuilt(images, checked, cache, damage):
-    load(images)
-    damage(index_file(cache))
-    for _ in range(2):
-        assert load(images).num_images == 5
-    assert len(checked) == 10
-
-
-def test_the_index_of_another_folder_is_not_used(images, checked, cache, tmp_path):
-    load(images)
-    index = index_file(cache).read_bytes()
-    images.rename(tmp_path / "moved")
-    load(tmp_path / "moved")
-    for path in (cache / "folders").glob("*.npz"):
-        path.write_bytes(index)
-    load(tmp_path / "moved")
-    assert len(checked) == 15
-
-
-def test_a_cache_that_is_a_file_is_not_used(images, checked, cache):
-    cache.write_text("a file")
-    for _ in range(2):
-        assert load(images).num_images == 5
-    assert len(checked) == 10
-    assert cache.read_text() == "a file"
-
-
-def test_a_cache_that_cannot_be_written_is_not_used(
-    images, checked, cache, monkeypatch
-):
-    def refuse(*arguments, **named):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(folder_index.os, "replace", refuse)
-    monkeypatch.setattr(folder_index.Path, "mkdir", refuse)
-    for _ in range(2):
-        assert load(images).num_images == 5
-    assert len(checked) == 10
-    assert not cache.exists()
-
-
 def test_an_interrupted_check_resumes(images, monkeypatch):
     seen = []
 
@@ -224,14 +126,14 @@ def test_an_interrupted_check_resumes(images, monkeypatch):
     assert len(seen) == 2
 
 
-def test_the_index_is_saved_while_files_are_checked(images, monkeypatch, cache):
+def test_the_index_is_saved_while_files_are_checked(images, monkeypatch):
     saved = []
-    save = folder_index.save_index
+    write = index_file.write
     monkeypatch.setattr(folder_index, "SAVE_INTERVAL", -1.0)
     monkeypatch.setattr(
-        folder_index,
-        "save_index",
-        lambda path, root, index: saved.append(len(index)) or save(path, root, index),
+        index_file,
+        "write",
+        lambda path, root, index: saved.append(len(index)) or write(path, root, index),
     )
     load(images)
     assert saved == [1, 2, 3, 4, 5, 5]
@@ -239,7 +141,7 @@ def test_the_index_is_saved_while_files_are_checked(images, monkeypatch, cache):
 
 _CHECK = """
 import sys
-from bt_keras.data import decode, folder_index, load
+from bt_keras.data import decode, folder_index, index_file, load
 checked = []
 def check(contents):
     checked.append(1)
@@ -266,38 +168,6 @@ def test_two_processes_at_once_check_each_file_once(images):
     outputs = [process.communicate(timeout=300)[0].split() for process in processes]
     assert [images for images, _ in outputs] == ["5", "5"]
     assert sorted(checked for _, checked in outputs) == ["0", "5"]
-
-
-def test_without_locks_two_processes_do_not_damage_the_index(
-    images, checked, cache, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    load(images)
-    path = index_file(cache)
-    index = folder_index.load_index(path, str(images))
-    # The other process began before this one had written anything.
-    folder_index.save_index(path, str(images), dict(list(index.items())[:2]))
-    load(images)
-    assert len(checked) == 8
-    assert folder_index.load_index(path, str(images)) == index
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"BT_KERAS_CACHE": "/a"}, "/a"),
-        ({"XDG_CACHE_HOME": "/x"}, "/x/bt_keras"),
-        ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "/h/.cache/bt_keras"),
-        ({"HOME": "/h"}, "/h/.cache/bt_keras"),
-    ],
-)
-def test_the_cache_folder_on_linux(monkeypatch, environment, expected):
-    monkeypatch.setattr(folder_index.sys, "platform", "linux")
-    monkeypatch.delenv("BT_KERAS_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert str(folder_index.cache_folder()) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,165 @@
+"""The file that stores the results of checking the images of a folder.
+
+It is in the user's cache folder. Without a usable cache folder nothing is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bt_keras.atomic import atomic_file
+from bt_keras.errors import DAMAGE, UsageError
+
+FORMAT = 1
+
+
+class FileInfo(NamedTuple):
+    """Result of checking one image file.
+
+    Attributes:
+        num_bytes: Integer. File size, or -1 if the file could not be opened.
+        mtime_ns: Integer. Modification time in nanoseconds, or -1.
+        height: Integer. Height in pixels, 0 if the image cannot be decoded.
+        width: Integer. Width in pixels, 0 if the image cannot be decoded.
+        problem: String. Why the image cannot be decoded, such as "is empty", or "".
+    """
+
+    num_bytes: int
+    mtime_ns: int
+    height: int
+    width: int
+    problem: str
+
+
+def cache_folder() -> Path | None:
+    """Finds the folder in which the library keeps files between starts.
+
+    Returns:
+        The folder that the environment variable `BT_KERAS_CACHE` names, otherwise
+        `bt_keras` in the platform's cache folder for the user (`$XDG_CACHE_HOME` or
+        `~/.cache` on Linux). None if the user has no home folder.
+    """
+    if os.environ.get("BT_KERAS_CACHE"):
+        return Path(os.environ["BT_KERAS_CACHE"]).expanduser().absolute()
+    if sys.platform == "darwin":
+        base = "~/Library/Caches"
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        base = base if os.path.isabs(base) else "~/.cache"
+    folder = Path(os.path.expanduser(base), "bt_keras")
+    return folder if folder.is_absolute() else None
+
+
+def read(path: Path | None, root: str) -> dict[str, FileInfo]:
+    """Reads the index of a folder.
+
+    Args:
+        path: Path of the index, or None.
+        root: String. Folder of the images.
+
+    Returns:
+        Dict from a path relative to `root` to `FileInfo`. Empty if there is no index,
+        or if it is damaged, of another format or of another folder.
+    """
+    if path is None:
+        return {}
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        if arrays["format"] != FORMAT or _split(arrays["folder"]) != [_real(root)]:
+            return {}
+        names, problems = _split(arrays["names"]), _split(arrays["problems"])
+        columns = arrays["columns"].tolist()
+        return {
+            name: FileInfo._make((*numbers, problems[problem]))
+            for name, (*numbers, problem) in zip(names, columns, strict=True)
+        }
+    except (OSError, AttributeError, *DAMAGE):
+        return {}
+
+
+def write(path: Path | None, root: str, index: dict[str, FileInfo]) -> None:
+    """Writes the index of a folder, whole or not at all, if the file system allows.
+
+    Args:
+        path: Path of the index, or None to do nothing.
+        root: String. Folder of the images.
+        index: Dict from a path relative to `root` to `FileInfo`.
+    """
+    if path is None:
+        return
+    # Problems are few and repeat, so that each file holds the number of its problem.
+    problems = {"": 0}
+    columns = [
+        (*info[:-1], problems.setdefault(info.problem, len(problems)))
+        for info in index.values()
+    ]
+    arrays = {
+        "format": np.int64(FORMAT),
+        "folder": _join([_real(root)]),
+        "names": _join(index),
+        "columns": np.array(columns, np.int64).reshape(-1, 5),
+        "problems": _join(problems),
+    }
+    # Without an index, the next start checks all files again.
+    with (
+        contextlib.suppress(UsageError),
+        atomic_file(path, replace=True) as temporary,
+    ):
+        np.savez(temporary, **arrays)
+
+
+def index_path(root: str) -> Path | None:
+    """Returns the path of a folder's index, None if there is no cache folder."""
+    folder = cache_folder()
+    digest = hashlib.sha256(os.fsencode(_real(root))).hexdigest()[:32]
+    return folder / "folders" / f"{digest}.npz" if folder else None
+
+
+def _real(root):
+    return os.path.realpath(root)
+
+
+def _join(texts):
+    """Texts as one uint8 array; no path contains a zero byte."""
+    return np.frombuffer(b"\0".join(map(os.fsencode, texts)), np.uint8)
+
+
+def _split(array):
+    return [os.fsdecode(text) for text in array.tobytes().split(b"\0")]
+
+
+@contextlib.contextmanager
+def locked(path: Path | None) -> Iterator[None]:
+    """Holds the lock of an index, if the platform and the file system have locks."""
+    with contextlib.ExitStack() as stack:
+        if path is not None:
+            with contextlib.suppress(ImportError, OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(open(path.with_suffix(".lock"), "ab"))
+                _wait_for_lock(file)
+        yield
+
+
+def _wait_for_lock(file):
+    import fcntl  # Not on Windows.
+
+    for attempt in itertools.count():
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt == 20:
+                print("Waiting for another process that checks the same image files")
+            time.sleep(0.1)
