@@ -34,10 +34,9 @@ demo: $(VENV)/installed
 # Two test processes: most of a test is tracing, which takes one core. XLA keeps what it
 # has compiled until a process ends, so that three runs in turn need less memory than one.
 TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal
-# In this order: the first process begins with the first half, and each half compiles.
-VIEWS := tests/augmentation/ops tests/data $(wildcard tests/augmentation/test_*.py)
-TRAINING := $(addprefix tests/,checkpoint evaluation losses model networks optimizers \
-	training)
+VIEWS := tests/augmentation
+TRAINING := $(addprefix tests/,data checkpoint evaluation losses model networks \
+	optimizers training)
 OTHERS := tests $(addprefix --ignore=,$(VIEWS) $(TRAINING))
 
 test: $(VENV)/installed

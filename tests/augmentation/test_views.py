@@ -76,6 +76,7 @@ def test_the_seed_determines_the_pixels(batch):
             assert np.mean(view.numpy() == other.numpy()) < 0.25
 
 
+@pytest.mark.slow  # Compiles the views once more.
 def test_views_inside_a_dataset_with_many_threads(batch):
     make = views(32, "imagenet")
     steps = tf.data.Dataset.range(6)
@@ -116,6 +117,7 @@ def test_views_of_all_shards_are_the_views_of_the_batch(batch, recipe, shards):
         np.testing.assert_array_equal(crop, same)
 
 
+@pytest.mark.slow  # Compiles the views once more.
 def test_the_shard_index_may_be_a_tensor(batch):
     make = views(32, "small")
     halves = tf.data.Dataset.from_tensor_slices(np.stack(np.split(batch[:4], 2)))

@@ -32,6 +32,7 @@ def test_batches_repeat_and_resume(source, first_step):
     assert shown(other) != shown(batches)
 
 
+@pytest.mark.slow  # Compiles the views once more.
 def test_real_views_of_images_of_different_sizes(tmp_path):
     source = load(files.write_many(tmp_path / "mixed", 6))
     first, second = files.take(pairs(source, SMALL, 3, endless=True), 2)
