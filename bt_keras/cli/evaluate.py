@@ -42,7 +42,7 @@ def define_flags() -> absl_flags.FlagValues:
     text = {
         "workdir": "Folder of the run to evaluate. Give either --workdir or --module.",
         "module": "Exported module to evaluate: a folder, a .tar.gz file or a URL. "
-        "The results are printed, but not kept.",
+        "The results are printed, but not stored.",
         "source": "Labeled images to evaluate on: a folder, tfds:NAME or shipped. "
         "Defaults to the images of the run.",
         "test_split": "Split of the images to test on. Defaults to the split in the "

@@ -113,7 +113,7 @@ def _compiled_model(config):
             "has momenta of 'lars': use 'lars'."
         )
     source, _ = setup.load_data(config)
-    steps_per_epoch = source.num_images // config.batch_size
+    steps_per_epoch = source.steps_per_epoch(config.batch_size)
     return setup.new_model(config, steps_per_epoch), steps_per_epoch
 
 

@@ -103,7 +103,7 @@ def _streamed(source, views, batch_size, seed, starts, length, shard):
 
 def _images_per_epoch(source, batch_size):
     """Number of images in the whole batches of an epoch; the others are dropped."""
-    return source.num_images // batch_size * batch_size
+    return source.steps_per_epoch(batch_size) * batch_size
 
 
 def _select_shard(records, shard, batch_size):

@@ -27,9 +27,8 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
     Returns:
         uint8 tensor of shape `(H, W, 3)`, RGB.
     """
-    image = tf.cond(
-        _starts_with(contents, JPEG),
-        lambda: _decode_jpeg(contents),
+    return _decode(
+        contents,
         lambda: tf.cond(
             _starts_with(contents, PNG),
             lambda: tf.io.decode_png(contents, 3),
@@ -37,8 +36,6 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
             lambda: tf.numpy_function(_decode_pillow, [contents], tf.uint8, False),
         ),
     )
-    image.set_shape((None, None, 3))
-    return image
 
 
 def decode_jpeg_or_png(contents: tf.Tensor) -> tf.Tensor:
@@ -52,13 +49,7 @@ def decode_jpeg_or_png(contents: tf.Tensor) -> tf.Tensor:
     Returns:
         uint8 tensor of shape `(H, W, 3)`, RGB.
     """
-    image = tf.cond(
-        _starts_with(contents, JPEG),
-        lambda: _decode_jpeg(contents),
-        lambda: tf.io.decode_png(contents, 3),
-    )
-    image.set_shape((None, None, 3))
-    return image
+    return _decode(contents, lambda: tf.io.decode_png(contents, 3))
 
 
 def check_image(contents: bytes) -> tuple:
@@ -98,9 +89,16 @@ def _starts_with(contents, signature):
     return tf.strings.substr(contents, 0, len(signature)) == signature
 
 
-def _decode_jpeg(contents):
-    # TensorFlow's default method is faster, but its pixels differ from Pillow's.
-    return tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE")
+def _decode(contents, decode_others):
+    """Decodes JPEG; calls `decode_others` for all other formats."""
+    image = tf.cond(
+        _starts_with(contents, JPEG),
+        # TensorFlow's default method is faster, but its pixels differ from Pillow's.
+        lambda: tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"),
+        decode_others,
+    )
+    image.set_shape((None, None, 3))
+    return image
 
 
 def _decode_pillow(contents):

@@ -89,7 +89,7 @@ def pairs(
     check(source, views, batch_size, strategy.num_replicas_in_sync)
     if first_step < 0:
         raise UsageError(f"first_step is {first_step}: give 0 or more.")
-    steps_per_epoch = source.num_images // batch_size
+    steps_per_epoch = source.steps_per_epoch(batch_size)
 
     def make_shard(shard):
         if endless:

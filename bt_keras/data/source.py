@@ -72,6 +72,14 @@ class Source:
             return False
         return self.num_images * math.prod(self.image_shape) <= IN_MEMORY_BYTES
 
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Returns the number of whole batches in an epoch; the rest is dropped.
+
+        Args:
+            batch_size: Integer > 0. Global batch size.
+        """
+        return self.num_images // batch_size
+
     @functools.cached_property
     def images(self) -> tf.Tensor:
         """All decoded images, uint8 `(N, H, W, 3)`, decoded once for each source."""

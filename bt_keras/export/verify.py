@@ -161,7 +161,7 @@ def _run_subprocess(folder, scratch):
 
 
 def _check_interface(described, findings):
-    expected = {
+    pairs = {
         "bt_keras importable": (False, findings["importable"]),
         "variables": (described.variables, findings["variables"]),
         "trainable variables": (
@@ -176,10 +176,10 @@ def _check_interface(described, findings):
     }
     if all(side is None for side in described.input_shape[1:3]):
         shapes = [3, described.feature_dim], findings["other_sizes"]
-        expected["features of 3 images of another size"] = shapes
+        pairs["features of 3 images of another size"] = shapes
     return [
-        Check(name, _format(wanted), _format(found), wanted == found)
-        for name, (wanted, found) in expected.items()
+        Check(name, _format(expected), _format(found), expected == found)
+        for name, (expected, found) in pairs.items()
     ]
 
 

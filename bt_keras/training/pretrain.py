@@ -101,7 +101,7 @@ def _training(
     workdir: Workdir,
     strategy: tf.distribute.Strategy,
 ) -> Training:
-    steps_per_epoch = source.num_images // config.batch_size
+    steps_per_epoch = source.steps_per_epoch(config.batch_size)
     rate = config.optimizer.learning_rate
     checkpoint = config.checkpoint
     return Training(

@@ -35,7 +35,7 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
     )
     views = make_views(config.views.size, config.views.recipe)
     data.check(source, views, config.batch_size, replicas)
-    steps_per_epoch = source.num_images // config.batch_size
+    steps_per_epoch = source.steps_per_epoch(config.batch_size)
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)
     _check_microbatches(config.microbatches, config.batch_size, replicas)
     return source, views

@@ -12,3 +12,8 @@ def test_required_labels_that_are_missing_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"linear evaluation needs labels, but .*flat"):
         source.require_labels("linear evaluation")
     assert load("shipped").require_labels("linear evaluation") is None
+
+
+def test_incomplete_batches_are_not_steps():
+    source = load("shipped", "test")
+    assert [source.steps_per_epoch(n) for n in (1, 999, 2_000)] == [2_000, 2, 1]
