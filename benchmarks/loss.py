@@ -1,10 +1,10 @@
-"""The loss, forward and backward with respect to both projections.
+"""The loss, forward and backward with respect to both embeddings.
 
 python -m benchmarks.loss
 
 The last column is the peak memory minus the memory before the inputs were created,
 divided by the size of the four float32 N x D tensors that every implementation needs:
-both projections and both gradients.
+both embeddings and both gradients.
 """
 
 from benchmarks import machine, options, processes, table, turns

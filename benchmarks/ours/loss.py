@@ -14,16 +14,16 @@ def gradients(z_a, z_b):
     return loss, tape.gradient(loss, (z_a, z_b))
 
 
-def projections(n, d):
+def embeddings(n, d):
     generator = tf.random.Generator.from_seed(0)
     return generator.normal((n, d)), generator.normal((n, d))
 
 
 def prepare(case):
-    gradients(*projections(4, 8))  # Initializes the runtime, which is not measured.
+    gradients(*embeddings(4, 8))  # Initializes the runtime, which is not measured.
     processes.reset_peak()
     baseline = processes.resident()
-    z_a, z_b = projections(case["n"], case["d"])
+    z_a, z_b = embeddings(case["n"], case["d"])
     return side.Work(
         start=lambda: lambda: gradients(z_a, z_b), extra={"baseline": baseline}
     )

@@ -6,7 +6,7 @@ from lightly.loss import BarlowTwinsLoss
 from benchmarks import processes, side
 
 
-def projections(n, d):
+def embeddings(n, d):
     return [torch.randn(n, d, requires_grad=True) for _ in range(2)]
 
 
@@ -18,10 +18,10 @@ def gradients(criterion, z_a, z_b):
 def prepare(case):
     torch.manual_seed(0)
     criterion = BarlowTwinsLoss()
-    gradients(criterion, *projections(4, 8))
+    gradients(criterion, *embeddings(4, 8))
     processes.reset_peak()
     baseline = processes.resident()
-    z_a, z_b = projections(case["n"], case["d"])
+    z_a, z_b = embeddings(case["n"], case["d"])
     return side.Work(
         start=lambda: lambda: gradients(criterion, z_a, z_b),
         extra={"baseline": baseline},

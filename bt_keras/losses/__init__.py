@@ -1,4 +1,4 @@
-"""The Barlow Twins loss: projections of a batch in, a scalar out."""
+"""The Barlow Twins loss: embeddings of a batch in, a scalar out."""
 
 from bt_keras.losses.barlow_twins import (
     barlow_twins_loss,

@@ -1,6 +1,6 @@
 r"""The Barlow Twins loss, exact over the global batch, with closed-form gradients.
 
-Let A and B be the projections of both views with their columns standardized over the
+Let A and B be the embeddings of both views with their columns standardized over the
 global batch of N rows (biased variance, eps 1e-5, like the official affine-free batch
 norm). Then
 
@@ -33,7 +33,7 @@ def barlow_twins_loss(
     lambd: float = 5e-3,
     implementation: str = "auto",
 ) -> tf.Tensor:
-    """Computes the Barlow Twins loss of the projections of two views.
+    """Computes the Barlow Twins loss of the embeddings of two views.
 
     It is equation 1 of the paper (https://arxiv.org/abs/2103.03230):
     `Σᵢ (1 - Cᵢᵢ)² + lambd · Σᵢ Σⱼ≠ᵢ Cᵢⱼ²` with the matrix C of
@@ -45,9 +45,9 @@ def barlow_twins_loss(
     device with the concatenated batch.
 
     Args:
-        z_a: Float tensor (n, D), the raw projections of one view; the rows of this
+        z_a: Float tensor (n, D), the raw embeddings of one view; the rows of this
             replica. Converted to float32.
-        z_b: Float tensor (n, D), the projections of the other view. Row i belongs to
+        z_b: Float tensor (n, D), the embeddings of the other view. Row i belongs to
             the same image as row i of `z_a`.
         lambd: Float >= 0, the weight of the redundancy term. Defaults to `5e-3`, the
             paper's value.
@@ -104,7 +104,7 @@ def barlow_twins_terms(
 
 
 def cross_correlation(z_a: tf.Tensor, z_b: tf.Tensor) -> tf.Tensor:
-    """Computes the cross-correlation matrix of the projections of two views.
+    """Computes the cross-correlation matrix of the embeddings of two views.
 
     It is equation 2 of the paper (https://arxiv.org/abs/2103.03230): `Cᵢⱼ` is the
     correlation, over the global batch, of column i of `z_a` and column j of `z_b`. Use
@@ -137,11 +137,11 @@ def cross_correlation(z_a: tf.Tensor, z_b: tf.Tensor) -> tf.Tensor:
 
 
 def _validated(z_a, z_b):
-    """Returns both projections as float32, after checking their shapes."""
+    """Returns both embeddings as float32, after checking their shapes."""
     z_a, z_b = tf.convert_to_tensor(z_a), tf.convert_to_tensor(z_b)
     if z_a.shape.rank != 2 or not z_a.shape.is_compatible_with(z_b.shape):
         raise UsageError(
-            "z_a and z_b must both be (n, D) projections of the same images; got "
+            "z_a and z_b must both be (n, D) embeddings of the same images; got "
             f"shapes {tuple(z_a.shape)} and {tuple(z_b.shape)}."
         )
     if z_a.shape[0] == 1 and collectives.num_replicas() == 1:
@@ -162,7 +162,7 @@ def _validated(z_a, z_b):
 def _cheapest_implementation(z):
     """Selects the implementation with fewer operations, 8N²D or 6ND²."""
     rows, width = z.shape
-    if rows is None:  # Batches of unknown size are usually small, projections wide.
+    if rows is None:  # Batches of unknown size are usually small, embeddings wide.
         return "gram"
     global_rows = rows * collectives.num_replicas()
     return "gram" if global_rows < 0.75 * width else "correlation"

@@ -3,8 +3,8 @@
     ‖C‖²_F = Σ (AAᵀ ∘ BBᵀ) / N²
     ∂redundancy/∂A = 2/N² (BBᵀ)A - 2/N B diag(d),  ∂invariance/∂A = 2/N B diag(d - 1)
 
-The work is done in blocks of columns: besides the projections, their gradients and the
-N x N matrices, no tensor is as large as the projections of a view. On one device large
+The work is done in blocks of columns: besides the embeddings, their gradients and the
+N x N matrices, no tensor is as large as the embeddings of a view. On one device large
 Gram matrices are computed in part and mirrored, which saves a fifth of the work.
 """
 
@@ -89,7 +89,7 @@ def _standardized(block, own, rows, after):
 
 
 def _grads_wrt_z(own, rows, blocks, scaled_grams, diagonals):
-    """Computes the gradients with respect to the projections of both views.
+    """Computes the gradients with respect to the embeddings of both views.
 
     Args:
         own: Both views' float32 tensors (n, D), the rows of this replica.

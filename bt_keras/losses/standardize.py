@@ -1,4 +1,4 @@
-"""Standardizes projections over the global batch, forward and backward.
+"""Standardizes embeddings over the global batch, forward and backward.
 
 Equals the official affine-free last batch norm: biased variance, eps 1e-5, over the
 rows of all replicas. Columns are independent of each other, so every function here
@@ -15,7 +15,7 @@ EPSILON = 1e-5
 
 
 class Moments:
-    """Column means and inverse standard deviations of the projections of both views.
+    """Column means and inverse standard deviations of the embeddings of both views.
 
     Args:
         count: Float32 scalar, the number of rows N of the global batch.

@@ -23,7 +23,7 @@ class BarlowTwins(keras.Model):
 
     Section 2.1 of the paper: both views pass through the same backbone and projector,
     one after the other, so that batch norm uses the statistics of each view. The loss
-    of the projections is `invariance + lambd * redundancy` of the global batch, see
+    of the embeddings is `invariance + lambd * redundancy` of the global batch, see
     `bt_keras.barlow_twins_loss`.
 
     `fit` and `evaluate` accept datasets of `(view_a, view_b)` or
@@ -114,7 +114,7 @@ class BarlowTwins(keras.Model):
                 updates its moving ones. Defaults to `False`.
 
         Returns:
-            Tensor (N, D) in the compute dtype, the raw projections, which the loss
+            Tensor (N, D) in the compute dtype, the raw embeddings, which the loss
             standardizes.
         """
         features = self.backbone(images, training=training)
@@ -159,7 +159,7 @@ class BarlowTwins(keras.Model):
         """Runs one step on this replica's shard of a batch.
 
         Communication per step, with R replicas of n rows each, D the width of the
-        projections, P trainable parameters, and C channels of a batch norm:
+        embeddings, P trainable parameters, and C channels of a batch norm:
 
         - loss by Gram matrices: one all-gather of 2nD floats, all-reduces of 1 and 2D;
           by correlation: one all-gather of 4D + 1, all-reduces of D² + D (in blocks of
@@ -208,7 +208,7 @@ class BarlowTwins(keras.Model):
         """Skips Keras's build: it consumes a batch, and fails with several workers."""
 
     def loss_terms(self, z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Computes the loss of the projections of two views, and its terms.
+        """Computes the loss of the embeddings of two views, and its terms.
 
         Args:
             z_a: Float tensor (n, D), the rows of this replica.

@@ -33,7 +33,7 @@ def microbatch_gradients(
     """Computes the gradients of a batch with the activations of one micro-batch.
 
     All micro-batches pass forward without a tape. The gradients of the loss of the
-    whole batch with respect to its projections have a closed form. Then each
+    whole batch with respect to its embeddings have a closed form. Then each
     micro-batch passes forward again with a tape of its own, and its rows of these
     gradients pass backward. This is a third more work. Only batch norm uses
     micro-batches instead of the batch. Its moving statistics and the seeds of dropout
@@ -58,7 +58,7 @@ def microbatch_gradients(
         *model.projector.non_trainable_variables,
     ]
     saved = [tf.identity(tf.convert_to_tensor(variable)) for variable in state]
-    grads_wrt_z, logs = _grads_wrt_z(model, _projections(model, pairs))
+    grads_wrt_z, logs = _grads_wrt_z(model, _embeddings(model, pairs))
     with tf.control_dependencies(grads_wrt_z):
         for variable, value in zip(state, saved, strict=True):
             variable.assign(value)
@@ -68,10 +68,10 @@ def microbatch_gradients(
     rows_of_grads = zip(*(tf.split(side, count) for side in grads_wrt_z), strict=True)
     for pair, rows in zip(pairs, rows_of_grads, strict=True):
         with tf.GradientTape() as tape:
-            projections = _project(model, pair, after=done)
+            embeddings = _project(model, pair, after=done)
             own = model.optimizer.scale_loss(_regularization(model) / count)
         gradients = tape.gradient(
-            [*projections, own],
+            [*embeddings, own],
             model.trainable_variables,
             output_gradients=[*rows, tf.ones_like(own)],
         )
@@ -104,7 +104,7 @@ def _divisible(view, count):
 
 
 def _project(model, pair, after):
-    """Computes the projections of both views once the tensor `after` is computed.
+    """Computes the embeddings of both views once the tensor `after` is computed.
 
     Otherwise a graph would start all micro-batches at once. XLA ignores control
     dependencies and would keep the activations of the first pass instead of running the
@@ -117,8 +117,8 @@ def _project(model, pair, after):
     return [model.project(view, training=True) for view in pair]
 
 
-def _projections(model, pairs):
-    """Computes the projections of both views of the whole batch."""
+def _embeddings(model, pairs):
+    """Computes the embeddings of both views of the whole batch."""
     rows, done = [], None
     for pair in pairs:
         rows.append(_project(model, pair, after=done))
@@ -126,17 +126,17 @@ def _projections(model, pairs):
     return [tf.concat(side, axis=0) for side in zip(*rows, strict=True)]
 
 
-def _grads_wrt_z(model, projections):
-    """Computes the gradients of the loss with respect to both views' projections."""
+def _grads_wrt_z(model, embeddings):
+    """Computes the gradients of the loss with respect to both views' embeddings."""
     with tf.GradientTape() as tape:
-        tape.watch(projections)
-        logs = model.loss_terms(*projections)
+        tape.watch(embeddings)
+        logs = model.loss_terms(*embeddings)
         loss = model.optimizer.scale_loss(logs["loss"])
-    return tape.gradient(loss, projections), logs
+    return tape.gradient(loss, embeddings), logs
 
 
 def _sum(total, gradients):
-    """Adds gradients. Those of embeddings are sparse, and some may be None."""
+    """Adds gradients. Those of embedding layers are sparse, and some may be None."""
     dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
     if not total:
         return dense

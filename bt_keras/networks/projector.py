@@ -23,7 +23,7 @@ def projector(widths: Sequence[int], feature_dim: int) -> keras.Sequential:
         feature_dim: Integer, the width F of the backbone's features.
 
     Returns:
-        `keras.Sequential` from features (N, F) to projections (N, widths[-1]).
+        `keras.Sequential` from features (N, F) to embeddings (N, widths[-1]).
 
     Raises:
         UsageError: If `widths` is empty or has an element that is not a positive int.

@@ -19,7 +19,7 @@ STEPS = 5
 BATCH = 8
 
 
-def projections():
+def embeddings():
     """Makes the embeddings of two views of a global batch, all rows different."""
     shared, *own = np.random.default_rng(0).normal(size=(3, BATCH, 40))
     return [np.float32(shared + 0.5 * o) for o in own]
@@ -75,7 +75,7 @@ def losses(strategy):
 
         replicas = strategy.num_replicas_in_sync
         index = strategy.cluster_resolver.task_id if replicas > 1 else 0
-        parts = [np.split(z, replicas)[index] for z in projections()]
+        parts = [np.split(z, replicas)[index] for z in embeddings()]
         for name, value in zip(NAMES, step(*map(tf.constant, parts)), strict=True):
             results[f"{implementation}/{name}"] = np.asarray(value)
     return results

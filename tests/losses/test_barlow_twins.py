@@ -76,7 +76,7 @@ def test_constant_column_has_finite_gradients():
         assert all(np.isfinite(v).all() for v in values)
 
 
-def test_half_precision_projections_are_computed_in_float32():
+def test_half_precision_embeddings_are_computed_in_float32():
     z = tf.random.normal((2, 64, 512)) * 30
     half = tf.cast(z, tf.float16)
     loss = bt_keras.barlow_twins_loss(*tf.unstack(half))
@@ -116,7 +116,7 @@ def test_replicas_equal_pytorch_on_the_global_batch(
         (np.zeros((1, 8)), np.zeros((1, 8)), "at least 2 images"),
     ],
 )
-def test_invalid_projections_are_reported(z_a, z_b, message):
+def test_invalid_embeddings_are_reported(z_a, z_b, message):
     with pytest.raises(bt_keras.UsageError, match=message):
         bt_keras.barlow_twins_loss(z_a, z_b)
 

@@ -1,4 +1,4 @@
-"""The loss of wide projections, computed in blocks of columns."""
+"""The loss of wide embeddings, computed in blocks of columns."""
 
 import numpy as np
 import pytest

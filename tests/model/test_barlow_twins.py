@@ -79,8 +79,8 @@ def test_fit_and_evaluate_log_the_loss_and_its_terms():
     data = pairs(batches=1)
     logs = model.evaluate(data, return_dict=True, verbose=0)
     view_a, view_b = next(iter(data))
-    projections = (model.projector(model(v)) for v in (view_a, view_b))
-    expected = bt_keras.barlow_twins_loss(*projections, lambd=0.01)
+    embeddings = (model.projector(model(v)) for v in (view_a, view_b))
+    expected = bt_keras.barlow_twins_loss(*embeddings, lambd=0.01)
     np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
 

@@ -128,7 +128,7 @@ def test_old_config_without_a_bias_rate_means_one_rate_for_all(rate):
 
 
 def biased_model(optimizer):
-    """Dense layers with biases, between images and projections."""
+    """Dense layers with biases, between images and embeddings."""
     keras.utils.set_random_seed(0)
     images = keras.Input((4, 4, 3))
     features = keras.layers.Dense(8)(keras.layers.Flatten()(images))

@@ -50,8 +50,8 @@ def record_features():
     return record
 
 
-def correlated_projections(n, d, seed):
-    """Generates projections of two views with a random mean and scale per column."""
+def correlated_embeddings(n, d, seed):
+    """Generates embeddings of two views with a random mean and scale per column."""
     rng = np.random.default_rng([seed, n, d])
     shared, first, second = rng.standard_normal((3, n, d))
     pair = []
@@ -77,7 +77,7 @@ def record_loss():
     """Records the loss and its gradients for N < D, N = D and N > D."""
     record = {"lambdas": np.array(LAMBDAS)}
     for n, d in ((16, 64), (32, 32), (96, 24)):
-        z_a, z_b = correlated_projections(n, d, seed=0)
+        z_a, z_b = correlated_embeddings(n, d, seed=0)
         record |= {f"{n}x{d}/z_a": z_a, f"{n}x{d}/z_b": z_b}
         for lambd in LAMBDAS:
             double = loss_and_gradients(z_a, z_b, lambd, torch.float64)
