@@ -78,6 +78,18 @@ def check_image(contents: bytes) -> tuple:
         return None, f"is a truncated or corrupt {kind} file"
 
 
+def fingerprint(contents: bytes | tf.Tensor) -> tf.Tensor:
+    """Computes a hash of a file's contents that is equal in every process.
+
+    Args:
+        contents: Bytes or scalar string tensor. Contents of the file.
+
+    Returns:
+        int64 scalar tensor. FarmHash, which takes much less time than decoding.
+    """
+    return tf.strings.to_hash_bucket_fast(contents, 2**63 - 1)
+
+
 def _kind(contents):
     for kind, signatures in _SIGNATURES.items():
         if contents.startswith(signatures):

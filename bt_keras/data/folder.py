@@ -7,7 +7,7 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from bt_keras.data.decode import check_image, decode_image
+from bt_keras.data.decode import check_image, decode_image, fingerprint
 from bt_keras.data.folder_index import check_files
 from bt_keras.data.shuffle import epoch_order
 from bt_keras.data.source import NO_LABEL, Source, common_shape
@@ -63,7 +63,7 @@ def _source(path, split, files, infos, class_names, num_skipped):
     columns = {
         "path": tf.constant([os.fsencode(file) for file, _ in files]),
         "label": tf.constant([label for _, label in files], tf.int64),
-        "num_bytes": tf.constant([info.num_bytes for info in infos], tf.int64),
+        "fingerprint": tf.constant([info.fingerprint for info in infos], tf.int64),
     }
     image_shape = common_shape([(info.height, info.width) for info in infos])
 
@@ -93,7 +93,7 @@ def _source(path, split, files, infos, class_names, num_skipped):
 
 
 def _read(record, image_shape):
-    """Reads a file; one whose size has changed is checked again, to name its path."""
+    """Reads a file; one whose contents have changed is checked, to name its path."""
     contents = tf.io.read_file(record["path"])
 
     def check(path, contents):
@@ -109,7 +109,7 @@ def _read(record, image_shape):
 
     # TensorFlow's decoders do not name the file, and Python would slow down all files.
     checked = tf.cond(
-        tf.strings.length(contents) == tf.cast(record["num_bytes"], tf.int32),
+        fingerprint(contents) == record["fingerprint"],
         lambda: True,
         lambda: tf.numpy_function(check, [record["path"], contents], tf.bool),
     )

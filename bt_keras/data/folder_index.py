@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bt_keras.data import index_file
-from bt_keras.data.decode import check_image
+from bt_keras.data.decode import check_image, fingerprint
 from bt_keras.data.index_file import FileInfo
 
 # Seconds between two writes of the index, so that an interrupted check can resume.
@@ -26,6 +26,7 @@ _SHOW_PROGRESS_FROM = 2_000
 # Threads that ask for sizes and times; a network file system takes up to 1 ms a file.
 _STAT_THREADS = 16
 _NO_STAT = (-1, -1)
+_INT64 = 2**63 - 1
 
 
 def check_files(root: str, paths: Sequence[str]) -> list[FileInfo]:
@@ -92,21 +93,26 @@ def _check(path: str) -> FileInfo:
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
-            size, problem = check_image(file.read())
+            contents = file.read()
+            size, problem = check_image(contents)
     except OSError as error:
-        return FileInfo(*_NO_STAT, 0, 0, f"cannot be opened ({error.strerror})")
+        return FileInfo(*_NO_STAT, -1, 0, 0, f"cannot be opened ({error.strerror})")
     except MemoryError:
-        return FileInfo(*_NO_STAT, 0, 0, "does not fit into memory")
-    height, width = size or (0, 0)
-    return FileInfo(status.st_size, status.st_mtime_ns, height, width, problem or "")
+        return FileInfo(*_NO_STAT, -1, 0, 0, "does not fit into memory")
+    digest = int(fingerprint(contents))
+    return FileInfo(*_size_and_time(status), digest, *(size or (0, 0)), problem or "")
 
 
 def _stat(path):
     try:
-        status = os.stat(path)
+        return _size_and_time(os.stat(path))
     except OSError:
         return _NO_STAT
-    return status.st_size, status.st_mtime_ns
+
+
+def _size_and_time(status):
+    # Times after the year 2262, which a wrong clock may set, exceed int64.
+    return status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64))
 
 
 def _map_in_threads(function: Callable, items: Sequence, threads) -> Iterator:

@@ -20,7 +20,7 @@ import numpy as np
 from bt_keras.atomic import atomic_file
 from bt_keras.errors import DAMAGE, UsageError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class FileInfo(NamedTuple):
@@ -28,7 +28,8 @@ class FileInfo(NamedTuple):
 
     Attributes:
         num_bytes: Integer. File size, or -1 if the file could not be opened.
-        mtime_ns: Integer. Modification time in nanoseconds, or -1.
+        mtime_ns: Integer. Modification time in nanoseconds (int64), or -1.
+        fingerprint: Integer. `decode.fingerprint` of the contents, or -1.
         height: Integer. Height in pixels, 0 if the image cannot be decoded.
         width: Integer. Width in pixels, 0 if the image cannot be decoded.
         problem: String. Why the image cannot be decoded, such as "is empty", or "".
@@ -36,6 +37,7 @@ class FileInfo(NamedTuple):
 
     num_bytes: int
     mtime_ns: int
+    fingerprint: int
     height: int
     width: int
     problem: str
@@ -47,10 +49,12 @@ def cache_folder() -> Path | None:
     Returns:
         The folder that the environment variable `BT_KERAS_CACHE` names, otherwise
         `bt_keras` in the platform's cache folder for the user (`$XDG_CACHE_HOME` or
-        `~/.cache` on Linux). None if the user has no home folder.
+        `~/.cache` on Linux). None if a home folder is needed and there is none.
     """
     if os.environ.get("BT_KERAS_CACHE"):
-        return Path(os.environ["BT_KERAS_CACHE"]).expanduser().absolute()
+        named = os.path.expanduser(os.environ["BT_KERAS_CACHE"])
+        # A home folder that does not exist stays "~".
+        return None if named.startswith("~") else Path(named).absolute()
     if sys.platform == "darwin":
         base = "~/Library/Caches"
     elif sys.platform == "win32":
@@ -110,7 +114,7 @@ def write(path: Path | None, root: str, index: dict[str, FileInfo]) -> None:
         "format": np.int64(FORMAT),
         "folder": _join([_real(root)]),
         "names": _join(index),
-        "columns": np.array(columns, np.int64).reshape(-1, 5),
+        "columns": np.array(columns, np.int64).reshape(-1, 6),
         "problems": _join(problems),
     }
     # Without an index, the next start checks all files again.

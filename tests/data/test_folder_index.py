@@ -51,6 +51,12 @@ def test_a_file_with_another_modification_time_is_checked_again(images, checked)
     assert len(checked) == 6
 
 
+def test_a_time_that_exceeds_64_bits_is_remembered(images, checked):
+    os.utime(images / "002.png", (2**34, 2**34))
+    assert load(images).num_images == load(images).num_images == 5
+    assert len(checked) == 5
+
+
 def test_a_new_file_is_checked_and_others_are_not(images, checked):
     load(images)
     files.write(images / "new.bmp", "rgb.bmp")
@@ -185,6 +191,19 @@ def test_a_file_that_changes_later_is_named(tmp_path, contents, message):
     path = folder / "001.png"
     path.write_bytes(contents(path.read_bytes()))
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"001.png' {message}"):
+        files.arrays(source.dataset())
+
+
+def test_a_file_that_changes_but_for_its_size_and_time_is_named(images):
+    path = images / "001.png"
+    load(images)
+    times, contents = path.stat(), path.read_bytes()
+    path.write_bytes(contents[:40] + bytes(len(contents) - 40))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    source = load(images)  # The index calls the file readable.
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"001\.png' is a truncated"
+    ):
         files.arrays(source.dataset())
 
 

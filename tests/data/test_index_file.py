@@ -102,6 +102,7 @@ def test_without_locks_two_processes_do_not_damage_the_index(
         ({"XDG_CACHE_HOME": "/x"}, "/x/bt_keras"),
         ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "/h/.cache/bt_keras"),
         ({"HOME": "/h"}, "/h/.cache/bt_keras"),
+        ({"BT_KERAS_CACHE": "~no-such-user/a"}, "None"),
     ],
 )
 def test_the_cache_folder_on_linux(monkeypatch, environment, expected):
