@@ -1,9 +1,9 @@
 """Export the backbone of a run, verify an exported module, or publish it.
 
 Writes the backbone of the newest checkpoint as a TensorFlow Hub module (a SavedModel
-folder, and a .tar.gz of it), as a .keras file or as a .tflite file, and checks in a
-fresh process that the written file gives the same features. Publishing sends a module
-to Kaggle Models; kagglehub must be logged in.
+folder, and a .tar.gz of it), as a .keras file or as a .tflite file, and checks that it
+gives the same features when it is loaded again; a module is loaded in a fresh process.
+Publishing sends a module to Kaggle Models; kagglehub must be logged in.
 
 Examples:
 
@@ -45,7 +45,13 @@ def run(arguments: Sequence[str]) -> int:
     if values.publish:
         from bt_keras.export import kaggle
 
-        kaggle.check_handle(values.handle)  # The export takes a while.
+        # Before the export, which takes a while.
+        kaggle.check_handle(values.handle)
+        if values.workdir and not values.license:
+            raise UsageError(
+                "--license is missing, which Kaggle requires: give the SPDX name of "
+                "the weights' license, such as --license=Apache-2.0."
+            )
     if values.verify is not None:
         return _verify(values.verify)
     if values.workdir:

@@ -88,7 +88,8 @@ def _results_table(results):
         if result.settings:
             evaluator += f" ({settings_text(result.settings)})"
         key = (result.backbone, result.epoch, evaluator, result.source)
-        line = lines.setdefault(key, {"n": str(result.n)})
+        line = lines.setdefault(key, {})
+        line["n"] = str(result.n)
         line[result.metric] = (
             f"{100 * result.value:.2f}"
             if result.metric in _ACCURACIES

@@ -105,6 +105,7 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
         (["--workdir=RUN", "--publish=hub"], ["publish", "kaggle"]),
         (["--workdir=RUN", "--publish=kaggle"], ["OWNER/MODEL"]),
         (["--workdir=RUN", "--publish=kaggle", "--handle=a/b"], ["a/b"]),
+        (["--workdir=RUN", "--publish=kaggle", HANDLE], ["--license"]),
         (["--workdir=RUN", "--dry_run"], ["--publish=kaggle"]),
         (["--out=nowhere", "--publish=kaggle", HANDLE], ["nowhere"]),
         (["--workdir=RUN", "--out=RUN"], ["not empty"]),

@@ -36,6 +36,13 @@ def test_a_later_result_replaces_an_earlier_one_with_the_same_seed():
     assert "61.00" not in table
 
 
+def test_a_later_result_replaces_the_number_of_test_images_too():
+    few = Result("knn", "top1", 0.5, 128, {"k": 200}, backbone="a", source="x")
+    all_images = dataclasses.replace(few, value=0.75, n=2000)
+    *_, line = report.results_table([few, all_images]).splitlines()
+    assert line.split() == ["a", "knn", "(k=200)", "x", "75.00", "2000"]
+
+
 def test_other_results_have_a_table_of_their_own():
     knn = Result("knn", "top1", 0.5, 2000, {"k": 200, "temperature": 0.1})
     first, second = report.results_table([*fine_tuned(), knn]).split("\n\n")
