@@ -152,14 +152,15 @@ class Workdir:
             ]
             self.replace(self.log_file, "".join([header, *kept]))
 
-    def replace(self, path: Path, text: str) -> None:
+    def replace(self, path: Path, content: str | bytes) -> None:
         """Replaces one of the small files of the run atomically."""
+        content = content.encode() if isinstance(content, str) else content
         advice = "free space, or take another --workdir"
         unfinished = path.with_name(f".{path.name}.unfinished") / path.name
         with atomic.atomic_file(
             path, replace=True, temporary=unfinished, advice=advice
         ) as temporary:
-            temporary.write_text(text)
+            temporary.write_bytes(content)
 
     def last_log(self) -> dict[str, float] | None:
         """Returns the last line of log.csv, or None if there is none."""

@@ -162,24 +162,26 @@ def _prepare(
     with writable(workdir.path):
         workdir.cut_log(progress.epoch)
         if path is None:
-            save_sample_views(sample(seed=seed), workdir.sample_views)
+            workdir.replace(workdir.sample_views, draw_sample_views(sample(seed=seed)))
     if path:
         print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
 
 
-def save_sample_views(pairs: tf.data.Dataset, path: Path, count: int = 8) -> None:
-    """Writes a picture of the first pairs: one per column, one view above the other.
+def draw_sample_views(pairs: tf.data.Dataset, count: int = 8) -> bytes:
+    """Draws the first pairs: one per column, one view above the other.
 
     Args:
         pairs: `tf.data.Dataset` of batches `(view_a, view_b)`.
-        path: Path of the PNG file.
         count: Integer > 0, the largest number of pairs. Defaults to `8`.
+
+    Returns:
+        Bytes of a PNG file.
     """
     rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
     picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
     picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
-    path.write_bytes(tf.io.encode_png(picture).numpy())
+    return tf.io.encode_png(picture).numpy()
 
 
 @contextlib.contextmanager
