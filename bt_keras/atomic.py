@@ -16,6 +16,8 @@ from bt_keras.errors import UsageError, one_line
 
 _CHUNK = 2**22
 _ADVICE = "take another folder, or free space"
+# With any characters, shorter than the 255 bytes that file systems allow.
+_LONGEST_PREFIX = 50
 # The messages of HDF5 give the reason after the path.
 _LONGEST_REASON = 400
 
@@ -99,7 +101,7 @@ def atomic_file(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if temporary is None:
-            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix="."), path.name)
+            temporary = _new_folder(path.parent, path.name) / path.name
         temporary = Path(temporary)
         scratch = temporary.parent
         scratch.mkdir(exist_ok=True)
@@ -112,6 +114,11 @@ def atomic_file(
     finally:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _new_folder(parent, name):
+    """Creates a hidden folder; if the process is killed, its name tells the origin."""
+    return Path(tempfile.mkdtemp(dir=parent, prefix=f".{name[:_LONGEST_PREFIX]}-"))
 
 
 def _publish_new(temporary, path):
@@ -159,7 +166,7 @@ def atomic_directory(
         keep = last is not None and target.is_dir()
         parent = target if keep else target.parent
         parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=parent, prefix="."))
+        scratch = _new_folder(parent, target.name)
         temporary = scratch / target.name
         temporary.mkdir()
         yield temporary

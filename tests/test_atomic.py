@@ -21,6 +21,15 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
     assert names(path.parent) == ["file.bin"]
 
 
+@pytest.mark.parametrize("write", [atomic_file, atomic_directory])
+@pytest.mark.parametrize("name", ["module", "n" * 255, "\N{SNOWMAN}" * 85])
+def test_what_a_killed_process_leaves_is_hidden_and_named(tmp_path, write, name):
+    with write(tmp_path / name) as temporary:
+        assert temporary.parent.name.startswith(f".{name[:50]}-")
+        (temporary / "entry" if temporary.is_dir() else temporary).write_text("text")
+    assert names(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("options", [{}, {"replace": True}], ids=str)
 def test_a_failure_in_the_body_leaves_the_folder_as_it_was(tmp_path, options):
     path = tmp_path / "file"

@@ -195,7 +195,7 @@ def _images_below(path):
 def _walk(path):
     """Yields image files at any depth. Follows links, but visits each folder once."""
     seen = set()
-    for folder, subfolders, names in os.walk(path, followlinks=True):
+    for folder, subfolders, names in os.walk(path, onerror=_raise, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             subfolders.clear()
@@ -203,6 +203,11 @@ def _walk(path):
         seen.add(real)
         subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
         yield from (os.path.join(folder, name) for name in names if _is_image(name))
+
+
+def _raise(error):
+    """Without it, `os.walk` skips a folder that it cannot read, and so its class."""
+    raise error
 
 
 def _readable(files, root, skip_corrupt):

@@ -1,5 +1,6 @@
 """Folders of image files: layouts, labels, splits, corrupt files."""
 
+import errno
 import os
 
 import numpy as np
@@ -84,6 +85,21 @@ def test_images_at_the_top_and_in_subfolders_are_refused(tmp_path):
     files.write_many(tmp_path, 1)
     files.write_many(tmp_path / "cat", 1)
     with pytest.raises(UsageError, match="both at the top and in subfolders"):
+        load(tmp_path)
+
+
+def test_a_class_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    for name in ("cat", "dog"):
+        files.write(tmp_path / name / "rgb.PNG")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # Root may read every folder.
+    with pytest.raises(UsageError, match=r"cannot be read: .*dog"):
         load(tmp_path)
 
 
