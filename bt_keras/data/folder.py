@@ -195,7 +195,7 @@ def _images_below(path):
 def _walk(path):
     """Yields image files at any depth. Follows links, but visits each folder once."""
     seen = set()
-    for folder, subfolders, names in os.walk(path, onerror=_raise, followlinks=True):
+    for folder, subfolders, names in os.walk(path, onerror=_report, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             subfolders.clear()
@@ -205,9 +205,10 @@ def _walk(path):
         yield from (os.path.join(folder, name) for name in names if _is_image(name))
 
 
-def _raise(error):
+def _report(error):
     """Without it, `os.walk` skips a folder that it cannot read, and so its class."""
-    raise error
+    if not isinstance(error, FileNotFoundError):  # A split may lack a class.
+        raise error
 
 
 def _readable(files, root, skip_corrupt):
