@@ -125,7 +125,7 @@ def read(path: Path) -> list[Result]:
     """
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         return [_read_row(row, f"{path}, line {reader.line_num}") for row in reader]
 

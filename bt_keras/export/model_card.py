@@ -42,7 +42,7 @@ def _template():
         autoescape=False,  # The card is Markdown, not HTML.
     )
     environment.filters["yaml"] = _yaml_string
-    return environment.from_string(_TEMPLATE.read_text())
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
 
 
 def _yaml_string(value):

@@ -2,6 +2,9 @@
 
 import csv
 import errno
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -46,6 +49,21 @@ LEGACY_RESULTS = [
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "results.csv"
+
+
+def test_the_file_is_utf8_whatever_the_locale(path):
+    results.append(path, [Result("knn", "top1", 0.5, 128, source="f\xfcnf")])
+    code = "import sys, pathlib; from bt_keras.evaluation import results; "
+    code += "print(ascii(results.read(pathlib.Path(sys.argv[1]))[0].source))"
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    printed = subprocess.run(
+        [sys.executable, "-c", code, path],
+        env=os.environ | ascii_only,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert printed == "'f\\xfcnf'\n"
 
 
 def test_what_is_appended_is_read(path):
