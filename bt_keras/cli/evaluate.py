@@ -65,7 +65,8 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_bool(
         "untrained",
         False,
-        "Evaluate the run's initial weights instead of its newest checkpoint.",
+        "Evaluate the run's initial weights instead of its newest checkpoint. Not with "
+        "--protocol=finetune, which trains a network from scratch anyway.",
         flag_values=values,
     )
     _define_evaluator_flags(values)
@@ -73,7 +74,9 @@ def define_flags() -> absl_flags.FlagValues:
 
 
 def _define_evaluator_flags(values):
-    config = "Defaults to the value in the run's config."
+    config = (
+        "Requires --protocol=cached or full. Defaults to the value in the run's config."
+    )
     absl_flags.DEFINE_integer(
         "k", None, f"Number of neighbors that vote in kNN. {config}", flag_values=values
     )
