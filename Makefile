@@ -44,7 +44,7 @@ test: $(VENV)/installed
 	$(TESTS) -m "not slow" $(TRAINING)
 	$(TESTS) -m "not slow" $(OTHERS)
 
-# Tests that take minutes or start several processes.
+# Tests that take long or start several processes.
 test-slow: $(VENV)/installed
 	$(TESTS) -m slow
 

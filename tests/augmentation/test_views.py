@@ -99,7 +99,10 @@ def test_crops_of_images_of_any_size(batch):
     assert dataset.element_spec[0].shape == (1, 32, 32, 3)
 
 
-@pytest.mark.parametrize(("recipe", "shards"), [("imagenet", 2), ("small", 4)])
+@pytest.mark.parametrize(
+    ("recipe", "shards"),
+    [("imagenet", 2), pytest.param("small", 4, marks=pytest.mark.slow)],
+)
 def test_views_of_all_shards_are_the_views_of_the_batch(batch, recipe, shards):
     images, make = batch[:4], views(32, recipe)
     split = np.split(images, shards)

@@ -38,7 +38,8 @@ def test_the_shards_of_all_workers_are_the_batches(source, shards):
     assert_shards_are_the_batches(source, Plain(), shards)
 
 
-@pytest.mark.parametrize("sizes", ["one", pytest.param("many", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", ["one", "many"])
 def test_shards_of_real_views(tmp_path, sizes):
     size = (9, 7) if sizes == "one" else None
     source = load(files.write_many(tmp_path / sizes, 10, size=size))

@@ -51,6 +51,7 @@ def test_separate_classes_are_recognized(frozen):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_runs_are_ordered_and_reproducible(frozen):
     """Every share, every seed, both networks; the same seed gives the same scores."""
     all_results = list(FineTuning((0.1, 0.2), 2, epochs=1).run(frozen))

@@ -50,7 +50,7 @@ def assert_same(result, reference, rtol):
 
 
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_replicas_equal_one_device(replicas, alone, implementation, count):
     together = five_steps(replicas(count), implementation)
     assert_same(together, alone(implementation), rtol=1e-4)

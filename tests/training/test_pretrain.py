@@ -78,6 +78,7 @@ def run(config, workdir, **kwargs):
     return pretrain_lib.pretrain(config, workdir, **kwargs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every_steps", [0, 1])
 def test_a_rollback_skips_the_batches(config, poison, tmp_path, caplog, every_steps):
     poison([1, 6])
@@ -97,6 +98,7 @@ def test_a_rollback_skips_the_batches(config, poison, tmp_path, caplog, every_st
     assert "nan" not in "".join(log)
 
 
+@pytest.mark.slow
 def test_the_number_of_rollbacks_is_limited(config, poison, tmp_path):
     poison(list(range(2, 100)))
     config.checkpoint.max_rollbacks = 2
@@ -117,7 +119,7 @@ def test_an_unknown_choice_is_named(config, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("execution", [1, 2])
+@pytest.mark.parametrize("execution", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_resumes_in_the_middle_of_an_epoch(config, tmp_path, execution):
     config.steps_per_execution = execution
     config.checkpoint.every_steps = 2
@@ -140,6 +142,7 @@ def test_resumes_in_the_middle_of_an_epoch(config, tmp_path, execution):
     assert (tmp_path / "log.csv").read_text() == log
 
 
+@pytest.mark.slow
 def test_replicas_share_a_run_with_one_device(config, replicas, tmp_path):
     """A run that starts on two replicas and ends on one equals that of one device."""
     alone = run(config, tmp_path / "alone")

@@ -53,6 +53,7 @@ def test_crop_and_resize_equals_pillow(photographs, pillow, method, size):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.slow
 def test_crop_of_images_of_any_size_inside_a_dataset(photographs, pillow):
     boxes = boxes_for(photographs)
     expected = pillow(
@@ -111,6 +112,7 @@ def test_resize_and_center_crop_equals_pillow(photographs, pillow, resize, size)
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.slow
 def test_resize_and_center_crop_without_known_size(photographs):
     images = tf.data.Dataset.from_generator(
         lambda: photographs, output_signature=tf.TensorSpec((None, None, 3), tf.uint8)
