@@ -59,6 +59,7 @@ _FAST = [page for page in _PROGRAMS if _python(page) and not _is_slow(page)]
 _SLOW = [page for page in _PROGRAMS if _is_slow(page)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", _FAST, ids=_id)
 def test_python_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

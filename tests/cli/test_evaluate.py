@@ -30,6 +30,7 @@ def results(workdir):
     return results_file.read(workdir / "results.csv")
 
 
+@pytest.mark.slow
 def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     plot = tmp_path / "labels.png"
     arguments = [f"--workdir={copied}", f"--plot={plot}", *FINE_TUNE]

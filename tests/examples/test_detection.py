@@ -28,6 +28,7 @@ def test_the_whole_comparison(module, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_training_on_voc_from_tfds(module, voc, capsys):
     arguments = ["--module", module, "--data", voc, "--quick", "--init", "pretrained"]
     (row,) = run(*arguments, "--steps", "10")

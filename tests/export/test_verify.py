@@ -22,6 +22,7 @@ def test_an_exported_module_passes_all_checks(exported):
     assert {"bt_keras importable", "stored arrays", "projector: error"} <= names
 
 
+@pytest.mark.slow
 def test_a_relative_path_and_a_backbone_with_frozen_layers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     backbone = small_model().backbone
@@ -45,6 +46,7 @@ def test_missing_endpoints_are_found(exported, tmp_path):
     assert "endpoint stride2: error" in failed(folder)
 
 
+@pytest.mark.slow
 def test_changed_weights_are_found(exported, tmp_path):
     folder = shutil.copytree(exported.folder, tmp_path / "module")
     other = tmp_path / "other"

@@ -9,6 +9,8 @@ from tests import processes
 from tests.conftest import HALF_PRECISION, half_precision, relative_error
 from tests.hub import elsewhere
 
+pytestmark = pytest.mark.slow  # Starts two processes.
+
 
 def can_run(way):
     return HALF_PRECISION or way is not elsewhere.mixed
