@@ -99,8 +99,10 @@ def _check(path: str) -> FileInfo:
         return FileInfo(*_NO_STAT, -1, 0, 0, f"cannot be opened ({error.strerror})")
     except MemoryError:
         return FileInfo(*_NO_STAT, -1, 0, 0, "does not fit into memory")
+    num_bytes, mtime_ns = _size_and_time(status)
     digest = int(fingerprint(contents))
-    return FileInfo(*_size_and_time(status), digest, *(size or (0, 0)), problem or "")
+    height, width = size or (0, 0)
+    return FileInfo(num_bytes, mtime_ns, digest, height, width, problem or "")
 
 
 def _stat(path):
