@@ -64,6 +64,7 @@ def test_a_checkpoint_loads_with_keras(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_replicas_and_one_device_share_checkpoints(tmp_path, replicas):
     model = trained(strategy=replicas(2))
     path = save_restore.write(model, tmp_path, Progress(2, step=2))

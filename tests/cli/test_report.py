@@ -52,6 +52,7 @@ def test_evaluate_export_and_report(copied, capsys):
         assert part in report, part
 
 
+@pytest.mark.slow
 def test_python_dash_m_export_is_the_command(copied, tmp_path, monkeypatch):
     arguments = [f"--workdir={copied}", f"--out={tmp_path / 'module'}"]
     monkeypatch.setattr(sys, "argv", ["export", *arguments])

@@ -63,6 +63,7 @@ def test_next_step_equals_pytorchs(recorded):
         assert relative_error(after[name], expected) < 1e-5, name
 
 
+@pytest.mark.slow
 def test_next_step_equals_the_first_releases(recorded):
     """One parameter group, a scaled loss, and gradients divided by 16 replicas."""
     reference = recorded("checkpoint_one_group_step")

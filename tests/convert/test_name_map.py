@@ -20,7 +20,10 @@ def test_order_of_blocks_is_pytorchs():
     ]
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+@pytest.mark.parametrize(
+    "depth",
+    [18, 34, 50, *(pytest.param(d, marks=pytest.mark.slow) for d in (101, 152))],
+)
 def test_names_and_order_are_torchvisions(depth, recorded):
     theirs = recorded("torchvision")[f"names/resnet{depth}"].item().decode()
     model = bt_keras.resnet(depth, 1 / 64)

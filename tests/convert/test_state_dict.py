@@ -31,7 +31,10 @@ def assert_same(ours, theirs):
         np.testing.assert_array_equal(ours[name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+@pytest.mark.parametrize(
+    "depth",
+    [18, 34, 50, *(pytest.param(d, marks=pytest.mark.slow) for d in (101, 152))],
+)
 def test_round_trip_of_every_depth(depth, tmp_path):
     state = tiny(depth)
     convert.save(tmp_path / "theirs.pth", state)

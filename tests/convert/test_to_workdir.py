@@ -45,6 +45,7 @@ def resumed(recipe, tmp_path, capsys):
     return workdir
 
 
+@pytest.mark.slow
 def test_training_resumes_from_the_official_checkpoint(resumed, capsys, tmp_path):
     assert sorted(p.name for p in resumed.parent.iterdir()) == ["resumed"]
     progress, path = checkpoints.find_newest(resumed / "checkpoints")

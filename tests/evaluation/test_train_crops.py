@@ -6,7 +6,11 @@ from bt_keras.evaluation.train_crops import batches_of_crops
 from tests.evaluation.gray import gray_levels
 
 
-@pytest.mark.parametrize("in_memory", [True, False], ids=["in memory", "streamed"])
+@pytest.mark.parametrize(
+    "in_memory",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["in memory", "streamed"],
+)
 def test_batches_are_full_and_every_epoch_has_all_images(in_memory, monkeypatch):
     """Three batches of 6 images are two epochs of 9 images."""
     if not in_memory:

@@ -12,6 +12,8 @@ import pytest
 
 from tests import processes, tiny
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = ("finetune_keras.py", "finetune_hub.py")
 
 

@@ -32,6 +32,7 @@ def test_a_relative_path_and_a_backbone_with_frozen_layers(tmp_path, monkeypatch
     assert failed("module") == set()
 
 
+@pytest.mark.slow
 def test_missing_endpoints_are_found(exported, tmp_path):
     folder = shutil.copytree(exported.folder, tmp_path / "module")
     path = folder / "assets.extra" / "bt_keras.json"

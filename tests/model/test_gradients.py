@@ -62,6 +62,7 @@ def test_step_in_microbatches_equals_the_whole_batch(compiled):
     assert_same(*weights)
 
 
+@pytest.mark.slow
 def test_replicas_split_their_own_rows_into_microbatches(replicas):
     """Batch norm uses the first halves of both replicas together, then the second."""
     views = two_views()

@@ -149,7 +149,9 @@ def test_collectives_are_those_of_the_docstring(implementation, count):
     assert sizes == +expected
 
 
-@pytest.mark.parametrize("implementation", ["gram", "correlation"])
+@pytest.mark.parametrize(
+    "implementation", ["gram", pytest.param("correlation", marks=pytest.mark.slow)]
+)
 def test_step_of_a_resnet_compiles_with_xla_as_a_whole(implementation):
     """TPUs require static shapes and no operation outside the compiled function."""
     backbone = bt_keras.resnet(6, width=0.1, stem="cifar", input_shape=(16, 16, 3))

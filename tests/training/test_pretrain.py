@@ -106,6 +106,7 @@ def test_the_number_of_rollbacks_is_limited(config, poison, tmp_path):
         run(config, tmp_path, on_nan="rollback")
 
 
+@pytest.mark.slow
 def test_steps_of_one_execution_are_named_together(config, poison, tmp_path):
     poison([5])
     config.steps_per_execution = 2
