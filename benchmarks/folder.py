@@ -29,7 +29,7 @@ _BATCH_SIZE = 256
 def main():
     parser = options.parser(__doc__, rounds=3, peers=False)
     values = options.parse(parser)
-    cases = dict(options.chosen(CASES, values))
+    cases = dict(options.select_cases(CASES, values))
     count = _FILES_QUICK if values.quick else _FILES
     machine.describe()
     results = {name: turns.Result(name) for name in cases}
