@@ -79,4 +79,5 @@ def _field(generator):
 def _resized(field, side):
     planes = (Image.fromarray(plane) for plane in np.moveaxis(field, -1, 0))
     bicubic = Image.Resampling.BICUBIC
-    return np.stack([plane.resize((side, side), bicubic) for plane in planes], axis=-1)
+    resized = [np.asarray(plane.resize((side, side), bicubic)) for plane in planes]
+    return np.stack(resized, axis=-1)

@@ -31,8 +31,8 @@ _RESNET18 = {
 _FLOAT32, _BFLOAT16 = {"precision": "float32"}, {"precision": "bfloat16"}
 _LAST, _PUBLISHED = "torch, channels-last", "torch, as published"
 _LAYOUTS = {_LAST: "channels_last", _PUBLISHED: "contiguous_format"}
-# (case, what it is compared with). Two sides at a time, since three would not fit into
-# the memory of a small machine.
+# Pairs of a case and the other side. Three sides at a time would not fit into the
+# memory of a small machine.
 CASES = (
     (_RESNET50 | _FLOAT32, _LAST),
     (_RESNET50 | _FLOAT32, _PUBLISHED),
@@ -93,7 +93,7 @@ def _share(case, peaks):
     def note(result):
         ours = result.name not in _LAYOUTS
         fields = ("depth", "width", "stem", "size", "projector", "batch")
-        needed = flops.step(*(case[field] for field in fields), gram=ours)
+        needed = flops.step(**{field: case[field] for field in fields}, gram=ours)
         peak = peaks.get(("ours" if ours else "peers", case["precision"]))
         achieved = needed / statistics.median(result.seconds)
         return f"{achieved / peak:.0%}" if peak else ""

@@ -52,7 +52,7 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "on_nan",
         "stop",
-        "What to do when the loss or a gradient is not finite.\n"
+        "What to do when the loss or a gradient is non-finite.\n"
         "stop: end with an error that suggests fixes.\n"
         "rollback: restore the last checkpoint and skip the batches that led to it.",
         flag_values=values,

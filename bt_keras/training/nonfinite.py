@@ -23,7 +23,7 @@ _SLICE = 32
 
 
 class NonFiniteError(Exception):
-    """The loss or a gradient of a step is not finite.
+    """Raised if the loss or a gradient of a step is non-finite.
 
     Args:
         before: `Progress` before the execution with that step.
@@ -60,14 +60,14 @@ class NonFiniteError(Exception):
         if activation:
             largest = f"is {activation[1]:.4g}, in layer {activation[0]}"
         return (
-            f"the loss or a gradient is not finite in {steps} (epoch "
+            f"the loss or a gradient is non-finite in {steps} (epoch "
             f"{self.before.epoch + 1}), at a learning rate of {learning_rate:.4g}; the "
             f"largest activation {largest}. {_HINTS}"
         )
 
 
 class NonFiniteWatch(keras.callbacks.Callback):
-    """Raises `NonFiniteError` from `fit` as soon as the loss is not finite.
+    """Raises `NonFiniteError` from `fit` as soon as the loss is non-finite.
 
     Args:
         tracker: `ProgressTracker` of the same `fit`, earlier in its callbacks.

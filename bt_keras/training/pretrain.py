@@ -31,7 +31,7 @@ from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
 from bt_keras.workdir import Workdir, writable
 
-# What to do when the loss or a gradient is not finite.
+# What to do when the loss or a gradient is non-finite.
 ON_NAN = ("stop", "rollback")
 
 
@@ -52,7 +52,7 @@ def pretrain(
         workdir: Path of the run's folder, which receives config.json, log.csv,
             tensorboard/, checkpoints/ and views.png.
         strategy: `tf.distribute.Strategy`. Defaults to the one in scope.
-        on_nan: String, what to do when the loss or a gradient is not finite: `"stop"`
+        on_nan: String, what to do when the loss or a gradient is non-finite: `"stop"`
             ends with an error, `"rollback"` restores the last checkpoint and skips
             the batches that led to it, at most `config.checkpoint.max_rollbacks`
             times. Defaults to `"stop"`.
@@ -62,7 +62,7 @@ def pretrain(
 
     Raises:
         UsageError: If the config, the data or the workdir cannot be used, or if the
-            loss or a gradient is not finite.
+            loss or a gradient is non-finite.
         StoppedError: If SIGTERM or SIGUSR1 stopped the run, after a checkpoint was
             written, or if another worker is lost.
     """

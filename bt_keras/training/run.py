@@ -131,7 +131,7 @@ class Training:
             progress: `Progress` of the model.
 
         Raises:
-            NonFiniteError: If the loss or a gradient is not finite.
+            NonFiniteError: If the loss or a gradient is non-finite.
             StoppedError: If the run was asked to stop.
             UsageError: If a checkpoint cannot be written.
         """
