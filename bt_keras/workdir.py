@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from bt_keras import atomic
+from bt_keras import atomic, system
 from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 
@@ -120,17 +119,13 @@ class Workdir:
         with writable(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             # The system releases the lock when the process ends.
-            file = self.lock_file.open("w")
+            file = self.lock_file.open("ab")
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not system.try_lock(file):
                 raise UsageError(
                     f"workdir {self.path} is in use: another process trains there. "
                     "Wait for it, stop it, or take another --workdir."
-                ) from error
-            except OSError:  # A file system without locks.
-                pass
+                )
             yield
 
     def cut_log(self, epochs: int) -> None:

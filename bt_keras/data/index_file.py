@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from bt_keras import system
 from bt_keras.atomic import atomic_file
 from bt_keras.errors import DAMAGE, UsageError
 
@@ -145,25 +143,11 @@ def _split(array):
     return [os.fsdecode(text) for text in array.tobytes().split(b"\0")]
 
 
-@contextlib.contextmanager
-def locked(path: Path | None) -> Iterator[None]:
-    """Holds the lock of an index, if the platform and the file system have locks."""
-    with contextlib.ExitStack() as stack:
-        if path is not None:
-            with contextlib.suppress(ImportError, OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = stack.enter_context(open(path.with_suffix(".lock"), "ab"))
-                _wait_for_lock(file)
-        yield
-
-
-def _wait_for_lock(file):
-    import fcntl  # Not on Windows.
-
-    for attempt in itertools.count():
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if attempt == 20:
-                print("Waiting for another process that checks the same image files")
-            time.sleep(0.1)
+def locked(path: Path | None) -> contextlib.AbstractContextManager:
+    """Returns a context that holds the lock of an index, if there is an index."""
+    if path is None:
+        return contextlib.nullcontext()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    notice = "Waiting for another process that checks the same image files"
+    return system.locked(path.with_suffix(".lock"), notice)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
-import fcntl
 import io
 import json
 import os
@@ -13,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bt_keras import system
 from bt_keras.errors import UsageError, one_line
 from bt_keras.workdir import writable
 
@@ -142,9 +141,12 @@ def append(path: Path, results: Iterable[Result]) -> None:
     Raises:
         UsageError: If the file cannot be written.
     """
-    with writable(path.parent), path.open("a+b", buffering=0) as file:
-        with contextlib.suppress(OSError):  # Some file systems have no locks.
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with (
+        # A file of its own: see `system.try_lock`.
+        system.locked(path.with_name(f".{path.name}.lock")),
+        writable(path.parent),
+        path.open("a+b", buffering=0) as file,
+    ):
         size = file.seek(0, os.SEEK_END)
         text = _rows_as_csv(results, header=size == 0)
         if size and not _ends_with_newline(file):

@@ -1,7 +1,8 @@
 """The stored results of checked files: damage, other folders, no cache folder."""
 
-import sys
+import errno
 
+import filelock
 import numpy as np
 import pytest
 
@@ -84,7 +85,10 @@ def test_a_cache_that_cannot_be_written_is_not_used(
 def test_without_locks_two_processes_do_not_damage_the_index(
     images, checked, cache, monkeypatch
 ):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
+    def refuse(*arguments, **named):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
     load(images)
     path = index_path(cache)
     index = index_file.read(path, str(images))
