@@ -58,6 +58,10 @@ class UsageError(ValueError):
     UsageError
     """
 
+    # Keras appends the arguments of the call to the messages of all errors that a layer
+    # raises, unless they have this attribute (Keras 3.8 to 3.15).
+    _keras_call_info_injected = True
+
 
 class StoppedError(Exception):
     """A run stopped early and can be resumed. The message says why and how.
