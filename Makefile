@@ -50,9 +50,14 @@ test-slow: $(VENV)/installed
 
 test-all: test test-slow
 
+# What users run. PLW1514, a preview rule: without an encoding, Windows does not read
+# and write UTF-8.
+SHIPPED := bt_keras configs docs examples export
+
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/ruff check --preview --select PLW1514 $(SHIPPED)
 	$(BIN)/mypy
 
 format: $(VENV)/installed

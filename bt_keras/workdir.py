@@ -46,7 +46,7 @@ class Workdir:
                 "with `bt-keras pretrain --workdir`."
             )
         try:
-            return config_lib.from_json(self.config_file.read_text())
+            return config_lib.from_json(self.config_file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UsageError(
                 f"{self.config_file} is damaged ({error}): restore it, or take another "
@@ -136,7 +136,7 @@ class Workdir:
                 from.
         """
         if self.log_file.is_file():
-            lines = self.log_file.read_text().splitlines(keepends=True)
+            lines = self.log_file.read_text(encoding="utf-8").splitlines(keepends=True)
             # A killed process may have written an incomplete line.
             header, *lines = [line for line in lines if line.endswith("\n")] or [""]
             numbers = (line.split(",")[0] for line in lines)
@@ -161,7 +161,7 @@ class Workdir:
         """Returns the last line of log.csv, or None if there is none."""
         if not self.log_file.is_file():
             return None
-        with self.log_file.open(newline="") as file:
+        with self.log_file.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         # Keras writes "NA" for validation metrics if there is no validation.
         return {k: float(v) for k, v in rows[-1].items() if v != "NA"} if rows else None

@@ -37,7 +37,7 @@ def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
     if any(tf.config.list_logical_devices(kind) for kind in ("TPU", "GPU")):
         return False
     try:
-        words = set(Path(cpuinfo).read_text().split())
+        words = set(Path(cpuinfo).read_text(encoding="utf-8").split())
     except OSError:
         return False
     return not words & _BFLOAT16_FLAGS

@@ -171,7 +171,7 @@ def report(workdir: Workdir) -> str:
         for name in ("loss", "invariance", "redundancy"):
             lines.append((f"{name}, epoch {epoch}", f"{log[name]:.4g}"))
     if workdir.export_report.is_file():
-        export = json.loads(workdir.export_report.read_text())
+        export = json.loads(workdir.export_report.read_text(encoding="utf-8"))
         lines.append(("SavedModel", export["module"]))
         checks = f"{export['passed']} of {export['checks']} passed in a fresh process"
         lines.append(("checks of the SavedModel", checks))

@@ -110,7 +110,9 @@ def export_backbone(
         described.write(extra)
         sums = checksums.compute(temporary)
         card = temporary / _CARD
-        card.write_text(model_card.render(described, sums), encoding="utf-8")
+        card.write_text(
+            model_card.render(described, sums), encoding="utf-8", newline="\n"
+        )
         checksums.write(temporary, {**sums, _CARD: atomic.sha256(card)})
 
 

@@ -146,18 +146,23 @@ def _run_subprocess(folder, scratch):
     process = subprocess.run(
         [sys.executable, "-c", start, *map(str, paths)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         check=False,
         cwd=scratch,
         # On the CPU: this process may have reserved the memory of the GPUs.
-        env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        env={
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            **os.environ,
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "PYTHONUTF8": "1",
+        },
     )
     if process.returncode:
         lines = process.stderr.strip().splitlines() or ["the process was killed"]
         return None, None, one_line(lines[-1])
     with np.load(arrays) as file:
-        return dict(file), json.loads(findings.read_text()), None
+        return dict(file), json.loads(findings.read_text(encoding="utf-8")), None
 
 
 def _check_interface(described, findings):

@@ -45,7 +45,7 @@ def main(folder, arrays_file, findings_file):
     findings |= _fine_tune(tf, module, images)
     findings["importable"] = _is_bt_keras_importable()
     np.savez(arrays_file, **arrays)
-    Path(findings_file).write_text(json.dumps(findings))
+    Path(findings_file).write_text(json.dumps(findings), encoding="utf-8")
 
 
 def _is_bt_keras_importable():

@@ -34,7 +34,7 @@ def write(folder: str | os.PathLike, sums: Mapping[str, str]) -> None:
         sums: Mapping from the relative name of a file to its SHA-256.
     """
     lines = [f"{digest}  {name}\n" for name, digest in sums.items()]
-    Path(folder, NAME).write_text("".join(lines))
+    Path(folder, NAME).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def differing(folder: str | os.PathLike) -> list[str] | None:
@@ -50,7 +50,9 @@ def differing(folder: str | os.PathLike) -> list[str] | None:
     path = Path(folder, NAME)
     if not path.is_file():
         return None
-    lines = (line.split("  ", 1) for line in path.read_text().splitlines())
+    lines = (
+        line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()
+    )
     listed = {name: digest for digest, name in lines}
     found = compute(folder)
     names = listed.keys() | found.keys()

@@ -109,7 +109,7 @@ class ModuleMetadata:
 
     def write(self, folder: str | os.PathLike) -> None:
         """Writes the metadata into a module's folder of extra files."""
-        Path(folder, _FILE).write_text(self.to_json())
+        Path(folder, _FILE).write_text(self.to_json(), encoding="utf-8", newline="\n")
 
 
 def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata:
@@ -126,7 +126,9 @@ def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata
         UsageError: If the module has no metadata or they cannot be read.
     """
     try:
-        return ModuleMetadata.from_json(Path(folder, FOLDER, _FILE).read_text())
+        return ModuleMetadata.from_json(
+            Path(folder, FOLDER, _FILE).read_text(encoding="utf-8")
+        )
     except (OSError, ValueError) as error:
         raise UsageError(
             f"module {handle} was not exported by bt_keras, or is incomplete: it has "
