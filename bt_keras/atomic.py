@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from bt_keras import system
 from bt_keras.errors import UsageError, one_line
 
 _CHUNK = 2**22
@@ -106,9 +106,9 @@ def atomic_file(
         scratch = temporary.parent
         scratch.mkdir(exist_ok=True)
         yield temporary
-        _sync(temporary)
-        (os.replace if replace else _publish_new)(temporary, path)
-        _sync(path.parent)
+        system.sync(temporary)
+        (system.replace if replace else _publish_new)(temporary, path)
+        system.sync(path.parent)
     except unwritable as error:
         raise _cannot_write(path, error, advice) from error
     finally:
@@ -126,7 +126,7 @@ def _publish_new(temporary, path):
         os.link(temporary, path)  # Unlike a rename, it never replaces a file.
     except OSError:  # Not all file systems have hard links.
         check_free(path)
-        os.replace(temporary, path)
+        system.replace(temporary, path)
 
 
 @contextlib.contextmanager
@@ -171,13 +171,13 @@ def atomic_directory(
         temporary.mkdir()
         yield temporary
         for entry in temporary.rglob("*"):
-            _sync(entry)
+            system.sync(entry)
         if keep:
             check_empty(path, ignore=scratch.name)
             _move_entries(temporary, target, last)
         else:
-            os.replace(temporary, target)
-        _sync(parent)
+            system.replace(temporary, target)
+        system.sync(parent)
     except OSError as error:
         raise _cannot_write(path, error, advice) from error
     finally:
@@ -188,19 +188,7 @@ def atomic_directory(
 def _move_entries(folder, target, last):
     """Moves the entries of a folder, the one of the name `last` at the end."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == last):
-        os.rename(entry, target / entry.name)
-
-
-def _sync(path):
-    """Flushes a file or a folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # Some file systems cannot sync folders.
-            raise
-    finally:
-        os.close(descriptor)
+        system.replace(entry, target / entry.name)
 
 
 def _cannot_write(path, error, advice):

@@ -1,4 +1,4 @@
-"""Locks, signals and renames, which differ between Linux, macOS and Windows.
+"""Locks, signals, renames and syncs, which differ between Linux, macOS and Windows.
 
 The rest of the library calls these functions, and asks for no system by its name.
 """
@@ -6,7 +6,10 @@ The rest of the library calls these functions, and asks for no system by its nam
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +20,17 @@ import filelock
 _POLL_SECONDS = 0.1
 # How long a wait for a lock is silent.
 _NOTICE_POLLS = 20
+# Windows's ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION: a file is open.
+_IN_USE = (5, 32)
+_REPLACE_TRIES = 20
+
+# Schedulers send the first two before they take a machine away. SIGBREAK is Windows's:
+# Ctrl+Break, or the end of the session. A system has some of them.
+STOP_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGUSR1", "SIGBREAK")
+    if hasattr(signal, name)
+)
 
 
 def try_lock(file: IO) -> bool:
@@ -65,3 +79,61 @@ def locked(path: Path, notice: str | None = None) -> Iterator[None]:
                     print(notice)
                 time.sleep(_POLL_SECONDS)
         yield
+
+
+def replace(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Renames a file or a folder, and replaces a file or an empty folder.
+
+    On Windows a file that is open cannot be replaced or renamed. Virus scanners and
+    indexers open new files for moments: the rename is tried for two seconds.
+
+    Args:
+        source: Path of the file or folder.
+        target: Path on the same file system.
+
+    Raises:
+        OSError: If the target cannot be replaced.
+    """
+    for attempt in itertools.count(1):
+        try:
+            return os.replace(source, target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _IN_USE:
+                raise
+            if os.path.isdir(target):  # Windows replaces no folder, not even this.
+                os.rmdir(target)
+            elif attempt == _REPLACE_TRIES:
+                raise
+            else:
+                time.sleep(_POLL_SECONDS)
+
+
+def sync(path: str | os.PathLike) -> None:
+    """Flushes a file to the disk, and a folder where the system can.
+
+    Args:
+        path: Path of a file that this process may write, or of a folder.
+    """
+    is_folder = os.path.isdir(path)
+    try:
+        # Windows flushes only what is open for writing, and opens no folders.
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    except PermissionError:
+        if is_folder:
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # Some file systems cannot sync folders.
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def entries(folder: str | os.PathLike) -> list[Path]:
+    """Lists the files and folders below a folder, in the same order on every system.
+
+    Windows compares paths without regard to case.
+    """
+    return sorted(Path(folder).rglob("*"), key=lambda path: path.parts)

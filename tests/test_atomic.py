@@ -132,13 +132,13 @@ def test_an_empty_folder_is_filled(tmp_path, last):
 def test_the_last_entry_is_moved_last(tmp_path, monkeypatch):
     import os
 
-    moved, rename = [], os.rename
+    moved, rename = [], os.replace
 
     def record(source, target):
         moved.append(target.name)
         rename(source, target)
 
-    monkeypatch.setattr("os.rename", record)
+    monkeypatch.setattr("os.replace", record)
     with atomic_directory(tmp_path, last="b") as temporary:
         for name in "abc":
             (temporary / name).write_text(name)

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from bt_keras import system
 from bt_keras.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Schedulers send these before they take a machine away.
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = system.STOP_SIGNALS
 
 
 @contextlib.contextmanager

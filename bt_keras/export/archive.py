@@ -7,6 +7,7 @@ import os
 import tarfile
 from pathlib import Path
 
+from bt_keras import system
 from bt_keras.atomic import atomic_file
 
 # 1980-01-02: zip files, such as `.keras` files, cannot store earlier times.
@@ -30,8 +31,9 @@ def pack(folder: str | os.PathLike, path: str | os.PathLike) -> None:
         gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as tar,
     ):
-        for member in sorted(folder.rglob("*")):
-            tar.add(member, member.relative_to(folder), False, filter=_normalize)
+        for member in system.entries(folder):
+            name = member.relative_to(folder).as_posix()
+            tar.add(member, name, False, filter=_normalize)
 
 
 def _normalize(member):

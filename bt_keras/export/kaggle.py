@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from bt_keras import system
 from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import metadata as module_metadata
 
@@ -76,7 +77,7 @@ def prepare(module: str | os.PathLike, handle: str) -> Upload:
             "--license, such as --license=Apache-2.0."
         )
     module = Path(module)
-    files = sorted(path for path in module.rglob("*") if path.is_file())
+    files = [path for path in system.entries(module) if path.is_file()]
     return Upload(
         handle=handle,
         module=module,

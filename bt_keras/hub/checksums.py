@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from bt_keras import system
 from bt_keras.atomic import sha256
 
 NAME = "SHA256SUMS"
@@ -21,7 +22,7 @@ def compute(folder: str | os.PathLike) -> dict[str, str]:
         Dict from the relative name of a file to its SHA-256, sorted by name.
     """
     folder = Path(folder)
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    files = [path for path in system.entries(folder) if path.is_file()]
     names = [path.relative_to(folder).as_posix() for path in files]
     return {name: sha256(folder / name) for name in names if name != NAME}
 
