@@ -7,58 +7,24 @@ raises an error.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import json
-import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from bt_keras import config_values
 from bt_keras.errors import UsageError, one_line
 
 # Beside the package in a checkout, inside it in a wheel (see setup.cfg).
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE.parent / "configs", _PACKAGE / "configs")
-
-_POSITIVE = (
-    "views.size",
-    "epochs",
-    "microbatches",
-    "steps_per_execution",
-    "optimizer.learning_rate",
-    "checkpoint.keep",
-    "evaluation.batch_size",
-    "evaluation.knn.k",
-    "evaluation.knn.temperature",
-    "evaluation.linear.epochs",
-    "evaluation.linear.batch_size",
-    "evaluation.linear.learning_rate",
-    "evaluation.finetune.epochs",
-    "evaluation.finetune.batch_size",
-    "evaluation.finetune.learning_rate",
-    "evaluation.finetune.head_learning_rate",
-    "evaluation.finetune.scratch_learning_rate",
-)
-_RANGES = {
-    "seed": (0, 2**32 - 1),
-    "checkpoint.every_steps": (0, math.inf),
-    "checkpoint.every_minutes": (0, math.inf),
-    "checkpoint.keep_every": (0, math.inf),
-    "checkpoint.max_rollbacks": (0, math.inf),
-    "lambd": (0, math.inf),
-    "optimizer.bias_learning_rate": (1e-12, math.inf),
-    "optimizer.floor": (0, 1),
-    "evaluation.resize_ratio": (1, math.inf),  # The crop fits into the resized image.
-    "evaluation.linear.momentum": (0, 1),
-    "evaluation.linear.weight_decay": (0, math.inf),
-    "evaluation.finetune.min_steps": (0, math.inf),
-    "evaluation.finetune.momentum": (0, 1),
-}
-_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def default() -> ConfigDict:
@@ -119,7 +85,7 @@ def _check_fields(config: Any, path: Path) -> None:
 
 
 def check(config: ConfigDict) -> None:
-    """Checks the values of a config.
+    """Checks the type and the range of every value of a config.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
@@ -127,48 +93,31 @@ def check(config: ConfigDict) -> None:
     Raises:
         UsageError: If no run could use a value; the message names the field.
     """
-    _check_ranges(config)
-    _check_batch(config.batch_size, config.microbatches)
-    if config.precision not in _PRECISIONS:
-        raise UsageError(
-            f"config.precision is {config.precision!r}, not one of "
-            f"{', '.join(_PRECISIONS)}."
-        )
-    if not 0 <= config.optimizer.warmup_epochs < config.epochs:
-        raise UsageError(
-            f"config.optimizer.warmup_epochs is {config.optimizer.warmup_epochs}; it "
-            f"must lie in [0, config.epochs), and epochs is {config.epochs}."
-        )
+    config_values.check(_leaves(config), _leaves(default()))
 
 
-def _check_ranges(config: ConfigDict) -> None:
-    values = fields(config)
-    for field in _POSITIVE:
-        if not values[field] > 0:
-            raise UsageError(f"config.{field} is {values[field]}; it must be > 0.")
-    for field, (low, high) in _RANGES.items():
-        if not low <= values[field] <= high:
-            raise UsageError(
-                f"config.{field} is {values[field]}; it must lie in [{low}, {high}]."
-            )
+@contextlib.contextmanager
+def naming(origin: str | os.PathLike) -> Iterator[None]:
+    """Adds to a `UsageError` where the config comes from.
+
+    Args:
+        origin: String or path, such as the file of the config.
+    """
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error
 
 
-def _check_batch(batch_size: int, microbatches: int) -> None:
-    if batch_size < 2:
-        raise UsageError(
-            f"config.batch_size is {batch_size}: the cross-correlation is computed "
-            "along the batch and needs at least 2 images."
-        )
-    if batch_size % microbatches:
-        raise UsageError(
-            f"config.microbatches is {microbatches}, which does not divide "
-            f"config.batch_size, {batch_size}."
-        )
-    if batch_size // microbatches < 2:
-        raise UsageError(
-            f"config.microbatches is {microbatches}, which leaves one image of "
-            f"{batch_size}: batch norm needs at least 2."
-        )
+def _leaves(config: ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """Returns a flat dict from dotted field names to values as they are."""
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, (ConfigDict, dict)):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
 
 
 def differences(ours: ConfigDict, theirs: ConfigDict) -> list[tuple[str, Any, Any]]:

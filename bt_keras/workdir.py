@@ -53,6 +53,17 @@ class Workdir:
                 "--workdir."
             ) from error
 
+    def checked_config(self) -> ConfigDict:
+        """Returns the config of the run after checking its values.
+
+        Raises:
+            UsageError: As `config`, or if no command could use a value.
+        """
+        config = self.config()
+        with config_lib.naming(self.config_file):
+            config_lib.check(config)
+        return config
+
     def _has_config(self) -> bool:
         with writable(self.path):
             return self.config_file.is_file()

@@ -68,3 +68,68 @@ def test_configs_set_only_values_that_differ_from_the_default():
             assert any(f"{n}.".startswith(f"{name}.") for n in names) or (
                 path.stem == "default"
             ), (path, name)
+
+
+NUMBERS = [
+    field
+    for field, value in config.fields(config.default()).items()
+    if isinstance(value, (int, float)) and not isinstance(value, bool)
+]
+
+
+def with_value(field, value):
+    """A config as a damaged config.json gives it: with a value of any type."""
+    values = json.loads(config.to_json(config.default()))
+    *path, last = field.split(".")
+    section = values
+    for key in path:
+        section = section[key]
+    section[last] = value
+    return config.from_json(json.dumps(values))
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+def test_every_number_must_be_a_finite_number(field):
+    for value in (float("nan"), float("inf"), float("-inf"), -1, True, "3", None, [3]):
+        with pytest.raises(UsageError, match=rf"^config\.{field} is [^\n]*$"):
+            config.check(with_value(field, value))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("batch_size", 8.0, "must be an integer"),
+        ("epochs", 2**31, "must be an integer"),
+        ("backbone.width", 1e39, "must be a finite number > 0"),
+        ("evaluation.resize_ratio", 0.5, "must be a number in [1, 1000]"),
+        ("projector", [], "must be one or more ints > 0"),
+        ("projector", [8, 8.0], "must be one or more ints > 0"),
+        ("projector", 512, "must be one or more ints > 0"),
+        ("data.skip_corrupt", 1, "must be True or False"),
+        ("data.source", 3, "must be a string"),
+        ("views.recipe", None, "must be a string"),
+        ("optimizer.options.momentum", 1.0, "must be a number in [0, 1)"),
+        ("optimizer.options.clipnorm", float("nan"), "must be a finite number, a"),
+        ("optimizer.options.other", [1, float("inf")], "must be a finite number, a"),
+        ("optimizer.warmup_epochs", 1000, "[0, config.epochs)"),
+        ("precision", "int8", "not one of"),
+    ],
+)
+def test_values_of_another_type_or_range(field, value, message):
+    with pytest.raises(UsageError, match=rf"^config\.{field}.*{re.escape(message)}"):
+        config.check(with_value(field, value))
+
+
+def test_a_value_that_json_does_not_hold():
+    mine = config.default()
+    mine.optimizer.options.exclude = {1, 2}
+    with pytest.raises(UsageError, match=r"config\.optimizer\.exclude is <set>"):
+        config.check(mine)
+
+
+def test_a_missing_field():
+    mine = config.default()
+    with mine.unlocked():
+        del mine.views.size
+    with pytest.raises(UsageError, match=r"^config\.views\.size is missing\.$"):
+        config.check(mine)

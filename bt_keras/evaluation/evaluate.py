@@ -55,7 +55,7 @@ def target_from_workdir(workdir: Workdir, untrained: bool = False) -> Evaluation
     Raises:
         UsageError: If the run has no checkpoint or its folder cannot be written.
     """
-    config = workdir.config()
+    config = workdir.checked_config()
     workdir.check_writable()
     epoch, model = latest.load_model(workdir, config, untrained)
     name = "untrained" if untrained else "pretrained"
@@ -88,6 +88,8 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
         config.views.size = metadata.image_size or config.views.size
         ratio = metadata.resize_ratio or config.evaluation.resize_ratio
         config.evaluation.resize_ratio = ratio
+    with config_lib.naming(f"module {handle}"):
+        config_lib.check(config)
     # Modules keep only the last part of a path, which could name any folder here.
     if config.data.source != "shipped" and not config.data.source.startswith("tfds:"):
         config.data.source = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from bt_keras.errors import UsageError
+from bt_keras import checks
 from bt_keras.evaluation.classifier import Classifier
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
@@ -72,15 +72,9 @@ class FineTuning(Evaluator):
         scratch_learning_rate: float = 0.1,
         momentum: float = 0.9,
     ):
-        for share in shares:
-            if not 0 < share <= 1:
-                raise UsageError(
-                    f"shares contains {share}: give shares of the labels in (0, 1]."
-                )
-        if seeds < 1:
-            raise UsageError(f"seeds={seeds}: give 1 or more.")
-        self.shares = tuple(shares)
-        self.seeds = seeds
+        kind = checks.Number(0, 1, above=True)
+        self.shares = tuple(checks.number("shares", share, kind) for share in shares)
+        self.seeds = checks.number("seeds", seeds, checks.COUNT)
         self.epochs = epochs
         self.min_steps = min_steps
         self.batch_size = batch_size

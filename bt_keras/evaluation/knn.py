@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
+from bt_keras import checks
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.results import Result
@@ -49,12 +49,8 @@ class KNN(Evaluator):
     config_entry = "knn"
 
     def __init__(self, k: int = 200, temperature: float = 0.1):
-        if k < 1:
-            raise UsageError(f"k={k}: kNN needs at least 1 neighbor; give 1 or more.")
-        if not temperature > 0:
-            raise UsageError(f"temperature={temperature} must be greater than 0.")
-        self.k = k
-        self.temperature = temperature
+        self.k = checks.number("k", k, checks.COUNT)
+        self.temperature = checks.number("temperature", temperature, checks.POSITIVE)
 
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
         """Yields the top-1 and the top-5 accuracy.

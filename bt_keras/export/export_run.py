@@ -165,7 +165,7 @@ def _public_name(source):
 
 def _load_newest(workdir):
     """Returns `(config, progress, model)` of a run's newest checkpoint."""
-    config = workdir.config()
+    config = workdir.checked_config()
     progress, path = latest.require_checkpoint(workdir)
     return config, progress, save_restore.load(path)
 

@@ -24,6 +24,12 @@ from tests.cli.commands import one_error_line
         (["--config.epochs=0"], ["epochs"]),
         (["--config.seed=-1"], ["seed", "-1"]),
         (["--config.lambd=-1.0"], ["lambd", "-1"]),
+        (["--config.lambd=nan"], ["config.lambd is nan"]),
+        (["--config.backbone.width=inf"], ["config.backbone.width is inf", "> 0"]),
+        (["--config.optimizer.learning_rate=inf"], ["learning_rate is inf"]),
+        (["--config.optimizer.options.momentum=nan"], ["options.momentum is nan"]),
+        (["--config.evaluation.resize_ratio=nan"], ["resize_ratio is nan"]),
+        (["--config.epochs=9000000000"], ["config.epochs is 9000000000", "2**31"]),
         (["--config.data.source=shiped"], ["shiped", "shipped"]),
         (["--config.data.source=tfds:cifar11"], ["cifar11", "cifar10"]),
         (["--config.data.train_split=dev"], ["dev", "train"]),
@@ -65,3 +71,13 @@ def test_bad_config_files_are_named(tmp_path, capsys, text, part):
 def test_a_missing_config_is_named(tmp_path, capsys):
     arguments = ["pretrain", "--config=cifar", f"--workdir={tmp_path / 'run'}"]
     one_error_line(capsys, arguments, "cifar", "cifar10")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+def test_commands_on_a_workdir_check_its_config(copied, capsys, command):
+    file = copied / "config.json"
+    text = file.read_text()
+    file.write_text(text.replace('"resize_ratio": 1.0', '"resize_ratio": NaN'))
+    assert file.read_text() != text
+    message = f"{file}: config.evaluation.resize_ratio is nan; it must be a number"
+    one_error_line(capsys, [command, f"--workdir={copied}"], message)

@@ -1,0 +1,143 @@
+"""The types and ranges of a config's values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bt_keras import checks
+from bt_keras.errors import UsageError
+
+# The range of every number in configs/default.py.
+_NUMBERS = {
+    "seed": checks.SEED,
+    "views.size": checks.COUNT,
+    "backbone.depth": checks.COUNT,
+    "backbone.width": checks.POSITIVE,
+    "lambd": checks.NOT_NEGATIVE,
+    "batch_size": checks.COUNT,
+    "microbatches": checks.COUNT,
+    "epochs": checks.COUNT,
+    "steps_per_execution": checks.COUNT,
+    "optimizer.learning_rate": checks.POSITIVE,
+    "optimizer.bias_learning_rate": checks.POSITIVE,
+    "optimizer.warmup_epochs": checks.NOT_NEGATIVE,
+    "optimizer.floor": checks.FRACTION,
+    "checkpoint.every_steps": checks.WHOLE,
+    "checkpoint.every_minutes": checks.NOT_NEGATIVE,
+    "checkpoint.keep": checks.COUNT,
+    "checkpoint.keep_every": checks.WHOLE,
+    "checkpoint.max_rollbacks": checks.WHOLE,
+    # At least 1: the crop fits into the resized image.
+    "evaluation.resize_ratio": checks.Number(1, 1e3),
+    "evaluation.batch_size": checks.COUNT,
+    "evaluation.knn.k": checks.COUNT,
+    "evaluation.knn.temperature": checks.POSITIVE,
+    "evaluation.linear.epochs": checks.COUNT,
+    "evaluation.linear.batch_size": checks.COUNT,
+    "evaluation.linear.learning_rate": checks.POSITIVE,
+    "evaluation.linear.momentum": checks.FRACTION,
+    "evaluation.linear.weight_decay": checks.NOT_NEGATIVE,
+    "evaluation.finetune.epochs": checks.COUNT,
+    "evaluation.finetune.min_steps": checks.WHOLE,
+    "evaluation.finetune.batch_size": checks.COUNT,
+    "evaluation.finetune.learning_rate": checks.POSITIVE,
+    "evaluation.finetune.head_learning_rate": checks.POSITIVE,
+    "evaluation.finetune.scratch_learning_rate": checks.POSITIVE,
+    "evaluation.finetune.momentum": checks.FRACTION,
+}
+_OPTIONS = "optimizer.options."
+_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Checks the type and the range of every value of a config.
+
+    Args:
+        values: Dict from dotted field names to values.
+        defaults: The same of configs/default.py.
+
+    Raises:
+        UsageError: If a field of the defaults is missing, or no run could use a value;
+            the message names the field.
+    """
+    for field in defaults:
+        if field not in values and not field.startswith(_OPTIONS):
+            raise UsageError(f"config.{field} is missing.")
+    is_lars = values["optimizer.name"] == "lars"
+    for field, value in values.items():
+        if field.startswith(_OPTIONS):
+            _check_option(field, value, checks.LARS if is_lars else {})
+        elif field in _NUMBERS:
+            _require(field, value, _NUMBERS[field].accepts, _NUMBERS[field])
+        elif field in defaults:
+            _check_type(field, value, defaults[field])
+    _check_batch(values["batch_size"], values["microbatches"])
+    precision, warmup = values["precision"], values["optimizer.warmup_epochs"]
+    if precision not in _PRECISIONS:
+        raise UsageError(
+            f"config.precision is {precision!r}, not one of {', '.join(_PRECISIONS)}."
+        )
+    if not warmup < values["epochs"]:
+        raise UsageError(
+            f"config.optimizer.warmup_epochs is {warmup}; it must lie in [0, "
+            f"config.epochs), and epochs is {values['epochs']}."
+        )
+
+
+def _require(field: str, value: Any, is_valid: Callable, kind: object) -> None:
+    if not is_valid(value):
+        raise UsageError(
+            f"config.{field} is {checks.described(value)}; it must be {kind}."
+        )
+
+
+def _check_option(field: str, value: Any, known: dict[str, checks.Number]) -> None:
+    kind = known.get(field.removeprefix(_OPTIONS))
+    if kind:
+        _require(field, value, kind.accepts, kind)
+    else:
+        plain = "a finite number, a string, True, False, None, or a list of these"
+        _require(field, value, _is_plain, plain)
+
+
+def _check_type(field: str, value: Any, default: Any) -> None:
+    """Checks a field that is not a number; the default has its type."""
+    if isinstance(default, (list, tuple)):
+        kind = "one or more ints > 0, such as (8192, 8192)"
+        _require(field, value, _are_widths, kind)
+    elif isinstance(default, (bool, str)):
+        kind = "a string" if isinstance(default, str) else "True or False"
+        _require(field, value, lambda v: isinstance(v, type(default)), kind)
+
+
+def _are_widths(value: Any) -> bool:
+    is_sequence = isinstance(value, (list, tuple)) and len(value) > 0
+    return is_sequence and all(map(checks.COUNT.accepts, value))
+
+
+def _is_plain(value: Any) -> bool:
+    """Returns whether a value is finite and can be kept in config.json."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return checks.FINITE.accepts(value)
+    return value is None or isinstance(value, (bool, str))
+
+
+def _check_batch(batch_size: int, microbatches: int) -> None:
+    if batch_size < 2:
+        raise UsageError(
+            f"config.batch_size is {batch_size}: the cross-correlation is computed "
+            "along the batch and needs at least 2 images."
+        )
+    if batch_size % microbatches:
+        raise UsageError(
+            f"config.microbatches is {microbatches}, which does not divide "
+            f"config.batch_size, {batch_size}."
+        )
+    if batch_size // microbatches < 2:
+        raise UsageError(
+            f"config.microbatches is {microbatches}, which leaves one image of "
+            f"{batch_size}: batch norm needs at least 2."
+        )
