@@ -19,8 +19,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bt_keras import config_values
+from bt_keras import config_types, config_values
 from bt_keras.errors import UsageError, one_line
+from bt_keras.reading import parse_json_object
 
 # Beside the package in a checkout, inside it in a wheel (see setup.cfg).
 _PACKAGE = Path(__file__).resolve().parent
@@ -149,18 +150,14 @@ def from_json(text: str) -> ConfigDict:
 
     Fields that were added to configs/default.py after the config was written take
     their default values.
+
+    Raises:
+        ValueError: If the text is not a JSON object, or a field has another type than
+            in configs/default.py.
     """
-    config = ConfigDict(json.loads(text), convert_dict=True)
-    _add_missing(config, default())
+    config = ConfigDict(parse_json_object(text), convert_dict=True)
+    config_types.complete(config, default())
     return config
-
-
-def _add_missing(config: ConfigDict, defaults: ConfigDict) -> None:
-    for field, value in defaults.items():
-        if field not in config:
-            config[field] = value
-        elif isinstance(value, ConfigDict) and field != "options":
-            _add_missing(config[field], value)
 
 
 def fields(config: ConfigDict) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from absl import logging
 from ml_collections import ConfigDict
 
-from bt_keras import atomic, system
+from bt_keras import atomic, log_file, reading, system
 from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 
@@ -23,7 +23,7 @@ class Workdir:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+        self.path = Path(os.path.expanduser(path))
         self.config_file = self.path / "config.json"
         self.lock_file = self.path / "lock"
         self.log_file = self.path / "log.csv"
@@ -45,13 +45,9 @@ class Workdir:
                 f"workdir {self.path} holds no run (it has no config.json): create one "
                 "with `bt-keras pretrain --workdir`."
             )
-        try:
-            return config_lib.from_json(self.config_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UsageError(
-                f"{self.config_file} is damaged ({error}): restore it, or take another "
-                "--workdir."
-            ) from error
+        advice = "restore it, or take another --workdir"
+        with reading.reporting_damage(self.config_file, advice):
+            return config_lib.from_json(reading.read_text(self.config_file))
 
     def checked_config(self) -> ConfigDict:
         """Returns the config of the run after checking its values.
@@ -66,7 +62,9 @@ class Workdir:
 
     def _has_config(self) -> bool:
         with writable(self.path):
-            return self.config_file.is_file()
+            self.config_file.exists()  # Raises if the path is not allowed.
+            # A link to nothing is a damaged config.
+            return os.path.lexists(self.config_file)
 
     def check_writable(self) -> None:
         """Raises `UsageError` if results cannot be written."""
@@ -142,21 +140,27 @@ class Workdir:
     def cut_log(self, epochs: int) -> None:
         """Removes the lines of log.csv that are newer than the checkpoint.
 
+        Damaged lines are removed, too. A file that is not a log is renamed to
+        log.csv.damaged. Both are reported in a warning.
+
         Args:
             epochs: Integer >= 0, finished epochs of the checkpoint that the run resumes
                 from.
         """
-        if self.log_file.is_file():
-            lines = self.log_file.read_text(encoding="utf-8").splitlines(keepends=True)
-            # A killed process may have written an incomplete line.
-            header, *lines = [line for line in lines if line.endswith("\n")] or [""]
-            numbers = (line.split(",")[0] for line in lines)
-            kept = [
-                line
-                for line, number in zip(lines, numbers, strict=True)
-                if number.isdecimal() and int(number) < epochs
-            ]
-            self.replace(self.log_file, "".join([header, *kept]))
+        if not os.path.lexists(self.log_file):
+            return
+        log = log_file.read(self.log_file)
+        if log is None:
+            damaged = reading.set_aside(self.log_file)
+            logging.warning("%s is not a log: renamed to %s.", self.log_file, damaged)
+            return
+        if log.damaged:
+            logging.warning(
+                "%s: damaged lines are removed (line %s).",
+                self.log_file,
+                ", ".join(map(str, log.damaged)),
+            )
+        self.replace(self.log_file, log.before(epochs))
 
     def replace(self, path: Path, content: str | bytes) -> None:
         """Replaces one of the small files of the run atomically."""
@@ -168,14 +172,14 @@ class Workdir:
         ) as temporary:
             temporary.write_bytes(content)
 
-    def last_log(self) -> dict[str, float] | None:
-        """Returns the last line of log.csv, or None if there is none."""
-        if not self.log_file.is_file():
-            return None
-        with self.log_file.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        # Keras writes "NA" for validation metrics if there is no validation.
-        return {k: float(v) for k, v in rows[-1].items() if v != "NA"} if rows else None
+    def last_log(self) -> dict[str, float]:
+        """Returns the last line of log.csv, without warning of damaged lines.
+
+        Returns:
+            Dict from the names of columns to floats; empty if there is no line.
+        """
+        log = log_file.read(self.log_file)
+        return log.last() if log else {}
 
 
 @contextlib.contextmanager

@@ -85,7 +85,8 @@ def with_value(field, value):
     for key in path:
         section = section[key]
     section[last] = value
-    return config.from_json(json.dumps(values))
+    # Not `from_json`, which checks the types.
+    return config.ConfigDict(values, convert_dict=True)
 
 
 @pytest.mark.parametrize("field", NUMBERS)

@@ -76,6 +76,15 @@ class Progress:
         """Returns the `Progress` that `to_json` gave.
 
         Raises:
-            TypeError: If the fields are not those of a `Progress`.
+            TypeError, ValueError: If the fields are not those of a `Progress`.
         """
-        return cls(**fields)
+        progress = cls(**fields)
+        counts = (progress.step, progress.batch, progress.rollbacks)
+        # `type`: a boolean is an integer, too.
+        if any(type(count) is not int or count < 0 for count in counts):
+            raise ValueError(f"its progress is not valid: {fields}")
+        if type(progress.steps_per_epoch) is not int or progress.steps_per_epoch < 1:
+            raise ValueError(f"its steps_per_epoch is {progress.steps_per_epoch!r}")
+        for total, count in dict(progress.means).values():
+            float(total), float(count)
+        return progress

@@ -9,37 +9,28 @@ from __future__ import annotations
 
 import errno
 import json
-import os
+import lzma
 import re
 import shutil
 import struct
 import zipfile
-import zlib
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 
+from bt_keras import reading
 from bt_keras.atomic import sha256
 from bt_keras.checkpoint.progress import Progress
-from bt_keras.errors import UsageError, one_line
+from bt_keras.errors import DAMAGE, UsageError, one_line
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _RUN = "run.json"
 # In a folder of its own, because Keras may write temporary files beside it.
 UNFINISHED = Path("unfinished", "checkpoint.keras")
-# Exceptions of zipfile and json for damaged files.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    NotImplementedError,
-)
+# Exceptions of zipfile, json and the decompressors for damaged files.
+_DAMAGE = (*DAMAGE, struct.error, lzma.LZMAError)
 
 
 class DamagedError(Exception):
@@ -84,14 +75,19 @@ def read(path: Path) -> Progress:
         DamagedError: If the file is truncated, changed, or not a checkpoint.
         OSError: If the file cannot be read; its contents may be intact.
     """
+    if path.exists() and not path.is_file():  # Reading a FIFO would wait for ever.
+        raise DamagedError("it is a folder" if path.is_dir() else "it is not a file")
     try:
         run = _run(path)
         with zipfile.ZipFile(path) as archive:
             if _digests(archive) != run["sha256"]:
                 raise DamagedError("its SHA-256 differs from the recorded one")
+            if not isinstance(run["versions"], dict) or "variables" not in run:
+                raise DamagedError(f"its {_RUN} lacks a part")
             return Progress.from_json(run["progress"])
     except OSError as error:
-        if error.errno != errno.EINVAL:  # A seek to a negative offset.
+        # A seek to a negative offset; bz2 has no error number.
+        if error.errno not in (errno.EINVAL, None):
             raise
         raise DamagedError("an offset points outside the file") from error
     except _DAMAGE as error:
@@ -142,7 +138,8 @@ def find_newest(
         try:
             progress = read(path)
         except FileNotFoundError:  # Another process removed it.
-            continue
+            if path.is_symlink():
+                damaged[path] = DamagedError("it is a link to a file that is missing")
         except DamagedError as error:
             damaged[path] = error
         except OSError as error:
@@ -152,6 +149,10 @@ def find_newest(
         else:
             _report_damaged(damaged, path, clean_up)
             return progress, path
+    # A folder holds no weights that starting again could overwrite.
+    if all(path.is_dir() for path in damaged):
+        _report_damaged(damaged, None, clean_up)
+        return None, None
     for path, reason in damaged.items():
         raise UsageError(
             f"none of the {len(damaged)} checkpoints in {folder} is intact; "
@@ -161,19 +162,14 @@ def find_newest(
 
 
 def _report_damaged(
-    damaged: dict[Path, DamagedError], path: Path, rename: bool
+    damaged: dict[Path, DamagedError], path: Path | None, rename: bool
 ) -> None:
     """Warns about damaged checkpoints that are newer than `path`; may rename them."""
     for bad, error in damaged.items():
-        renamed = bad.with_name(bad.name + ".damaged")
-        if rename:
-            os.replace(bad, renamed)
+        renamed = f"renamed to {reading.set_aside(bad)}" if rename else "not changed"
+        use = f"{path.name} is used" if path else "there is no other"
         logging.warning(
-            "Checkpoint %s is damaged (%s): %s; %s is used.",
-            bad,
-            error,
-            f"renamed to {renamed.name}" if rename else "not changed",
-            path.name,
+            "Checkpoint %s is damaged (%s): %s; %s.", bad, error, renamed, use
         )
 
 
@@ -187,7 +183,7 @@ def prune(folder: Path, keep: int, keep_every: int) -> None:
             epochs; 0 for none.
     """
     for (epoch, step), path in _all(folder)[:-keep]:
-        if not keep_every or step or epoch % keep_every:
+        if not path.is_dir() and (not keep_every or step or epoch % keep_every):
             path.unlink()
 
 

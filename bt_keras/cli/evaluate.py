@@ -132,15 +132,25 @@ def run(arguments: Sequence[str]) -> None:
     else:
         workdir = Workdir(values.workdir)
         target = evaluation.target_from_workdir(workdir, values.untrained)
-    results = evaluation.evaluate(
-        target,
-        protocol=values.protocol,
-        source=values.source,
-        test_split=values.test_split,
-        overrides=overrides,
-        progress=_print_progress if values.protocol == "finetune" else None,
-    )
-    print(results_table(results))
+    results = []
+
+    def progress(measured):
+        results.extend(measured)
+        if values.protocol == "finetune":
+            _print_progress(measured)
+
+    try:
+        evaluation.evaluate(
+            target,
+            protocol=values.protocol,
+            source=values.source,
+            test_split=values.test_split,
+            overrides=overrides,
+            progress=progress,
+        )
+    finally:  # Also if a full disk, or Ctrl-C, ends the evaluation.
+        if results:
+            print(results_table(results), flush=True)
     if values.plot:
         plots.label_shares(results, values.plot)
         print(f"plot: {values.plot}")

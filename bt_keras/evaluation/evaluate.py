@@ -18,6 +18,7 @@ from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluator import PROTOCOLS, Evaluator, build_evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.results import Result
+from bt_keras.reading import reporting_damage
 from bt_keras.workdir import Workdir
 
 
@@ -81,7 +82,10 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
     """
     backbone, metadata = hub.read_backbone(handle)
     if metadata.config:
-        config = config_lib.from_json(json.dumps(metadata.config))
+        advice = "export the module again"
+        with reporting_damage(f"the config of module {handle}", advice):
+            config = config_lib.from_json(json.dumps(metadata.config))
+        config_lib.check(config)
     else:
         config = config_lib.default()
         config.data.source = ""
@@ -121,8 +125,8 @@ def evaluate(
             `None`.
         overrides: Dict from names of evaluators to arguments that replace those of the
             config, such as `{"knn": {"k": 20}}`. Defaults to `None`.
-        progress: Function of a list of `Result`s, called after each measurement.
-            Defaults to `None`.
+        progress: Function of a list of `Result`s, called after each measurement,
+            before it is written. Defaults to `None`.
 
     Returns:
         List of `Result`.
@@ -152,12 +156,15 @@ def evaluate(
     for evaluator in evaluators:
         for measured in evaluator.run(frozen):
             new = [_complete(result, target, source) for result in measured]
-            # Written at once: an interruption loses no finished measurement.
-            if workdir:
-                results_file.append(workdir.results_file, new)
-            if progress:
-                progress(new)
             results += new
+            try:
+                # First, because a full disk prevents writing.
+                if progress:
+                    progress(new)
+            finally:
+                # At once: an interruption loses no finished measurement.
+                if workdir:
+                    results_file.append(workdir.results_file, new)
     return results
 
 

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import FINE_TUNING, FINE_TUNING_SETTINGS
 
 _METRICS = ("top1", "top5")
 
@@ -37,12 +38,17 @@ class FineTuningSummary:
     accuracies: Mapping[str, Sequence[float]]
 
 
+def is_fine_tuning(result: Result) -> bool:
+    """Returns whether a result belongs into the summary of fine-tuning."""
+    return result.protocol == FINE_TUNING and result.metric in _METRICS
+
+
 def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
     """Groups the results of fine-tuning over their seeds.
 
     Args:
-        results: `Result`s of the protocol `"finetune"`. A later one replaces an earlier
-            one with the same seed.
+        results: `Result`s for which `is_fine_tuning` is true. A later one replaces an
+            earlier one with the same seed.
 
     Returns:
         List of `FineTuningSummary`, sorted by the share of the labels.
@@ -51,7 +57,7 @@ def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
     for result in results:
         settings = result.settings
         key = (
-            *(settings[name] for name in ("label_share", "images", "steps")),
+            *(settings[name] for name in FINE_TUNING_SETTINGS),
             *(result.backbone, result.epoch, result.source, result.n),
         )
         metrics = groups.setdefault(key, {name: {} for name in _METRICS})

@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from bt_keras import atomic
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.fine_tuning_summary import (
     mean_and_deviation,
     summarize_fine_tuning,
 )
 from bt_keras.evaluation.results import Result
+
+_ADVICE = "give another path, or free space"
 
 
 def check(path: str | os.PathLike) -> None:
@@ -24,7 +27,7 @@ def check(path: str | os.PathLike) -> None:
     Raises:
         UsageError: If it cannot.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     if path.suffix != ".png":
         raise UsageError(f"--plot={path}: give a file name that ends in .png.")
     if importlib.util.find_spec("matplotlib") is None:
@@ -32,8 +35,12 @@ def check(path: str | os.PathLike) -> None:
             "--plot needs matplotlib, which is not installed: "
             "pip install 'bt-keras[plot]'."
         )
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"--plot={path} cannot be written: give another path.")
+    try:
+        refused = path.is_dir() or not os.access(path.parent, os.W_OK)
+    except OSError:  # A name that is too long.
+        refused = True
+    if refused:
+        raise UsageError(f"--plot={path} cannot be written: {_ADVICE}.")
 
 
 def label_shares(results: Iterable[Result], path: str | os.PathLike) -> None:
@@ -47,6 +54,7 @@ def label_shares(results: Iterable[Result], path: str | os.PathLike) -> None:
         UsageError: If matplotlib is not installed or the file cannot be written.
     """
     check(path)
+    path = os.path.expanduser(path)
     # Figure instead of pyplot: no window is opened and no global state is left.
     from matplotlib.figure import Figure
 
@@ -57,6 +65,9 @@ def label_shares(results: Iterable[Result], path: str | os.PathLike) -> None:
     for summary in summaries:
         curves.setdefault(summary.backbone, []).append(summary)
     for name, points in curves.items():
+        points = [point for point in points if point.accuracies["top1"]]
+        if not points:
+            continue
         shares = [100 * point.label_share for point in points]
         accuracies = [mean_and_deviation(point.accuracies["top1"]) for point in points]
         means, deviations = zip(*accuracies, strict=True)
@@ -72,4 +83,5 @@ def label_shares(results: Iterable[Result], path: str | os.PathLike) -> None:
     axes.set_title(f"Fine-tuning on {summaries[0].source} (seeds: {seeds})")
     axes.grid(alpha=0.3)
     axes.legend(title="backbone, mean ± standard deviation")
-    figure.savefig(path, dpi=150)
+    with atomic.atomic_file(path, replace=True, advice=_ADVICE) as temporary:
+        figure.savefig(temporary, dpi=150)

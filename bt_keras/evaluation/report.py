@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from absl import logging
+
+from bt_keras import reading
+from bt_keras.errors import DAMAGE, one_line
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.fine_tuning_summary import (
+    is_fine_tuning,
     mean_and_deviation,
     summarize_fine_tuning,
 )
-from bt_keras.evaluation.results import Result, Scalar
+from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import Scalar
 from bt_keras.workdir import Workdir
 
 # Accuracies are printed in percent; tables always have their columns.
@@ -72,8 +78,8 @@ def results_table(results: Iterable[Result]) -> str:
     pretrained  4      knn (k=20)  shipped  50.00             128
     """
     results = list(results)
-    tuned = [result for result in results if result.protocol == "finetune"]
-    others = [result for result in results if result.protocol != "finetune"]
+    tuned = [result for result in results if is_fine_tuning(result)]
+    others = [result for result in results if not is_fine_tuning(result)]
     tables = [_results_table(others)] if others or not tuned else []
     if tuned:
         tables.append(_fine_tuning_table(summarize_fine_tuning(tuned)))
@@ -133,6 +139,8 @@ def settings_text(settings: Mapping[str, Scalar]) -> str:
 
 def _fine_tuning_table(summaries):
     def accuracy(values):
+        if not values:
+            return ""
         mean, deviation = mean_and_deviation(values)
         return f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
 
@@ -146,7 +154,7 @@ def _fine_tuning_table(summaries):
                 summary.backbone,
                 summary.epoch,
                 *(accuracy(summary.accuracies[name]) for name in _ACCURACIES),
-                str(len(summary.accuracies["top1"])),
+                str(max(map(len, summary.accuracies.values()))),
                 f"{summary.steps} steps",
                 summary.source,
                 str(summary.n),
@@ -166,16 +174,32 @@ def report(workdir: Workdir) -> str:
         String.
     """
     lines = []
-    if log := workdir.last_log():
-        epoch = int(log["epoch"]) + 1
-        for name in ("loss", "invariance", "redundancy"):
-            lines.append((f"{name}, epoch {epoch}", f"{log[name]:.4g}"))
-    if workdir.export_report.is_file():
-        export = json.loads(workdir.export_report.read_text(encoding="utf-8"))
-        lines.append(("SavedModel", export["module"]))
-        checks = f"{export['passed']} of {export['checks']} passed in a fresh process"
-        lines.append(("checks of the SavedModel", checks))
+    log = workdir.last_log()
+    for name in ("loss", "invariance", "redundancy"):
+        if name in log:
+            lines.append((f"{name}, epoch {int(log['epoch']) + 1}", f"{log[name]:.4g}"))
+    lines += _export_lines(workdir.export_report)
     if workdir.sample_views.is_file():
         lines.append(("sample view pairs", str(workdir.sample_views)))
     results = results_table(results_file.read(workdir.results_file))
     return "\n".join([results, "", *(f"{name}:  {value}" for name, value in lines)])
+
+
+def _export_lines(path):
+    """Returns the lines about the exported module; none if its report is damaged."""
+    if not os.path.lexists(path):
+        return []
+    try:
+        export = reading.read_json_object(path)
+        passed, checks = int(export["passed"]), int(export["checks"])
+        module = str(export["module"])
+    except (OSError, *DAMAGE) as error:
+        logging.warning("%s is damaged (%s): left out.", path, one_line(error))
+        return []
+    return [
+        ("SavedModel", module),
+        (
+            "checks of the SavedModel",
+            f"{passed} of {checks} passed in a fresh process",
+        ),
+    ]

@@ -11,8 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from bt_keras import system
 from bt_keras.errors import UsageError, one_line
+from bt_keras.evaluation.settings import Scalar, check_settings, parse_settings
+from bt_keras.reading import read_bytes, reporting_damage
 from bt_keras.workdir import writable
 
 # The columns of results.csv. `settings` is a JSON object that also holds the seed.
@@ -26,7 +30,6 @@ COLUMNS = (
     "value",
     "test_images",
 )
-Scalar = bool | int | float | str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +98,8 @@ class Result:
         """
         settings = row["settings"]
         if isinstance(settings, str):
-            settings = _parse_settings(settings)
+            settings = parse_settings(settings)
+        check_settings(settings, row["evaluator"])
         seed = settings.get("seed")
         return cls(
             protocol=row["evaluator"],
@@ -117,16 +121,21 @@ def read(path: Path) -> list[Result]:
         path: Path of the file, which need not exist.
 
     Returns:
-        List of `Result`, oldest first; empty if there is no file.
+        List of `Result`, oldest first; empty if there is no file. A last line without
+        its line end that is not a result was not written to its end: it is left out,
+        with a warning.
 
     Raises:
-        UsageError: If a line is not a result.
+        UsageError: If the file cannot be read, or another line is not a result.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        return [_read_row(row, f"{path}, line {reader.line_num}") for row in reader]
+    with reporting_damage(path, "restore it, or move it away"):
+        content = read_bytes(path)
+        size = _size_of_whole_lines(content)
+        if size < len(content):
+            logging.warning("%s: the last line is incomplete and left out.", path)
+        return _parse(content[:size], path)
 
 
 def append(path: Path, results: Iterable[Result]) -> None:
@@ -147,9 +156,12 @@ def append(path: Path, results: Iterable[Result]) -> None:
         writable(path.parent),
         path.open("a+b", buffering=0) as file,
     ):
-        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        content = file.read()
+        size = _size_of_whole_lines(content)
+        file.truncate(size)
         text = _rows_as_csv(results, header=size == 0)
-        if size and not _ends_with_newline(file):
+        if size and content[size - 1 : size] != b"\n":
             text = "\r\n" + text
         unwritten = memoryview(text.encode())
         try:
@@ -172,59 +184,34 @@ def _rows_as_csv(results, header):
     return buffer.getvalue()
 
 
-def _ends_with_newline(file):
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
-
-
-def _read_row(row, place):
+def _size_of_whole_lines(content: bytes) -> int:
+    """Returns the size without a last line that was not written to its end."""
+    start = content.rfind(b"\n") + 1
+    header, last = content[: content.find(b"\n") + 1], content[start:]
     try:
-        if None in row or None in row.values():
-            raise ValueError("wrong number of columns")
-        return Result.from_row(row)
-    except (KeyError, TypeError, ValueError) as error:
+        # An editor may have removed the line end of a complete line.
+        is_whole = bool(header and _parse(header + last, ""))
+    except ValueError:
+        is_whole = False
+    return len(content) if is_whole else start
+
+
+def _parse(content: bytes, path: Path | str) -> list[Result]:
+    """Parses results.csv; raises `UsageError` with the number of a damaged line."""
+    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    reader = csv.DictReader(text, strict=True)
+    try:
+        if missing := [c for c in COLUMNS if c not in (reader.fieldnames or COLUMNS)]:
+            raise ValueError(f"there is no column {missing[0]!r}")
+        return [_result(row) for row in reader]
+    except (csv.Error, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{place}: not a result ({one_line(error)}); correct or remove the line."
+            f"{path}, line {max(reader.line_num, 1)}: not a result "
+            f"({one_line(error)}); correct or remove the line."
         ) from error
 
 
-def _parse_settings(text):
-    """Returns the settings in a cell of results.csv, a JSON object or legacy text."""
-    if not text.startswith("{"):
-        return parse_legacy_settings(text)
-    return json.loads(text)
-
-
-def parse_legacy_settings(text: str) -> dict[str, Scalar]:
-    """Parses the settings of a results.csv that was written before they were JSON.
-
-    Args:
-        text: String, `"NAME=VALUE"` or `"COUNT UNIT"`, several separated by commas.
-
-    Returns:
-        Dict from names to numbers.
-
-    Raises:
-        ValueError: If the text has another form.
-
-    Example:
-
-    >>> from bt_keras.evaluation.results import parse_legacy_settings
-    >>> parse_legacy_settings("k=200, temperature=0.1")
-    {'k': 200, 'temperature': 0.1}
-    >>> parse_legacy_settings("5 epochs")
-    {'epochs': 5}
-    >>> parse_legacy_settings("labels=10%, images=51, seed=0, 400 steps")
-    {'label_share': 0.1, 'images': 51, 'seed': 0, 'steps': 400}
-    """
-    settings: dict[str, Scalar] = {}
-    for part in text.split(", "):
-        if "=" in part:
-            name, value = part.split("=")
-        else:
-            value, name = part.split(" ")
-        if value.endswith("%"):
-            settings["label_share"] = float(value[:-1]) / 100
-        else:
-            settings[name] = int(value) if value.isdecimal() else float(value)
-    return settings
+def _result(row):
+    if None in row or None in row.values():
+        raise ValueError("wrong number of columns")
+    return Result.from_row(row)

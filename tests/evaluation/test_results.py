@@ -10,7 +10,8 @@ import pytest
 
 from bt_keras import UsageError
 from bt_keras.evaluation import results
-from bt_keras.evaluation.results import COLUMNS, Result, parse_legacy_settings
+from bt_keras.evaluation.results import COLUMNS, Result
+from bt_keras.evaluation.settings import parse_legacy_settings
 
 RESULTS = [
     Result(
@@ -120,3 +121,26 @@ def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
     with pytest.raises(UsageError, match="No space left"):
         results.append(path, RESULTS)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "half", ['a,4,knn,x,"{""k"": 2', "a,4,knn,x,{},top1,0.5", "a,4,knn,x,{},top1,0.5,"]
+)
+def test_half_a_line_at_the_end_is_dropped_and_nothing_is_glued_to_it(
+    path, half, caplog
+):
+    results.append(path, RESULTS[:1])
+    with path.open("a") as file:
+        file.write(half)
+    assert results.read(path) == RESULTS[:1]
+    assert "the last line is incomplete" in caplog.text
+    results.append(path, RESULTS[1:])
+    assert results.read(path) == RESULTS
+
+
+@pytest.mark.parametrize("content", [b"", b"backbone,epo"])
+def test_a_file_without_a_header_gets_one(path, content):
+    path.write_bytes(content)
+    assert results.read(path) == []
+    results.append(path, RESULTS)
+    assert results.read(path) == RESULTS

@@ -1,0 +1,77 @@
+"""The settings of a result, what distinguishes it from others of its evaluator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Scalar = bool | int | float | str
+# The name of the evaluator whose results have a table of their own, and the settings
+# that all of its results have.
+FINE_TUNING = "finetune"
+FINE_TUNING_SETTINGS = ("label_share", "images", "steps")
+
+
+def check_settings(settings: Any, evaluator: str) -> None:
+    """Checks the settings of a result that is read from a file.
+
+    Args:
+        settings: Any JSON value.
+        evaluator: String, the name of the evaluator that measured the result.
+
+    Raises:
+        ValueError: If the settings are not those of a result of this evaluator.
+    """
+    if not isinstance(settings, Mapping):
+        raise ValueError("its settings are not a JSON object")
+    for name, value in settings.items():
+        if not isinstance(value, Scalar):
+            raise ValueError(f"its setting {name!r} is not a number or text")
+    # The summary of fine-tuning groups its results by them.
+    needed = FINE_TUNING_SETTINGS if evaluator == FINE_TUNING else ()
+    for name in needed:
+        if not isinstance(settings.get(name), int | float):
+            raise ValueError(f"its settings have no number {name!r}")
+
+
+def parse_settings(text: str) -> Any:
+    """Returns the settings in a cell of results.csv, a JSON object or legacy text."""
+    if not text.startswith("{"):
+        return parse_legacy_settings(text)
+    return json.loads(text)
+
+
+def parse_legacy_settings(text: str) -> dict[str, Scalar]:
+    """Parses the settings of a results.csv that was written before they were JSON.
+
+    Args:
+        text: String, `"NAME=VALUE"` or `"COUNT UNIT"`, several separated by commas.
+
+    Returns:
+        Dict from names to numbers.
+
+    Raises:
+        ValueError: If the text has another form.
+
+    Example:
+
+    >>> from bt_keras.evaluation.settings import parse_legacy_settings
+    >>> parse_legacy_settings("k=200, temperature=0.1")
+    {'k': 200, 'temperature': 0.1}
+    >>> parse_legacy_settings("5 epochs")
+    {'epochs': 5}
+    >>> parse_legacy_settings("labels=10%, images=51, seed=0, 400 steps")
+    {'label_share': 0.1, 'images': 51, 'seed': 0, 'steps': 400}
+    """
+    settings: dict[str, Scalar] = {}
+    for part in text.split(", "):
+        if "=" in part:
+            name, value = part.split("=")
+        else:
+            value, name = part.split(" ")
+        if value.endswith("%"):
+            settings["label_share"] = float(value[:-1]) / 100
+        else:
+            settings[name] = int(value) if value.isdecimal() else float(value)
+    return settings
