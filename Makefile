@@ -12,7 +12,7 @@ BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
-.PHONY: demo test test-slow test-all lint format docs clean bench $(BENCHMARKS)
+.PHONY: demo test test-slow test-all test-lowest lint format docs clean bench $(BENCHMARKS)
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info; assert v >= (3, 10), 'bt_keras needs Python 3.10 or newer, this is %d.%d: make PYTHON=python3.11' % v[:2]"
@@ -49,6 +49,21 @@ test-slow: $(VENV)/installed
 	$(TESTS) -m slow
 
 test-all: test test-slow
+
+# The lowest versions that setup.cfg allows, in an environment of their own: the numbers,
+# `fit`, checkpoints, modules and the sources of images.
+LOWEST := .venv-lowest
+CORE := $(addprefix tests/,test_before.py test_private_names.py checkpoint losses model \
+	optimizers data/test_tfds_source.py export/test_export_backbone.py hub)
+
+$(LOWEST)/installed: setup.cfg tests/lowest-versions.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet --upgrade pip
+	$(LOWEST)/bin/pip install --quiet --constraint tests/lowest-versions.txt --editable '.[test]'
+	touch $@
+
+test-lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" $(CORE)
 
 # What users run. PLW1514, a preview rule: without an encoding, Windows does not read
 # and write UTF-8.
@@ -88,4 +103,4 @@ $(BENCHMARKS): bench-%: $(VENV)/installed
 	$(BIN)/python -m benchmarks.$* $(BENCH_DATA) $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info
+	rm -rf $(VENV) $(LOWEST) build dist site *.egg-info

@@ -6,7 +6,7 @@ import os
 
 import tensorflow as tf
 
-from bt_keras.data import folder, tfds_source
+from bt_keras.data import folder, tfds_library, tfds_source
 from bt_keras.data.from_dataset import from_dataset
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
@@ -89,7 +89,7 @@ def _load_path(path, split, skip_corrupt):
 
 def _unknown(source, path):
     """Returns the error for an unknown name, with similar names."""
-    import tensorflow_datasets as tfds
+    tfds = tfds_library.load()
 
     parent, last = os.path.split(path.rstrip("/"))
     names = {name: os.path.join(parent, name) for name in _list(parent or ".")}

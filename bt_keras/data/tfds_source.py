@@ -13,6 +13,7 @@ import urllib.request
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.data import tfds_library
 from bt_keras.data.decode import decode_image
 from bt_keras.data.shuffle import shuffle_blocks
 from bt_keras.data.source import NO_LABEL, Source
@@ -63,7 +64,7 @@ def load_directory(path: str, split: str = "train", name: str | None = None) -> 
     Raises:
         UsageError: If the data set is incomplete or has no such split.
     """
-    import tensorflow_datasets as tfds
+    tfds = tfds_library.load()
 
     try:
         builder = tfds.builder_from_directory(path)
@@ -88,7 +89,7 @@ def load_named(dataset: str, split: str = "train") -> Source:
     Raises:
         UsageError: If there is no such data set or split, or it cannot be downloaded.
     """
-    import tensorflow_datasets as tfds
+    tfds = tfds_library.load()
 
     builders = tfds.list_builders(with_community_datasets=False)
     if re.split("[/:]", dataset)[0] not in builders:
@@ -148,7 +149,7 @@ def _resolves(host):
 
 
 def _source(builder, split, name):
-    import tensorflow_datasets as tfds
+    tfds = tfds_library.load()
 
     info = builder.info
     try:
@@ -186,7 +187,7 @@ def _source(builder, split, name):
 
 
 def _image_shape(features, name):
-    import tensorflow_datasets as tfds
+    tfds = tfds_library.load()
 
     image = features.get("image")
     # Floating-point images are stored as PNG files of their bit patterns.
@@ -212,7 +213,7 @@ def _records(builder, split, shuffle_seed=None, first=0):
 
 def _read(builder, split, shuffle_seed, first):
     """Reads records with undecoded images, in file order or with shuffled files."""
-    import tensorflow_datasets as tfds
+    tfds = tfds_library.load()
 
     info, decoders = builder.info, {"image": tfds.decode.SkipDecoding()}
     if info.file_format != tfds.core.FileFormat.TFRECORD:
