@@ -19,6 +19,7 @@ from bt_keras.distribution import strategies
 from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.training.epoch_log import EpochLog
 from bt_keras.training.nonfinite import (
     NonFiniteError,
     NonFiniteWatch,
@@ -215,7 +216,7 @@ class Training:
         """Returns the tracker first, and checkpoints after the epoch's loggers."""
         tracker = ProgressTracker(progress)
         logs = [
-            keras.callbacks.CSVLogger(str(self.workdir.log_file), append=True),
+            EpochLog(str(self.workdir.log_file)),
             keras.callbacks.TensorBoard(
                 str(self.workdir.tensorboard), write_graph=False
             ),
