@@ -10,6 +10,8 @@ import errno
 import itertools
 import os
 import signal
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +139,44 @@ def entries(folder: str | os.PathLike) -> list[Path]:
     Windows compares paths without regard to case.
     """
     return sorted(Path(folder).rglob("*"), key=lambda path: path.parts)
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory:
+    """Creates a temporary folder; as a context, it is removed at the end.
+
+    Windows removes no file that is open, and TensorFlow may keep files of a SavedModel
+    open: what cannot be removed stays.
+    """
+    return tempfile.TemporaryDirectory(prefix="bt_keras-", ignore_cleanup_errors=True)
+
+
+def remove_unless_open(path: Path) -> None:
+    """Removes a file that exists, unless Windows refuses because it is open."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError as error:
+        if getattr(error, "winerror", None) not in _IN_USE:
+            raise
+
+
+def cache_folder() -> Path | None:
+    """Finds the folder in which the library keeps files between starts.
+
+    Returns:
+        The folder that the environment variable `BT_KERAS_CACHE` names, otherwise
+        `bt_keras` in the platform's cache folder for the user (`$XDG_CACHE_HOME` or
+        `~/.cache` on Linux). None if a home folder is needed and there is none.
+    """
+    if os.environ.get("BT_KERAS_CACHE"):
+        named = os.path.expanduser(os.environ["BT_KERAS_CACHE"])
+        # A home folder that does not exist stays "~".
+        return None if named.startswith("~") else Path(named).absolute()
+    if sys.platform == "darwin":
+        base = "~/Library/Caches"
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        base = base if os.path.isabs(base) else "~/.cache"
+    folder = Path(os.path.expanduser(base), "bt_keras")
+    return folder if folder.is_absolute() else None

@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import logging
 
-from bt_keras import reading
+from bt_keras import reading, system
 from bt_keras.atomic import sha256
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import DAMAGE, UsageError, one_line
@@ -184,7 +184,8 @@ def prune(folder: Path, keep: int, keep_every: int) -> None:
     """
     for (epoch, step), path in _all(folder)[:-keep]:
         if not path.is_dir() and (not keep_every or step or epoch % keep_every):
-            path.unlink()
+            # Another process may evaluate it: it is removed after a later epoch.
+            system.remove_unless_open(path)
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ from its newest checkpoint when the same command is repeated. With several worke
 start the same command on each of them.
 
 The exit status is 0 at the end of training, 2 for invalid input, and 75 if the run was
-stopped by SIGTERM or SIGUSR1 and can be resumed.
+stopped by SIGTERM or SIGUSR1 (Ctrl+Break on Windows) and can be resumed.
 
 Examples:
 

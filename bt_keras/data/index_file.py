@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,29 +38,6 @@ class FileInfo(NamedTuple):
     height: int
     width: int
     problem: str
-
-
-def cache_folder() -> Path | None:
-    """Finds the folder in which the library keeps files between starts.
-
-    Returns:
-        The folder that the environment variable `BT_KERAS_CACHE` names, otherwise
-        `bt_keras` in the platform's cache folder for the user (`$XDG_CACHE_HOME` or
-        `~/.cache` on Linux). None if a home folder is needed and there is none.
-    """
-    if os.environ.get("BT_KERAS_CACHE"):
-        named = os.path.expanduser(os.environ["BT_KERAS_CACHE"])
-        # A home folder that does not exist stays "~".
-        return None if named.startswith("~") else Path(named).absolute()
-    if sys.platform == "darwin":
-        base = "~/Library/Caches"
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        base = base if os.path.isabs(base) else "~/.cache"
-    folder = Path(os.path.expanduser(base), "bt_keras")
-    return folder if folder.is_absolute() else None
 
 
 def read(path: Path | None, root: str) -> dict[str, FileInfo]:
@@ -125,7 +101,7 @@ def write(path: Path | None, root: str, index: dict[str, FileInfo]) -> None:
 
 def index_path(root: str) -> Path | None:
     """Returns the path of a folder's index, None if there is no cache folder."""
-    folder = cache_folder()
+    folder = system.cache_folder()
     digest = hashlib.sha256(os.fsencode(_real(root))).hexdigest()[:32]
     return folder / "folders" / f"{digest}.npz" if folder else None
 

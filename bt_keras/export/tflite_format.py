@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras import system
 from bt_keras.errors import UsageError, one_line
 from bt_keras.export import keras_format, preprocessing
 from bt_keras.export.saved_model import FEATURES
@@ -39,7 +39,7 @@ def convert(backbone: keras.Model, image_size: int) -> bytes:
         return {FEATURES: tf.cast(outputs, tf.float32)}
 
     variables = [v.value for v in backbone.variables]
-    with tempfile.TemporaryDirectory(prefix="bt_keras-") as folder, _no_warning():
+    with system.scratch_folder() as folder, _no_warning():
         # Converting the function itself would leave the variables uninitialized.
         module = tf.train.Checkpoint(variables=variables)
         tf.saved_model.save(module, folder, {"serving_default": features})

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from bt_keras import system
 from bt_keras.errors import one_line
 from bt_keras.export import reference_sample
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
@@ -64,7 +64,7 @@ def verify(handle: str | os.PathLike) -> list[Check]:
     Raises:
         UsageError: If the module does not exist or was not exported by bt_keras.
     """
-    with tempfile.TemporaryDirectory(prefix="bt_keras-") as scratch:
+    with system.scratch_folder() as scratch:
         unpacked = Path(scratch, "module")
         unpacked.mkdir()
         folder = resolve.resolve(handle, unpacked)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from bt_keras import system
 from bt_keras.errors import UsageError, one_line
 from bt_keras.hub import resolve
 
@@ -158,7 +158,7 @@ def read_backbone(handle: str | os.PathLike) -> tuple[keras.Model, ModuleMetadat
     >>> backbone.output_shape, metadata.strides
     ((None, 32), [4, 8, 16, 32])
     """
-    with tempfile.TemporaryDirectory(prefix="bt_keras-") as scratch:
+    with system.scratch_folder() as scratch:
         folder = resolve.resolve(handle, scratch)
         metadata = read(folder, handle)
         backbone = _build(metadata, handle)

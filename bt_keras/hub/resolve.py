@@ -8,7 +8,8 @@ import os
 import tarfile
 import zlib
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import tensorflow as tf
 
@@ -82,7 +83,7 @@ def _path(handle):
                 f"{url.netloc!r} is another machine: write file:// followed by an "
                 "absolute path, as in file:///home/me/module."
             )
-        path = unquote(url.path)
+        path = url2pathname(url.path)  # /C:/module is C:\\module on Windows.
     if not path:
         raise ValueError("the handle is empty.")
     return Path(path).expanduser()

@@ -97,22 +97,3 @@ def test_without_locks_two_processes_do_not_damage_the_index(
     load(images)
     assert len(checked) == 8
     assert index_file.read(path, str(images)) == index
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"BT_KERAS_CACHE": "/a"}, "/a"),
-        ({"XDG_CACHE_HOME": "/x"}, "/x/bt_keras"),
-        ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "/h/.cache/bt_keras"),
-        ({"HOME": "/h"}, "/h/.cache/bt_keras"),
-        ({"BT_KERAS_CACHE": "~no-such-user/a"}, "None"),
-    ],
-)
-def test_the_cache_folder_on_linux(monkeypatch, environment, expected):
-    monkeypatch.setattr(index_file.sys, "platform", "linux")
-    monkeypatch.delenv("BT_KERAS_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert str(index_file.cache_folder()) == expected
