@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from bt_keras import system
 from bt_keras.errors import UsageError, one_line
+from bt_keras.scratch import Scratch
 
 _CHUNK = 2**22
 _ADVICE = "take another folder, or free space"
@@ -97,28 +97,32 @@ def atomic_file(
     if not replace:
         check_free(path)
     unwritable: tuple[type[Exception], ...] = (OSError, *errors)
-    scratch = None
+    scratch, folder = None, None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if temporary is None:
-            temporary = _new_folder(path.parent, path.name) / path.name
-        temporary = Path(temporary)
-        scratch = temporary.parent
-        scratch.mkdir(exist_ok=True)
-        yield temporary
-        system.sync(temporary)
-        (system.replace if replace else _publish_new)(temporary, path)
+            scratch = _new_scratch(path.parent, path.name)
+            file = scratch.path / path.name
+        else:
+            file = Path(temporary)
+            folder = file.parent
+            folder.mkdir(exist_ok=True)
+        yield file
+        system.sync(file)
+        (system.replace if replace else _publish_new)(file, path)
         system.sync(path.parent)
     except unwritable as error:
         raise _cannot_write(path, error, advice) from error
     finally:
         if scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.remove()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _new_folder(parent, name):
+def _new_scratch(parent, name):
     """Creates a hidden folder; if the process is killed, its name tells the origin."""
-    return Path(tempfile.mkdtemp(dir=parent, prefix=f".{name[:_LONGEST_PREFIX]}-"))
+    return Scratch(parent, f".{name[:_LONGEST_PREFIX]}-")
 
 
 def _publish_new(temporary, path):
@@ -131,7 +135,11 @@ def _publish_new(temporary, path):
 
 @contextlib.contextmanager
 def atomic_directory(
-    path: str | os.PathLike, *, last: str | None = None, advice: str = _ADVICE
+    path: str | os.PathLike,
+    *,
+    last: str | None = None,
+    errors: tuple[type[Exception], ...] = (),
+    advice: str = _ADVICE,
 ) -> Iterator[Path]:
     """Fills a folder under another name and renames it when it is complete and synced.
 
@@ -142,6 +150,7 @@ def atomic_directory(
             mount point or the working directory): the entries are moved into it, the
             entry of this name last, so that its presence means that all are there.
             Defaults to `None`: the empty folder is replaced in one step.
+        errors: Tuple of exception classes, as for `atomic_file`. Defaults to `()`.
         advice: String, what the user can do, for the message of the error. Defaults to
             `"take another folder, or free space"`.
 
@@ -160,29 +169,30 @@ def atomic_directory(
     'complete'
     """
     target = Path(os.path.realpath(path))
+    unwritable: tuple[type[Exception], ...] = (OSError, *errors)
     scratch = None
     try:
         check_empty(path)
         keep = last is not None and target.is_dir()
         parent = target if keep else target.parent
         parent.mkdir(parents=True, exist_ok=True)
-        scratch = _new_folder(parent, target.name)
-        temporary = scratch / target.name
+        scratch = _new_scratch(parent, target.name)
+        temporary = scratch.path / target.name
         temporary.mkdir()
         yield temporary
         for entry in temporary.rglob("*"):
             system.sync(entry)
         if keep:
-            check_empty(path, ignore=scratch.name)
+            check_empty(path, ignore=scratch.path.name)
             _move_entries(temporary, target, last)
         else:
             system.replace(temporary, target)
         system.sync(parent)
-    except OSError as error:
+    except unwritable as error:
         raise _cannot_write(path, error, advice) from error
     finally:
         if scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.remove()
 
 
 def _move_entries(folder, target, last):

@@ -11,7 +11,6 @@ import itertools
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +58,21 @@ def try_lock(file: IO) -> bool:
         return filelock.lock_descriptor(file.fileno(), blocking=False)
     except OSError:
         return True
+
+
+def owner_has_ended(file: IO) -> bool:
+    """Returns whether the process that locked a file has ended.
+
+    Args:
+        file: File object, open for writing.
+
+    Returns:
+        Boolean, `False`, too, on a file system without locks.
+    """
+    try:
+        return filelock.lock_descriptor(file.fileno(), blocking=False)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -139,15 +153,6 @@ def entries(folder: str | os.PathLike) -> list[Path]:
     Windows compares paths without regard to case.
     """
     return sorted(Path(folder).rglob("*"), key=lambda path: path.parts)
-
-
-def scratch_folder() -> tempfile.TemporaryDirectory:
-    """Creates a temporary folder; as a context, it is removed at the end.
-
-    Windows removes no file that is open, and TensorFlow may keep files of a SavedModel
-    open: what cannot be removed stays.
-    """
-    return tempfile.TemporaryDirectory(prefix="bt_keras-", ignore_cleanup_errors=True)
 
 
 def remove_unless_open(path: Path) -> None:

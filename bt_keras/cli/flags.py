@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ HELP = ("--help", "-help", "-h")
 _WIDTH = 80
 _INDENT = " " * 8
 _ENUM_PREFIX = re.compile(r"^<[^>]*>: ")  # absl repeats the choices there.
+_PATHS = ("config", "input", "module", "out", "output", "plot", "verify", "workdir")
 _KINDS = {"string": "TEXT", "int": "INTEGER", "float": "NUMBER"}
 
 
@@ -60,6 +62,10 @@ def parse(
             "it."
         )
     rest = values(["bt-keras", *arguments], known_only=known_only)[1:]
+    for name in _PATHS:
+        if name in values and isinstance(values[name].value, str):
+            # No shell replaces the "~" of `--workdir=~/run`.
+            values[name].value = os.path.expanduser(values[name].value)
     if rest and not known_only:
         raise UsageError(f"{rest[0]!r} is not a flag.")
     return rest

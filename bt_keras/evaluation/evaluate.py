@@ -85,7 +85,6 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
         advice = "export the module again"
         with reporting_damage(f"the config of module {handle}", advice):
             config = config_lib.from_json(json.dumps(metadata.config))
-        config_lib.check(config)
     else:
         config = config_lib.default()
         config.data.source = ""

@@ -27,7 +27,7 @@ def check(path: str | os.PathLike) -> None:
     Raises:
         UsageError: If it cannot.
     """
-    path = Path(os.path.expanduser(path))
+    path = Path(path)
     if path.suffix != ".png":
         raise UsageError(f"--plot={path}: give a file name that ends in .png.")
     if importlib.util.find_spec("matplotlib") is None:
@@ -54,7 +54,6 @@ def label_shares(results: Iterable[Result], path: str | os.PathLike) -> None:
         UsageError: If matplotlib is not installed or the file cannot be written.
     """
     check(path)
-    path = os.path.expanduser(path)
     # Figure instead of pyplot: no window is opened and no global state is left.
     from matplotlib.figure import Figure
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
 
 import keras
+from ml_collections import ConfigDict
 
-from bt_keras.errors import UsageError
+from bt_keras import config as config_lib
+from bt_keras.errors import UsageError, one_line
+from bt_keras.evaluation.results import Result
 from bt_keras.export.saved_model import regularized_variables
 from bt_keras.hub.metadata import ModuleMetadata
 from bt_keras.networks import feature_dim
@@ -43,18 +47,14 @@ def describe(
         A `ModuleMetadata`.
 
     Raises:
-        UsageError: If `about` has other fields.
+        UsageError: If `about` has other fields, or a field has another type.
     """
-    about = dict(about or {})
-    if unknown := sorted(about.keys() - set(ABOUT)):
-        raise UsageError(
-            f"about={unknown[0]!r} is not a field of the model card: the fields are "
-            f"{', '.join(ABOUT)}."
-        )
+    about = _checked(dict(about or {}))
     # A subclass of keras.Model has no `input_shape`.
     shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
     count = len(backbone.variables)
-    return ModuleMetadata(
+    described = functools.partial(
+        ModuleMetadata,
         name=backbone.name,
         architecture=_architecture(backbone),
         parameters=backbone.count_params(),
@@ -71,8 +71,48 @@ def describe(
         stored_arrays=count + len(getattr(projector, "variables", ())),
         signatures=_signatures(shape[1:3], image_size, strides, projector),
         versions={package: version(package) for package in _PACKAGES},
-        **about,
     )
+    try:
+        return described(**about)
+    except ValueError as error:
+        raise UsageError(f"about is not valid: {one_line(error)}.") from error
+
+
+def _checked(about):
+    """Returns the description of the training as JSON values."""
+    if unknown := sorted(map(str, about.keys() - set(ABOUT))):
+        raise UsageError(
+            f"about={unknown[0]!r} is not a field of the model card: the fields are "
+            f"{', '.join(ABOUT)}."
+        )
+    if isinstance(about.get("config"), ConfigDict):
+        about["config"] = about["config"].to_dict()
+    try:
+        about = json.loads(json.dumps(about))
+        if about.get("config"):
+            _check_config(about["config"])
+        for row in about.get("results") or ():
+            Result.from_row(row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"about is not valid: {one_line(error)}.") from error
+    return about
+
+
+def _check_config(config):
+    """Raises `ValueError` unless the config has all fields, which the card names."""
+    config_lib.from_json(json.dumps(config))
+    given = config_lib.fields(ConfigDict(config))
+    expected = config_lib.fields(config_lib.default())
+    missing = sorted(
+        field
+        for field in expected.keys() - given.keys()
+        if not field.startswith("optimizer.options")
+    )
+    if missing:
+        raise ValueError(
+            f"its config lacks {missing[0]}; pass the run's whole config, as with "
+            "config.to_dict(), or none"
+        )
 
 
 def _signatures(sides, image_size, strides, projector):

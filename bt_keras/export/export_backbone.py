@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from bt_keras import atomic
 from bt_keras.errors import UsageError
@@ -102,7 +103,9 @@ def export_backbone(
         resize_ratio=resize_ratio,
         about=about,
     )
-    with atomic.atomic_directory(folder) as temporary:
+    folder = os.path.expanduser(folder)
+    # TensorFlow's errors are those of the file system: the model was called before.
+    with atomic.atomic_directory(folder, errors=(tf.errors.OpError,)) as temporary:
         saved_model.save(str(temporary), backbone, head, maps, described)
         extra = temporary / metadata.FOLDER
         extra.mkdir()

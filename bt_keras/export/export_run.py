@@ -11,10 +11,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
+from absl import logging
 
 from bt_keras import atomic, data
 from bt_keras.checkpoint import latest, save_restore
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation import results
 from bt_keras.export import (
     archive,
@@ -60,7 +62,7 @@ def export(
         UsageError: If the run has no checkpoint, or the folder or the archive exists
             already or cannot be written.
     """
-    folder = Path(folder).resolve()
+    folder = Path(folder).expanduser().resolve()
     if not folder.name:
         raise UsageError(f"--out={folder} cannot be a module: name a new folder.")
     packed = folder.with_name(folder.name + ".tar.gz")
@@ -78,13 +80,14 @@ def export(
     )
     try:
         archive.pack(folder, packed)
-    except UsageError:
-        shutil.rmtree(folder)  # So that the same command can be repeated.
+        checks = verify.verify(folder)
+        passed = sum(check.passed for check in checks)
+        counts = {"module": str(folder), "checks": len(checks), "passed": passed}
+        workdir.replace(workdir.export_report, json.dumps(counts, indent=2) + "\n")
+    except UsageError:  # Such as a full disk: the same command can be repeated.
+        shutil.rmtree(folder)
+        packed.unlink(missing_ok=True)
         raise
-    checks = verify.verify(folder)
-    passed = sum(check.passed for check in checks)
-    counts = {"module": str(folder), "checks": len(checks), "passed": passed}
-    workdir.replace(workdir.export_report, json.dumps(counts, indent=2) + "\n")
     return checks
 
 
@@ -106,10 +109,10 @@ def export_keras(workdir: Workdir, path: str | os.PathLike) -> float:
     path = _check_path(path, ".keras")
     config, _, model = _load_newest(workdir)
     portable = keras_format.with_keras_layers(model.backbone)
+    images = _crops(config)
 
     def write(temporary):
         portable.save(temporary)
-        images = _crops(config)
         reloaded = keras.models.load_model(temporary, compile=False)
         return _relative_difference(model.backbone, images, reloaded(images / 255.0))
 
@@ -131,11 +134,11 @@ def export_tflite(workdir: Workdir, path: str | os.PathLike) -> float:
     """
     path = _check_path(path, ".tflite")
     config, _, model = _load_newest(workdir)
+    contents = tflite_format.convert(model.backbone, config.views.size)
+    images = _crops(config)
 
     def write(temporary):
-        contents = tflite_format.convert(model.backbone, config.views.size)
         temporary.write_bytes(contents)
-        images = _crops(config)
         features = tflite_format.run(temporary.read_bytes(), images / np.float32(255.0))
         return _relative_difference(model.backbone, images, features)
 
@@ -171,17 +174,33 @@ def _load_newest(workdir):
 
 
 def _sample_images(config):
-    """Returns the first images of the run's data, uint8, of any sizes."""
-    source = data.load(
-        config.data.source, config.data.train_split, config.data.skip_corrupt
-    )
-    first = itertools.islice(source.dataset(), _SAMPLE_COUNT)
-    return [image.numpy() for image, _ in first]
+    """Returns the first images of the run's data, uint8, of any sizes.
+
+    A run whose images are gone is exported all the same: random noise, `None`, takes
+    their place, with a warning.
+    """
+    try:
+        source = data.load(
+            config.data.source, config.data.train_split, config.data.skip_corrupt
+        )
+        first = itertools.islice(source.dataset(), _SAMPLE_COUNT)
+        return [image.numpy() for image, _ in first]
+    # TensorFlow's errors are those of the pipeline that reads the images.
+    except (UsageError, OSError, tf.errors.OpError) as error:
+        logging.warning(
+            "The images of the run cannot be read (%s). The export is compared with "
+            "the model on random noise instead.",
+            one_line(error, None).rstrip("."),
+        )
+        return None
 
 
 def _crops(config):
+    images = _sample_images(config)
+    if images is None:
+        return reference_sample.noise(config.views.size)
     return reference_sample.resize_and_crop(
-        _sample_images(config), config.views.size, config.evaluation.resize_ratio
+        images, config.views.size, config.evaluation.resize_ratio
     )
 
 
@@ -191,7 +210,7 @@ def _relative_difference(backbone, images, features):
 
 
 def _check_path(path: str | os.PathLike, suffix: str) -> Path:
-    path = Path(path).resolve()
+    path = Path(path).expanduser().resolve()
     if path.suffix != suffix:
         raise UsageError(f"--out={path} must end in {suffix}.")
     atomic.check_free(path)
@@ -200,7 +219,8 @@ def _check_path(path: str | os.PathLike, suffix: str) -> Path:
 
 def _write_checked(path: Path, write: Callable[[Path], float]) -> float:
     """Writes a file unless its features differ; returns their relative difference."""
-    with atomic.atomic_file(path) as temporary:
+    # HDF5 raises RuntimeError for some errors of the file system.
+    with atomic.atomic_file(path, errors=(RuntimeError,)) as temporary:
         difference = write(temporary)
         if not difference <= _TOLERANCE:
             raise UsageError(

@@ -66,7 +66,8 @@ def write(
     """
     accepts_files = "encoded" in metadata.signatures
     if images is None or not accepts_files:
-        images = _noise(metadata)
+        sides = [side or metadata.image_size for side in metadata.input_shape[1:3]]
+        images = list(noise(*sides))
     if accepts_files:
         for number, image in enumerate(images):
             name = FILES.replace("*", f"{number:02d}")
@@ -83,10 +84,18 @@ def write(
     np.savez_compressed(Path(folder, FILE), images=crops, **arrays)
 
 
-def _noise(metadata):
-    """Random images of the size that the backbone takes."""
-    sides = [side or metadata.image_size for side in metadata.input_shape[1:3]]
-    return np.random.default_rng(0).integers(0, 256, (_COUNT, *sides, 3), np.uint8)
+def noise(height: int, width: int | None = None) -> np.ndarray:
+    """Draws random images, always the same.
+
+    Args:
+        height: Integer, in pixels.
+        width: Optional integer. Defaults to the height.
+
+    Returns:
+        Uint8 array (4, height, width, 3).
+    """
+    shape = (_COUNT, height, width or height, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 def _evaluate_maps(backbone, maps, inputs):

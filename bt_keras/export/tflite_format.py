@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras import system
 from bt_keras.errors import UsageError, one_line
 from bt_keras.export import keras_format, preprocessing
 from bt_keras.export.saved_model import FEATURES
+from bt_keras.scratch import scratch_folder
 
 
 def convert(backbone: keras.Model, image_size: int) -> bytes:
@@ -39,12 +39,18 @@ def convert(backbone: keras.Model, image_size: int) -> bytes:
         return {FEATURES: tf.cast(outputs, tf.float32)}
 
     variables = [v.value for v in backbone.variables]
-    with system.scratch_folder() as folder, _no_warning():
+    with scratch_folder() as folder, _no_warning():
         # Converting the function itself would leave the variables uninitialized.
         module = tf.train.Checkpoint(variables=variables)
-        tf.saved_model.save(module, folder, {"serving_default": features})
         try:
-            return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+            tf.saved_model.save(module, str(folder), {"serving_default": features})
+        except tf.errors.OpError as error:
+            raise UsageError(
+                f"the temporary folder {folder} cannot be written ({one_line(error)}): "
+                "free space, or set TMPDIR to another folder."
+            ) from error
+        try:
+            return tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
         # The converter raises an error class of its own, among others.
         except Exception as error:
             raise UsageError(

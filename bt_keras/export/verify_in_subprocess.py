@@ -113,27 +113,44 @@ def _fine_tune(tf, module, images):
     head = tf.Variable(tf.zeros((features.shape[-1], 2)))
     labels = tf.range(len(images)) % 2
     losses = []
+    variables = [head, *module.trainable_variables]
+    has_effect = [False] * len(variables)
     for _ in range(_STEPS):
         with tf.GradientTape() as tape:
             logits = module(images, training=True) @ head
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_mean(loss)
-        variables = [head, *module.trainable_variables]
         gradients = tape.gradient(loss, variables)
         norm = tf.linalg.global_norm(gradients)
-        for variable, gradient in zip(variables, gradients, strict=True):
-            variable.assign_sub(0.1 * gradient / tf.maximum(norm, 1.0))
+        for i, gradient in enumerate(gradients):
+            if gradient is None:  # The loss does not depend on the variable.
+                has_effect[i] = True
+                continue
+            target = variables[i] - 0.1 * gradient / tf.maximum(norm, 1.0)
+            has_effect[i] |= bool(tf.reduce_any(target != variables[i]))
+            variables[i].assign(target)
         losses.append(float(loss))
     trainable = {id(v) for v in module.trainable_variables}
     changed = _changed(before, module.variables)
     is_trainable = [id(v) in trainable for v in module.variables]
+    # A gradient that is zero changes nothing, as in a branch whose scale is zero.
+    expected = dict(
+        zip(map(id, module.trainable_variables), has_effect[1:], strict=True)
+    )
+    as_expected = [
+        c or not expected[id(v)]
+        for c, v, t in zip(changed, module.variables, is_trainable, strict=True)
+        if t
+    ]
     return {
         "changed_in_inference": sum(changed_in_inference),
-        "changed_trainable": sum(
-            c for c, t in zip(changed, is_trainable, strict=True) if t
-        ),
+        "changed_trainable": sum(as_expected),
+        "learns": any(has_effect),
+        # A mean of zero stays where all inputs are zero.
         "changed_statistics": sum(
-            c for c, t in zip(changed, is_trainable, strict=True) if not t
+            c or not v.numpy().any()
+            for c, v, t in zip(changed, module.variables, is_trainable, strict=True)
+            if not t
         ),
         "losses": losses,
     }

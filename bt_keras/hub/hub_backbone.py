@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import weakref
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import tensorflow as tf
 
 from bt_keras.errors import UsageError
 from bt_keras.hub import image_range, loaded_module, resolve, saved_model_files
+from bt_keras.scratch import Scratch
 
 # From the SHA-256 of the graph to a layer that has its files, for clones of the layer.
 _LAYERS = weakref.WeakValueDictionary()
@@ -103,8 +102,9 @@ class HubBackbone(keras.layers.Layer):
         self.handle = str(handle)
         self.return_endpoints = return_endpoints
         self.check_range = check_range
-        self._scratch = Path(tempfile.mkdtemp(prefix="bt_keras-"))
-        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        scratch = Scratch()
+        self._scratch = scratch.path
+        weakref.finalize(self, scratch.remove)
         self.module = None
         # In the order of the module: Keras sorts by `trainable`.
         self._module_variables = []

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
+import typing
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from bt_keras import system
-from bt_keras.errors import UsageError, one_line
+from bt_keras.errors import UsageError, one_line, shown
 from bt_keras.hub import resolve
+from bt_keras.reading import parse_json_object, read_text
+from bt_keras.scratch import scratch_folder
 
 # SavedModel reserves this folder for files of the user.
 FOLDER = "assets.extra"
@@ -57,6 +60,9 @@ class ModuleMetadata:
         steps: Optional integer, the number of steps of the training.
         results: Optional list of dicts, the rows of the run's results.csv.
         license: Optional string, the SPDX name of the weights' license.
+
+    Raises:
+        ValueError: If a value has another type or is out of range.
     """
 
     name: str = "backbone"
@@ -81,6 +87,23 @@ class ModuleMetadata:
     results: list | None = None
     license: str | None = None
 
+    def __post_init__(self):
+        for name, kind in typing.get_type_hints(type(self)).items():
+            if not _is_of_kind(getattr(self, name), kind):
+                raise ValueError(f"{name} is {shown(getattr(self, name))}")
+        sides = self.input_shape[1:3] if len(self.input_shape) == 4 else [""]
+        for name, values in {
+            "input_shape": (side for side in sides if side is not None),
+            "strides": self.strides,
+            "image_size": [] if self.image_size is None else [self.image_size],
+        }.items():
+            if not all(_is_of_kind(value, int) and value > 0 for value in values):
+                raise ValueError(f"{name} is {shown(getattr(self, name))}")
+        if not all(_is_of_kind(name, str) for name in self.signatures):
+            raise ValueError(f"signatures is {shown(self.signatures)}")
+        if self.resize_ratio is not None and not 1 <= self.resize_ratio < math.inf:
+            raise ValueError(f"resize_ratio is {self.resize_ratio}")
+
     def to_json(self) -> str:
         """Formats the metadata as JSON, without the optional fields that are `None`."""
         optional = {f.name for f in dataclasses.fields(self) if f.default is None}
@@ -96,11 +119,10 @@ class ModuleMetadata:
         """Parses what `to_json` returned; unknown fields are ignored.
 
         Raises:
-            ValueError: If the text is not JSON or a required field is missing.
+            ValueError: If the text is not JSON, a required field is missing, or a value
+                has another type or is out of range.
         """
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError("it is not a JSON object")
+        values = parse_json_object(text)
         names = {field.name for field in dataclasses.fields(cls)}
         try:
             return cls(**{n: value for n, value in values.items() if n in names})
@@ -110,6 +132,13 @@ class ModuleMetadata:
     def write(self, folder: str | os.PathLike) -> None:
         """Writes the metadata into a module's folder of extra files."""
         Path(folder, _FILE).write_text(self.to_json(), encoding="utf-8", newline="\n")
+
+
+def _is_of_kind(value, kind) -> bool:
+    """Returns whether a JSON value has a type; a boolean is no number."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, kind | int if kind == float | None else kind)
 
 
 def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata:
@@ -126,9 +155,7 @@ def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata
         UsageError: If the module has no metadata or they cannot be read.
     """
     try:
-        return ModuleMetadata.from_json(
-            Path(folder, FOLDER, _FILE).read_text(encoding="utf-8")
-        )
+        return ModuleMetadata.from_json(read_text(Path(folder, FOLDER, _FILE)))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"module {handle} was not exported by bt_keras, or is incomplete: it has "
@@ -158,7 +185,7 @@ def read_backbone(handle: str | os.PathLike) -> tuple[keras.Model, ModuleMetadat
     >>> backbone.output_shape, metadata.strides
     ((None, 32), [4, 8, 16, 32])
     """
-    with system.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         folder = resolve.resolve(handle, scratch)
         metadata = read(folder, handle)
         backbone = _build(metadata, handle)

@@ -14,14 +14,16 @@ from urllib.request import url2pathname
 import tensorflow as tf
 
 from bt_keras.errors import UsageError, one_line
-from bt_keras.hub import checksums
+from bt_keras.hub import checksums, intact, wildcards
 
 # Raised by the decompressors and tarfile for a damaged archive.
 _DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError)
 _CHUNK = 2**22
 
 
-def resolve(handle: str | os.PathLike, scratch: str | os.PathLike) -> str:
+def resolve(
+    handle: str | os.PathLike, scratch: str | os.PathLike, *, check_sums: bool = True
+) -> str:
     """Finds the folder of a module.
 
     Args:
@@ -29,6 +31,8 @@ def resolve(handle: str | os.PathLike, scratch: str | os.PathLike) -> str:
             URL of either, or a TensorFlow Hub handle (a URL), which is downloaded once
             and cached in the folder `TFHUB_CACHE_DIR`.
         scratch: Path of an empty folder, into which an archive is unpacked.
+        check_sums: Boolean, whether a module whose files differ from its SHA256SUMS is
+            refused. Defaults to `True`.
 
     Returns:
         String, the path of the folder.
@@ -38,10 +42,10 @@ def resolve(handle: str | os.PathLike, scratch: str | os.PathLike) -> str:
             is damaged or unsafe.
     """
     try:
-        folder = _folder(str(handle), scratch)
+        folder = _folder(str(handle), scratch, check_sums)
         if not tf.saved_model.contains_saved_model(folder):
             raise ValueError("it contains no saved_model.pb.")
-        return folder
+        return wildcards.without(folder, scratch)
     # tensorflow_hub raises ValueError or RuntimeError for unknown handles.
     except (OSError, ValueError, RuntimeError, tf.errors.OpError, *_DAMAGE) as error:
         raise UsageError(
@@ -54,7 +58,7 @@ def is_local(handle: str | os.PathLike) -> bool:
     return "://" not in str(handle) or urlparse(str(handle)).scheme == "file"
 
 
-def _folder(handle, scratch):
+def _folder(handle, scratch, check_sums):
     if not is_local(handle):
         import tensorflow_hub as hub  # Imported late: it takes a second.
 
@@ -63,10 +67,12 @@ def _folder(handle, scratch):
     if not path.exists():
         raise ValueError("no such folder or archive.")
     if path.is_dir():
+        if check_sums:
+            intact.check(path)
         return str(path)
     unpack(path, scratch)
     folder = _saved_model_folder(scratch)
-    if differing := checksums.differing(folder):
+    if check_sums and (differing := checksums.differing(folder)):
         raise ValueError(
             f"{', '.join(differing)} in the archive differs from its SHA256SUMS: "
             "download the archive again."

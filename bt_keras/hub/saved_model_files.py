@@ -21,7 +21,7 @@ def link_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
         folder: Path of a SavedModel.
         target: Path of a folder that does not exist yet.
     """
-    _transfer(folder, target, _link)
+    _transfer(folder, target, link)
 
 
 def copy_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
@@ -52,7 +52,8 @@ def _transfer(folder, target, transfer):
             transfer(source, Path(target, name))
 
 
-def _link(source, target):
+def link(source: Path, target: Path) -> None:
+    """Links a file to another name, or copies it where links are not possible."""
     try:
         os.link(source.resolve(), target)
     except OSError:

@@ -160,6 +160,8 @@ def _prepare(
 ) -> None:
     """Brings the files of the workdir to the state of the checkpoint."""
     with writable(workdir.path):
+        # TensorFlow's error for a file of this name does not say what to do.
+        workdir.tensorboard.mkdir(exist_ok=True)
         workdir.cut_log(progress.epoch)
         if path is None:
             workdir.replace(workdir.sample_views, draw_sample_views(sample(seed=seed)))

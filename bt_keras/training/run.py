@@ -25,6 +25,7 @@ from bt_keras.training.nonfinite import (
     NonFiniteWatch,
     largest_activation,
 )
+from bt_keras.training.tensorboard import TensorBoard
 from bt_keras.workdir import Workdir, writable
 
 
@@ -217,9 +218,7 @@ class Training:
         tracker = ProgressTracker(progress)
         logs = [
             EpochLog(str(self.workdir.log_file)),
-            keras.callbacks.TensorBoard(
-                str(self.workdir.tensorboard), write_graph=False
-            ),
+            TensorBoard(self.workdir.tensorboard),
         ]
         checkpoints = Checkpoints(
             self.workdir.checkpoints,

@@ -153,3 +153,26 @@ def test_the_card_of_a_run_has_its_config_and_results(exported):
         "71.45",
     ):
         assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        (
+            {"config": {"epochs": 2}},
+            "its config lacks batch_size; pass the run's whole",
+        ),
+        ({"config": {"data": 3}}, "data is 3"),
+        ({"config": [1]}, "about is not valid"),
+        ({"config": {"x": {1, 2}}}, "about is not valid"),
+        ({"epochs": 2}, "epochs is 2"),
+        ({"steps": "many"}, "steps is 'many'"),
+        ({"results": [{"metric": "top1"}]}, "about is not valid: 'settings'"),
+        ({"results": "none"}, "about is not valid"),
+    ],
+)
+def test_a_description_of_another_form_is_one_line(tmp_path, about, message):
+    with pytest.raises(bt_keras.UsageError, match=message) as error:
+        bt_keras.export_backbone(small_model(), tmp_path / "module", about=about)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())

@@ -94,3 +94,14 @@ def test_a_saved_model_without_metadata_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), tmp_path / "foreign")
     with pytest.raises(bt_keras.UsageError, match="not exported by bt_keras"):
         verify.verify(tmp_path / "foreign")
+
+
+@pytest.mark.slow
+def test_weights_without_a_gradient_are_no_failure(tmp_path):
+    """The features are 0, whatever the first layers compute."""
+    backbone = bt_keras.resnet(6, width=1 / 16, stem="cifar")
+    for variable in backbone.trainable_variables:
+        if "gamma" in variable.name:
+            variable.assign(np.zeros(variable.shape))
+    bt_keras.export_backbone(backbone, tmp_path / "module", image_size=16)
+    assert failed(tmp_path / "module") == set()

@@ -48,3 +48,37 @@ def test_errors_name_the_module(tmp_path, text):
         (tmp_path / metadata.FOLDER / "bt_keras.json").write_text(text)
     with pytest.raises(bt_keras.UsageError, match="module theirs was not exported"):
         metadata.read(tmp_path, "theirs")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", 3),
+        ("architecture", "x"),
+        ("image_size", "huge"),
+        ("image_size", 0),
+        ("image_size", True),
+        ("resize_ratio", 0.5),
+        ("resize_ratio", float("inf")),
+        ("input_shape", [None, "8", 8, 3]),
+        ("input_shape", [3]),
+        ("feature_dim", 4.5),
+        ("strides", [4, "8"]),
+        ("strides", 4),
+        ("variables", None),
+        ("signatures", [3]),
+        ("versions", []),
+        ("config", "x"),
+        ("results", {}),
+        ("license", 3),
+    ],
+)
+def test_values_of_another_type_name_the_field(tmp_path, name, value):
+    (tmp_path / metadata.FOLDER).mkdir()
+    text = json.dumps({**REQUIRED, name: value})
+    (tmp_path / metadata.FOLDER / "bt_keras.json").write_text(text)
+    with pytest.raises(
+        bt_keras.UsageError, match=rf"module theirs.*{name} is "
+    ) as error:
+        metadata.read(tmp_path, "theirs")
+    assert "\n" not in str(error.value)

@@ -1,0 +1,55 @@
+"""The TensorBoard log of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from bt_keras.errors import UsageError, one_line
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Writes the metrics of each epoch, and reports a full disk.
+
+    Args:
+        folder: Path of the log.
+
+    Raises:
+        UsageError: From `fit`, if the log cannot be written.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__(str(folder), write_graph=False)
+
+    def on_train_begin(self, logs=None):
+        with self._reporting():
+            super().on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        with self._reporting():
+            super().on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self._reporting():
+            super().on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        with self._reporting():
+            super().on_train_end(logs)
+
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        # A full disk and a full memory are the same class of error in TensorFlow, but
+        # nothing is computed here.
+        except tf.errors.OpError as error:
+            raise UsageError(
+                f"{self.log_dir} cannot be written ({one_line(error.message)}): free "
+                "space, or take another --workdir. The same command resumes from the "
+                "newest checkpoint."
+            ) from error
