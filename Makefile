@@ -53,7 +53,7 @@ test-all: test test-slow
 # The lowest versions that setup.cfg allows, in an environment of their own: the numbers,
 # `fit`, checkpoints, modules and the sources of images.
 LOWEST := .venv-lowest
-CORE := $(addprefix tests/,test_before.py test_private_names.py checkpoint losses model \
+CORE := $(addprefix tests/,test_private_names.py checkpoint losses model \
 	optimizers data/test_tfds_source.py export/test_export_backbone.py hub)
 
 $(LOWEST)/installed: setup.cfg tests/lowest-versions.txt

@@ -9,7 +9,7 @@ import keras
 from bt_keras import atomic
 from bt_keras.checkpoint import store
 from bt_keras.checkpoint.progress import Progress
-from bt_keras.errors import UsageError, one_line
+from bt_keras.errors import DAMAGE, UsageError, one_line
 from bt_keras.model.barlow_twins import BarlowTwins
 
 
@@ -78,7 +78,8 @@ def load(path: Path) -> BarlowTwins:
     # zipfile, HDF5 and Keras raise different exceptions.
     except Exception as error:
         raise UsageError(
-            f"checkpoint {path} cannot be read ({one_line(error)})."
+            f"checkpoint {path} cannot be read{_version_hint(path)} "
+            f"({one_line(error)})."
         ) from error
     if not isinstance(model, BarlowTwins):
         raise UsageError(
@@ -86,6 +87,15 @@ def load(path: Path) -> BarlowTwins:
             f"{type(model).__name__}, not a bt_keras.BarlowTwins."
         )
     return model
+
+
+def _version_hint(path: Path) -> str:
+    """Returns the packages that had other versions when the file was written."""
+    try:
+        others = store.other_versions(path)
+    except (*DAMAGE, OSError):
+        return ""
+    return f": it was written with {others}" if others else ""
 
 
 def _variables(model: BarlowTwins) -> list:

@@ -99,6 +99,22 @@ def test_other_files_are_named_in_the_error(tmp_path):
         save_restore.load(tmp_path / "text.keras")
 
 
+def test_a_checkpoint_of_a_newer_keras_is_named_in_the_error(tmp_path, monkeypatch):
+    """Keras adds arguments to its layers that earlier versions do not accept."""
+    with monkeypatch.context() as patch:
+        now = store.versions()
+        patch.setattr(store, "versions", lambda: {**now, "keras": "99.0"})
+        path = save_restore.write(trained(), tmp_path, Progress(2, step=2))
+
+    def fail(*args, **kwargs):
+        raise TypeError("unexpected keyword argument")
+
+    monkeypatch.setattr(keras.models, "load_model", fail)
+    expected = f"it was written with keras 99.0, now {now['keras']} "
+    with pytest.raises(UsageError, match=expected):
+        save_restore.load(path)
+
+
 def test_a_full_disk_leaves_earlier_checkpoints_intact(tmp_path):
     """The file is written through a link to a device that is always full."""
     model = trained()
