@@ -6,6 +6,8 @@ optimizer -> checkpoint -> evaluation -> export.
 
 import importlib
 
+from bt_keras import program
+
 __version__ = "0.1.0"
 
 # The module of each public name, imported on first use: importing TensorFlow takes
@@ -25,6 +27,9 @@ _MODULES = {
     "views": "bt_keras.augmentation",
 }
 __all__ = [*_MODULES, "convert"]
+
+if not program.is_command():  # The commands set Keras's backend themselves.
+    importlib.import_module("bt_keras.keras_backend").check()
 
 
 def __getattr__(name):

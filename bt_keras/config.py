@@ -57,13 +57,17 @@ def load(name: str | os.PathLike) -> ConfigDict:
         path = _find(str(name))
     try:
         config = _module(path).get_config()
+        _check_fields(config, path)
     except UsageError:
         raise
+    except SystemExit as error:
+        raise UsageError(
+            f"config {path} calls sys.exit: let get_config() return a ConfigDict."
+        ) from error
     except Exception as error:  # A user's code may raise anything.
         raise UsageError(
             f"config {path}: {type(error).__name__}: {one_line(error, None)}"
         ) from error
-    _check_fields(config, path)
     return config
 
 
@@ -74,7 +78,7 @@ def _check_fields(config: Any, path: Path) -> None:
             "ConfigDict: change fields of bt_keras.config.default() and return it."
         )
     found, expected = (
-        {f for f in fields(c) if not f.startswith("optimizer.options")}
+        {f for f in _leaves(c) if not f.startswith("optimizer.options")}
         for c in (config, default())
     )
     if found != expected:
@@ -114,6 +118,8 @@ def _leaves(config: ConfigDict, prefix: str = "") -> dict[str, Any]:
     """Returns a flat dict from dotted field names to values as they are."""
     leaves: dict[str, Any] = {}
     for key, value in config.items():
+        if not isinstance(key, str):
+            raise UsageError(f"config.{prefix}{key}: its name must be a string.")
         if isinstance(value, (ConfigDict, dict)):
             leaves |= _leaves(value, f"{prefix}{key}.")
         else:

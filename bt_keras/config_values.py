@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +67,7 @@ def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
             raise UsageError(f"config.{field} is missing.")
     is_lars = values["optimizer.name"] == "lars"
     for field, value in values.items():
+        _require(field, value, _is_json, "of a type that config.json can hold")
         if field.startswith(_OPTIONS):
             _check_option(field, value, checks.LARS if is_lars else {})
         elif field in _NUMBERS:
@@ -109,6 +111,16 @@ def _check_type(field: str, value: Any, default: Any) -> None:
     elif isinstance(default, (bool, str)):
         kind = "a string" if isinstance(default, str) else "True or False"
         _require(field, value, lambda v: isinstance(v, type(default)), kind)
+        has_null = isinstance(value, str) and "\0" in value
+        _require(field, value, lambda v: not has_null, "without null characters")
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _are_widths(value: Any) -> bool:

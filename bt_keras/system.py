@@ -25,11 +25,12 @@ _NOTICE_POLLS = 20
 _IN_USE = (5, 32)
 _REPLACE_TRIES = 20
 
-# Schedulers send the first two before they take a machine away. SIGBREAK is Windows's:
-# Ctrl+Break, or the end of the session. A system has some of them.
+# Schedulers send the first two before they take a machine away, a terminal or an ssh
+# session SIGHUP when it ends. SIGBREAK is Windows's: Ctrl+Break, or the end of the
+# session. A system has some of them.
 STOP_SIGNALS = tuple(
     getattr(signal, name)
-    for name in ("SIGTERM", "SIGUSR1", "SIGBREAK")
+    for name in ("SIGTERM", "SIGUSR1", "SIGHUP", "SIGBREAK")
     if hasattr(signal, name)
 )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 
 from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
 
 from bt_keras.cli import flags
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 
 
 def are_given(arguments: Sequence[str]) -> bool:
@@ -35,11 +36,24 @@ def override(
     """
     values = absl_flags.FlagValues()
     rest = flags.without(arguments, parsed)
+    _check_repeated(rest)
     try:
         config_flags.DEFINE_config_dict(
             "config", config, flag_values=values, sys_argv=["bt-keras", *rest]
         )
-    except (AttributeError, KeyError) as error:
-        raise UsageError(f"--config.FIELD=VALUE: no such field: {error}") from error
-    flags.parse(values, rest)
+        flags.parse(values, rest)
+    except UsageError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"--config.FIELD=VALUE: no such field: {one_line(error)}"
+        ) from error
     return values.config
+
+
+def _check_repeated(arguments: Sequence[str]) -> None:
+    # For a field that is a tuple, absl would join the values.
+    fields = [a.lstrip("-").partition("=")[0] for a in arguments if are_given([a])]
+    for field, count in collections.Counter(fields).items():
+        if count > 1:
+            raise UsageError(f"--{field} is given {count} times: give it once.")

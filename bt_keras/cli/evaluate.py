@@ -19,10 +19,14 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from bt_keras.cli import flags, start
+from bt_keras.cli import faults, flags, start
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.evaluator import PROTOCOLS
 
+ADVICE = faults.Advice(
+    memory="lower config.evaluation.batch_size (with --protocol=full or finetune, that "
+    "of config.evaluation.linear or finetune) in the run's config.json"
+)
 # The protocols that a flag belongs to; other flags belong to all protocols.
 _FINE_TUNING = ("finetune",)
 _FROZEN = ("cached", "full")

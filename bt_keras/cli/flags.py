@@ -54,21 +54,48 @@ def parse(
         The arguments that were not parsed.
 
     Raises:
-        UsageError: If an argument is not a flag.
+        UsageError: If an argument is not a flag, a required flag is missing, or a flag
+            is given twice or without a value.
     """
     if "--" in arguments:
         raise UsageError(
             "'--' is not a flag, and the arguments after it would be ignored: remove "
             "it."
         )
-    rest = values(["bt-keras", *arguments], known_only=known_only)[1:]
-    for name in _PATHS:
-        if name in values and isinstance(values[name].value, str):
-            # No shell replaces the "~" of `--workdir=~/run`.
-            values[name].value = os.path.expanduser(values[name].value)
+    try:
+        rest = values(["bt-keras", *arguments], known_only=known_only)[1:]
+    except flags.IllegalFlagValueError:
+        _check_required(values)
+        raise
     if rest and not known_only:
         raise UsageError(f"{rest[0]!r} is not a flag.")
+    for name in values:
+        _check_given(values[name])
+        if name in _PATHS and isinstance(values[name].value, str):
+            # No shell replaces the "~" of `--workdir=~/run`.
+            values[name].value = os.path.expanduser(values[name].value)
     return rest
+
+
+def _check_required(values: flags.FlagValues) -> None:
+    for flag in map(values.__getitem__, values):
+        if flag.value is None and _is_required(values, flag):
+            raise UsageError(f"--{flag.name} is missing. {flag.help}")
+
+
+def _check_given(flag: flags.Flag) -> None:
+    # A flag for a tuple counts its entries.
+    if flag.present > 1 and not isinstance(flag, flags.MultiFlag):
+        raise UsageError(f"--{flag.name} is given {flag.present} times: give it once.")
+    if not isinstance(flag.value, str) or not flag.present:
+        return
+    if not flag.value.strip():
+        raise UsageError(
+            f"--{flag.name} is empty: give a value (is a variable of the shell not "
+            "set?)."
+        )
+    if "\0" in flag.value:
+        raise UsageError(f"--{flag.name} has a null character: remove it.")
 
 
 def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:

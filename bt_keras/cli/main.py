@@ -20,28 +20,26 @@ import importlib
 import logging as std_logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from types import ModuleType
 
 from absl import flags as absl_flags
 from absl import logging
 
-from bt_keras.cli import flags
-from bt_keras.errors import StoppedError, UsageError, one_line
+from bt_keras.cli import environment, faults, flags, signals, streams
+from bt_keras.errors import UsageError
 
 # Each name is a module of `bt_keras.cli`: its docstring is the command's manual,
-# `define_flags()` returns its flags, and `run(arguments)` its exit status.
+# `define_flags()` returns its flags, `run(arguments)` its exit status, and `ADVICE`,
+# if there is one, what to say about general faults.
 COMMANDS = ("pretrain", "evaluate", "export", "convert", "report")
-
-# Exit statuses.
-BAD_INPUT = 2
-STOPPED = 75  # EX_TEMPFAIL of sysexits.h: the command can be repeated.
-INTERRUPTED = 130
-CLOSED_PIPE = 141  # As a shell reports SIGPIPE.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
+
+    Nothing is raised: every fault becomes one line on stderr and an exit status.
 
     Args:
         argv: The command and its flags. Defaults to those of the process.
@@ -49,24 +47,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    _configure_logging()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        status = _run(arguments)
-        sys.stdout.flush()
-    except (UsageError, absl_flags.Error) as error:
-        print(f"bt-keras: error: {one_line(error, None)}", file=sys.stderr)
-        return BAD_INPUT
-    except StoppedError as error:
-        print(f"bt-keras: {error}", file=sys.stderr)
-        return STOPPED
-    except KeyboardInterrupt:
-        print("bt-keras: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        _discard_stdout()
-        return CLOSED_PIPE
-    return status or 0
+    with streams.surviving() as stdout, signals.raising() as raiser:
+        try:
+            _configure_logging()
+            environment.prepare()
+            status = _run(arguments) or 0
+            stdout.flush()
+        except BaseException as error:
+            # An interrupted import, for example, raises exceptions of its own.
+            status = _report(raiser.raised or error, arguments)
+        else:
+            status = status or _report_lost_output(stdout.error, arguments)
+    return status
+
+
+def _report(error: BaseException, arguments: list[str]) -> int:
+    """Prints one line about an exception; returns the exit status."""
+    if os.environ.get(faults.TRACEBACK, "0") != "0":
+        traceback.print_exception(error)
+    fault = faults.describe(error, _advice(arguments))
+    print(f"bt-keras: {fault.message}", file=sys.stderr)
+    return fault.status
+
+
+def _report_lost_output(error: OSError | None, arguments: list[str]) -> int:
+    """Prints one line if stdout could not be written; returns the exit status."""
+    if error is None:
+        return 0
+    is_progress = _advice(arguments).resumes
+    if isinstance(error, BrokenPipeError) and not is_progress:
+        return faults.CLOSED_PIPE  # Its reader, such as `head`, has read enough.
+    effect = "the run is finished" if is_progress else "the output is lost"
+    print(
+        f"bt-keras: {'warning' if is_progress else 'error'}: standard output cannot be "
+        f"written ({error.strerror}); {effect}.",
+        file=sys.stderr,
+    )
+    return 0 if is_progress else faults.BAD_INPUT
+
+
+def _advice(arguments: list[str]) -> faults.Advice:
+    if not arguments or set(flags.HELP) & set(arguments):
+        return faults.Advice()
+    module = sys.modules.get(f"bt_keras.cli.{arguments[0]}")
+    return getattr(module, "ADVICE", faults.Advice())
 
 
 def _run(arguments: list[str]) -> int | None:
@@ -96,11 +121,6 @@ def _overview() -> str:
     )
     lines = (f"    {name:{width}}  {summary}" for name, summary in summaries)
     return "\n".join([__doc__.strip(), "", "Commands:", "", *lines])
-
-
-def _discard_stdout() -> None:
-    """Keeps the interpreter from writing to a closed pipe when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _configure_logging() -> None:

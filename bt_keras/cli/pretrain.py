@@ -6,7 +6,7 @@ from its newest checkpoint when the same command is repeated. With several worke
 start the same command on each of them.
 
 The exit status is 0 at the end of training, 2 for invalid input, and 75 if the run was
-stopped by SIGTERM or SIGUSR1 (Ctrl+Break on Windows) and can be resumed.
+stopped by a signal and can be resumed.
 
 Examples:
 
@@ -22,8 +22,13 @@ from collections.abc import Sequence
 from absl import flags as absl_flags
 from ml_collections import ConfigDict
 
-from bt_keras.cli import config_flags, flags, start
-from bt_keras.distribution import stop_request
+from bt_keras.cli import config_flags, faults, flags, start
+
+ADVICE = faults.Advice(
+    memory="lower config.batch_size, config.projector or config.views.size, or raise "
+    "config.microbatches",
+    resumes=True,
+)
 
 
 def define_flags() -> absl_flags.FlagValues:
@@ -70,11 +75,6 @@ def define_flags() -> absl_flags.FlagValues:
 
 def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
-    with stop_request.stopping_at_once():
-        _pretrain_unless_stopped(arguments)
-
-
-def _pretrain_unless_stopped(arguments: Sequence[str]) -> None:
     values = define_flags()
     flags.parse(values, arguments, known_only=True)
 

@@ -6,30 +6,16 @@ import contextlib
 import functools
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bt_keras import system
-from bt_keras.errors import StoppedError, UsageError
+from bt_keras.errors import UsageError
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 SIGNALS = system.STOP_SIGNALS
-
-
-@contextlib.contextmanager
-def stopping_at_once() -> Iterator[None]:
-    """Raises `StoppedError` on `SIGNALS`, for code that has nothing to save."""
-
-    def stop(number, _):
-        raise StoppedError(
-            f"stopped by {signal.Signals(number).name} outside the training steps; the "
-            "same command resumes from the last checkpoint, if there is one"
-        )
-
-    with _handled_by(stop):
-        yield
 
 
 class StopRequest:
@@ -48,7 +34,7 @@ class StopRequest:
 
     def listening(self) -> contextlib.AbstractContextManager:
         """Returns a context in which `SIGNALS` request a stop after the step."""
-        return _handled_by(self._note)
+        return handled_by(self._note)
 
     def _note(self, number, _):
         self._signal = number
@@ -94,14 +80,26 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def _handled_by(handler: Callable) -> Iterator[None]:
-    """Handles `SIGNALS` in the main thread, and restores the previous handlers."""
+def handled_by(
+    handler: Callable[[int, object], None], signals: Sequence[int] = SIGNALS
+) -> Iterator[None]:
+    """Handles signals in the main thread, and restores the previous handlers.
+
+    A signal that is ignored stays ignored: `nohup` ignores SIGHUP, and a shell without
+    job control SIGINT for a command that it starts in the background.
+
+    Args:
+        handler: Function of the number of the signal and the stack frame.
+        signals: Sequence of signals. Defaults to `SIGNALS`.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    numbers = [n for n in signals if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
         for number, previous in before.items():
-            signal.signal(number, previous)
+            # `None` is a handler that was not installed from Python.
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)

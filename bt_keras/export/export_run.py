@@ -84,7 +84,7 @@ def export(
         passed = sum(check.passed for check in checks)
         counts = {"module": str(folder), "checks": len(checks), "passed": passed}
         workdir.replace(workdir.export_report, json.dumps(counts, indent=2) + "\n")
-    except UsageError:  # Such as a full disk: the same command can be repeated.
+    except BaseException:  # A full disk, a signal: the same command can be repeated.
         shutil.rmtree(folder)
         packed.unlink(missing_ok=True)
         raise

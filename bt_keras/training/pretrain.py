@@ -63,8 +63,8 @@ def pretrain(
     Raises:
         UsageError: If the config, the data or the workdir cannot be used, or if the
             loss or a gradient is non-finite.
-        StoppedError: If SIGTERM or SIGUSR1 stopped the run, after a checkpoint was
-            written, or if another worker is lost.
+        StoppedError: If a signal stopped the run, after a checkpoint was written, or
+            if another worker is lost.
     """
     strategy = strategy or tf.distribute.get_strategy()
     config_lib.check(config)

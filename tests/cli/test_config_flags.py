@@ -1,7 +1,10 @@
 """Bad values of flags and config files: one line, and no workdir."""
 
+import importlib
+
 import pytest
 
+from bt_keras.cli.main import COMMANDS
 from tests.cli.commands import one_error_line
 
 
@@ -37,6 +40,14 @@ from tests.cli.commands import one_error_line
         (["stray"], ["stray"]),
         (["--", "--strategy=one"], ["'--'"]),
         (["--join_timeout=-1"], ["join_timeout"]),
+        (["--strategy=one", "--strategy=tpu"], ["--strategy is given 2 times"]),
+        (["--config.epochs=1", "--config.epochs=2"], ["epochs is given 2 times"]),
+        (["--config.projector=(8,)", "--config.projector=8"], ["projector", "2 times"]),
+        (["--config.projector[0]=5"], ["no such field", "projector"]),
+        (["--config.=5"], ["no such field"]),
+        (["--config.data.source="], ["--config.data.source is empty"]),
+        (["--config.data.source=a\0b"], ["data.source has a null character"]),
+        (["--strategy= "], ["--strategy is empty", "shell"]),
     ],
     ids=lambda value: value[0] if value[0].startswith("-") else "",
 )
@@ -54,6 +65,11 @@ def test_bad_values_create_no_workdir(recipe, tmp_path, capsys, flags, parts):
         ("config.batch_size = = 3", "SyntaxError"),
         ("config.batch_size = undefined", "undefined"),
         ("return 3", "get_config() returns int"),
+        ("raise SystemExit(0)", "calls sys.exit"),
+        ("get_config()", "RecursionError"),
+        ("config.data.source = __import__('pathlib').Path('x')", "'source'"),
+        ("config.batch_size = __import__('numpy').int64(8)", "'batch_size'"),
+        ("config.optimizer.options[3] = 1", "TypeError"),
         ("import ml_collections; return ml_collections.ConfigDict()", "missing"),
     ],
 )
@@ -81,3 +97,42 @@ def test_commands_on_a_workdir_check_its_config(copied, capsys, command):
     assert file.read_text() != text
     message = f"{file}: config.evaluation.resize_ratio is nan; it must be a number"
     one_error_line(capsys, [command, f"--workdir={copied}"], message)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "part"),
+    [
+        ("optimizer.options.x", "lambda: 1", "the function <lambda>"),
+        ("optimizer.options.x", "np.float32(0.5)", "is 0.5"),
+        ("optimizer.options.x", "pathlib.Path('x')", "<PosixPath>"),
+        ("projector", "(np.int64(8), 8)", "(8, 8)"),
+        ("data.test_split", "'a\\0b'", "without null characters"),
+    ],
+)
+def test_values_that_json_does_not_hold_are_named(tmp_path, capsys, field, value, part):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import pathlib\nimport numpy as np\nfrom bt_keras.config import default\n"
+        f"def get_config():\n    config = default()\n    config.{field} = {value}\n"
+        "    return config\n"
+    )
+    arguments = ["pretrain", f"--config={path}", f"--workdir={tmp_path / 'run'}"]
+    one_error_line(capsys, arguments, f"config.{field} is", part)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_path_flag_needs_a_value(capsys, command):
+    values = importlib.import_module(f"bt_keras.cli.{command}").define_flags()
+    names = [name for name in values if values[name].flag_type() == "string"]
+    for name in names:
+        others = {"workdir", "input"} & {*names} - {name}
+        given = [command, *(f"--{other}=x" for other in others)]
+        for text in ("", "  "):
+            one_error_line(capsys, [*given, f"--{name}={text}"], f"--{name} is empty")
+
+
+def test_a_path_that_is_too_long_is_named(recipe, capsys):
+    workdir = "x" * 300
+    arguments = ["pretrain", f"--config={recipe}", f"--workdir={workdir}"]
+    one_error_line(capsys, arguments, "xxx", "too long")

@@ -94,7 +94,7 @@ def test_namings_and_formats(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--output=x.keras"], "--input must have a value"),
+        (["--output=x.keras"], "--input is missing. File to convert"),
         (["--input=nowhere.pth", "--output=x.keras"], "nowhere.pth: there is no such"),
         ([f"--input={BACKBONE}"], "pass --output"),
         ([f"--input={BACKBONE}", "--output=x.h5"], "must end in .keras"),

@@ -107,3 +107,12 @@ def test_a_checkpoint_of_another_architecture_is_refused(copied, capsys):
     one_error_line(
         capsys, ["pretrain", f"--workdir={copied}"], "epoch-0002.keras", "architecture"
     )
+
+
+def test_a_model_that_does_not_fit_into_memory(recipe, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    arguments = ["pretrain", f"--config={recipe}", f"--workdir={workdir}"]
+    # 8 PB: more than a process can address, however much the system promises.
+    arguments += ["--config.projector=(1000000, 2000000000)"]
+    parts = ["batch_size", "config.projector", "views.size", "config.microbatches"]
+    one_error_line(capsys, arguments, "out of memory (OOM when", *parts)

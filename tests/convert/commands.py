@@ -1,6 +1,7 @@
 """Runs `bt-keras convert` in the test process."""
 
-from bt_keras.cli.main import BAD_INPUT, main
+from bt_keras.cli import main
+from bt_keras.cli.faults import BAD_INPUT
 
 
 def run(*arguments):
