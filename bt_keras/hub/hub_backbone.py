@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bt_keras.errors import UsageError
 from bt_keras.hub import image_range, loaded_module, resolve, saved_model_files
+from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.scratch import Scratch
 
 # From the SHA-256 of the graph to a layer that has its files, for clones of the layer.
@@ -23,6 +24,7 @@ def load_backbone(
     *,
     return_endpoints: bool = False,
     check_range: bool = True,
+    max_bytes: int = MAX_BYTES,
 ) -> HubBackbone:
     """Loads an exported backbone as a Keras 3 layer.
 
@@ -38,6 +40,8 @@ def load_backbone(
         check_range: Boolean, whether to raise an error for images outside [0, 1]. Only
             eager calls are checked, not the graphs of `fit` and `predict`. (Within a
             model, Keras adds lines to the error.) Defaults to `True`.
+        max_bytes: Integer, the most bytes that the files of an archive may have.
+            Defaults to 8 GiB.
 
     Returns:
         `HubBackbone`, a `keras.Layer` from images (N, H, W, 3) in [0, 1] to features
@@ -46,7 +50,8 @@ def load_backbone(
 
     Raises:
         UsageError: If the module does not exist, cannot be loaded or cannot be
-            trained.
+            trained, or its archive has anything but plain files and folders, more than
+            10,000 of them, or more than `max_bytes` bytes.
 
     Example:
 
@@ -60,6 +65,7 @@ def load_backbone(
         handle,
         return_endpoints=return_endpoints,
         check_range=check_range,
+        max_bytes=max_bytes,
         trainable=trainable,
     )
 
@@ -80,6 +86,7 @@ class HubBackbone(keras.layers.Layer):
         handle: String or path, as for `load_backbone`.
         return_endpoints: Boolean, as for `load_backbone`. Defaults to `False`.
         check_range: Boolean, as for `load_backbone`. Defaults to `True`.
+        max_bytes: Integer, as for `load_backbone`. Defaults to 8 GiB.
         signature: Optional dict written by `get_config`; only for `from_config`.
             Defaults to `None`.
         **kwargs: Arguments of `keras.layers.Layer` (`name`, `trainable`, `dtype`).
@@ -94,6 +101,7 @@ class HubBackbone(keras.layers.Layer):
         *,
         return_endpoints=False,
         check_range=True,
+        max_bytes=MAX_BYTES,
         signature=None,
         **kwargs,
     ):
@@ -109,7 +117,9 @@ class HubBackbone(keras.layers.Layer):
         # In the order of the module: Keras sorts by `trainable`.
         self._module_variables = []
         if signature is None:
-            self._load_from(resolve.resolve(self.handle, self._unpack_folder()))
+            unpacked = self._unpack_folder()
+            folder = resolve.resolve(self.handle, unpacked, max_bytes=max_bytes)
+            self._load_from(folder)
             signature = self._signature()
         elif folder := self._find_module(signature["sha256"]):
             self._load_from(folder)

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from bt_keras.errors import UsageError, one_line, shown
 from bt_keras.hub import resolve
+from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.reading import parse_json_object, read_text
 from bt_keras.scratch import scratch_folder
 
@@ -163,11 +164,14 @@ def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata
         ) from error
 
 
-def read_backbone(handle: str | os.PathLike) -> tuple[keras.Model, ModuleMetadata]:
+def read_backbone(
+    handle: str | os.PathLike, *, max_bytes: int = MAX_BYTES
+) -> tuple[keras.Model, ModuleMetadata]:
     """Rebuilds the Keras model that a module was exported from.
 
     Args:
         handle: String or path, as for `bt_keras.load_backbone`.
+        max_bytes: Integer, as for `bt_keras.load_backbone`. Defaults to 8 GiB.
 
     Returns:
         Tuple `(backbone, metadata)`: a `keras.Model` with the module's weights, from
@@ -186,7 +190,7 @@ def read_backbone(handle: str | os.PathLike) -> tuple[keras.Model, ModuleMetadat
     ((None, 32), [4, 8, 16, 32])
     """
     with scratch_folder() as scratch:
-        folder = resolve.resolve(handle, scratch)
+        folder = resolve.resolve(handle, scratch, max_bytes=max_bytes)
         metadata = read(folder, handle)
         backbone = _build(metadata, handle)
         loaded = tf.saved_model.load(folder)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import os
-import tarfile
-import zlib
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -14,15 +10,18 @@ from urllib.request import url2pathname
 import tensorflow as tf
 
 from bt_keras.errors import UsageError, one_line
-from bt_keras.hub import checksums, intact, wildcards
-
-# Raised by the decompressors and tarfile for a damaged archive.
-_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError)
-_CHUNK = 2**22
+from bt_keras.hub import checksums, download, intact, wildcards
+from bt_keras.hub.member_names import UnsafeError
+from bt_keras.hub.tar_members import MAX_BYTES
+from bt_keras.hub.unpack import DAMAGE, unpack
 
 
 def resolve(
-    handle: str | os.PathLike, scratch: str | os.PathLike, *, check_sums: bool = True
+    handle: str | os.PathLike,
+    scratch: str | os.PathLike,
+    *,
+    max_bytes: int = MAX_BYTES,
+    check_sums: bool = True,
 ) -> str:
     """Finds the folder of a module.
 
@@ -31,6 +30,8 @@ def resolve(
             URL of either, or a TensorFlow Hub handle (a URL), which is downloaded once
             and cached in the folder `TFHUB_CACHE_DIR`.
         scratch: Path of an empty folder, into which an archive is unpacked.
+        max_bytes: Integer, the most bytes that the files of an archive may have.
+            Defaults to 8 GiB.
         check_sums: Boolean, whether a module whose files differ from its SHA256SUMS is
             refused. Defaults to `True`.
 
@@ -42,12 +43,15 @@ def resolve(
             is damaged or unsafe.
     """
     try:
-        folder = _folder(str(handle), scratch, check_sums)
+        folder = _folder(str(handle), scratch, max_bytes, check_sums)
         if not tf.saved_model.contains_saved_model(folder):
             raise ValueError("it contains no saved_model.pb.")
         return wildcards.without(folder, scratch)
     # tensorflow_hub raises ValueError or RuntimeError for unknown handles.
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError, *_DAMAGE) as error:
+    except (
+        *(OSError, ValueError, RuntimeError, tf.errors.OpError),
+        *(UnsafeError, *DAMAGE),
+    ) as error:
         raise UsageError(
             f"module {handle} cannot be loaded: {_reason(error)}"
         ) from error
@@ -58,11 +62,9 @@ def is_local(handle: str | os.PathLike) -> bool:
     return "://" not in str(handle) or urlparse(str(handle)).scheme == "file"
 
 
-def _folder(handle, scratch, check_sums):
+def _folder(handle, scratch, max_bytes, check_sums):
     if not is_local(handle):
-        import tensorflow_hub as hub  # Imported late: it takes a second.
-
-        return hub.resolve(handle)
+        return download.download(handle, max_bytes)
     path = _path(handle)
     if not path.exists():
         raise ValueError("no such folder or archive.")
@@ -70,13 +72,12 @@ def _folder(handle, scratch, check_sums):
         if check_sums:
             intact.check(path)
         return str(path)
-    unpack(path, scratch)
-    folder = _saved_model_folder(scratch)
-    if check_sums and (differing := checksums.differing(folder)):
-        raise ValueError(
-            f"{', '.join(differing)} in the archive differs from its SHA256SUMS: "
-            "download the archive again."
-        )
+    unpacked = Path(scratch, "unpacked")
+    unpacked.mkdir()
+    unpack(path, unpacked, max_bytes)
+    folder = _saved_model_folder(unpacked)
+    if check_sums:
+        checksums.check(folder)
     return folder
 
 
@@ -95,33 +96,6 @@ def _path(handle):
     return Path(path).expanduser()
 
 
-def unpack(archive: str | os.PathLike, folder: str | os.PathLike) -> None:
-    """Unpacks a tar file, and refuses entries that would be written outside the folder.
-
-    Args:
-        archive: Path of a tar file, compressed or not.
-        folder: Path of an existing folder.
-
-    Raises:
-        tarfile.TarError: If an entry leaves the folder or is a device, or the archive
-            is damaged. `EOFError` and `zlib.error` also mean a damaged archive.
-    """
-    _read_to_end(archive)
-    with tarfile.open(archive) as tar:
-        # The filter refuses paths and links out of the folder, devices and setuid.
-        tar.extractall(folder, filter="data")
-
-
-def _read_to_end(archive):
-    """Lets gzip verify its checksum: tarfile stops reading before it."""
-    with open(archive, "rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    if is_gzip:
-        with gzip.open(archive) as file:
-            while file.read(_CHUNK):
-                pass
-
-
 def _saved_model_folder(folder):
     """The folder, or its only subfolder: some archives contain a top-level folder."""
     entries = list(Path(folder).iterdir())
@@ -132,8 +106,8 @@ def _saved_model_folder(folder):
 
 def _reason(error):
     text = one_line(error, None)
-    if isinstance(error, tarfile.FilterError):
+    if isinstance(error, UnsafeError):
         return f"the archive is not safe and was not unpacked: {text}."
-    if isinstance(error, _DAMAGE):
+    if isinstance(error, DAMAGE):
         return f"it is not a tar archive or is damaged ({text}): download it again."
     return text
