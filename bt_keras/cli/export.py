@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
                 "the weights' license, such as --license=Apache-2.0."
             )
     if values.verify is not None:
-        return _verify(values.verify)
+        return _verify(values)
     if values.workdir:
         status = _export(values)
         if status:
@@ -97,7 +97,23 @@ def define_flags() -> absl_flags.FlagValues:
         None,
         "Module to check instead of an export: a folder, a .tar.gz or a URL. It is "
         "loaded in a process without bt_keras, and its outputs are compared with those "
-        "at export. The exit status is 1 if a check fails.",
+        "at export. The exit status is 1 if a check fails. A module whose files differ "
+        "from its SHA256SUMS is not loaded.",
+    )
+    absl_flags.DEFINE_bool(
+        "trust",
+        False,
+        "With --verify: load a module whose files differ from its SHA256SUMS, or that "
+        "has none. Loading a module runs the program in it.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_integer(
+        "max_bytes",
+        None,
+        "With --verify: the most bytes that the files of an archive may have. Defaults "
+        "to 8 GiB.",
+        lower_bound=1,
+        flag_values=values,
     )
     _define_publishing_flags(values)
     return values
@@ -137,6 +153,9 @@ def _check(values):
                 f"--verify checks an existing module: leave {given[0]} out."
             )
         return
+    for name in ("trust", "max_bytes"):
+        if values[name].present:
+            raise UsageError(f"--{name} requires --verify.")
     if not values.workdir and not (values.publish and values.out):
         raise UsageError(
             "--workdir is missing: give the run to export (or --verify=MODULE, or "
@@ -184,10 +203,15 @@ def _export(values):
     return 0
 
 
-def _verify(module):
+def _verify(values):
     from bt_keras.export import verify
 
-    return _print_checks(verify.verify(module))
+    limit = {} if values.max_bytes is None else {"max_bytes": values.max_bytes}
+    checks = verify.verify(values.verify, trust=values.trust, **limit)
+    status = _print_checks(checks)
+    if len(checks) == 1:
+        print("The module was not loaded: --trust does so if you trust its author.")
+    return status
 
 
 def _print_checks(checks):

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras import npz_file
 from bt_keras.augmentation import ops
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
 from bt_keras.hub.metadata import ModuleMetadata
@@ -114,5 +115,4 @@ def features(backbone: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def read(folder: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads the arrays that `write` wrote, by name."""
-    with np.load(Path(folder, FILE)) as file:
-        return dict(file)
+    return npz_file.load(Path(folder, FILE))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -10,14 +9,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
-from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import saved_model_pb2
 
 from bt_keras.errors import DAMAGE, one_line
-from bt_keras.export import reference_sample
+from bt_keras.export import reference_sample, static_checks
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
+from bt_keras.export.static_checks import Check, join
 from bt_keras.hub import checksums, metadata, resolve
+from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.scratch import scratch_folder
 
 _SCRIPT = Path(__file__).with_name("verify_in_subprocess.py")
@@ -26,40 +24,24 @@ _SCRIPT = Path(__file__).with_name("verify_in_subprocess.py")
 _TOLERANCE = 1e-4
 # The evaluation's resizing rounds once more, so that some pixels differ by one level.
 _ENCODED_TOLERANCE = 5e-2
-# Parts of the names of operations that communicate between devices.
-_CROSS_REPLICA = ("Collective", "Nccl", "CrossReplica", "AllReduce", "AllToAll")
-# A constant of this many bytes may be weights.
-_LARGE = 2**16
 
 
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """One row of the table of checks.
-
-    Args:
-        name: String, what is checked.
-        expected: String.
-        found: String.
-        passed: Boolean.
-    """
-
-    name: str
-    expected: str
-    found: str
-    passed: bool
-
-
-def verify(handle: str | os.PathLike) -> list[Check]:
+def verify(
+    handle: str | os.PathLike, *, trust: bool = False, max_bytes: int = MAX_BYTES
+) -> list[Check]:
     """Loads a module in a process without bt_keras and checks everything in it.
 
     Its outputs for the sample images in the module are compared with those of the
-    training model at export.
+    training model at export. A module whose files differ from its SHA256SUMS, or that
+    has no SHA256SUMS, is not loaded: loading a SavedModel runs the program in it.
 
     Args:
         handle: String or path, as for `bt_keras.load_backbone`.
+        trust: Boolean, whether to load the module even then. Defaults to `False`.
+        max_bytes: Integer, as for `bt_keras.load_backbone`. Defaults to 8 GiB.
 
     Returns:
-        List of `Check`.
+        List of `Check`: only that of the files, if it fails and `trust` is `False`.
 
     Raises:
         UsageError: If the module does not exist or was not exported by bt_keras.
@@ -67,12 +49,19 @@ def verify(handle: str | os.PathLike) -> list[Check]:
     with scratch_folder() as scratch:
         unpacked = Path(scratch, "module")
         unpacked.mkdir()
-        folder = resolve.resolve(handle, unpacked, check_sums=False)
-        described = metadata.read(folder, handle)
+        folder = resolve.resolve(
+            handle, unpacked, max_bytes=max_bytes, check_sums=False
+        )
+        files = static_checks.check_files(folder)
+        # A module of others has neither SHA256SUMS nor metadata.
+        if files.passed or trust or not checksums.is_present(folder):
+            described = metadata.read(folder, handle)
+        if not files.passed and not trust:
+            return [files]
         checks = [
-            _check_files(folder),
-            *_check_graph(folder),
-            _check_stored_arrays(described, folder),
+            files,
+            *static_checks.check_graph(folder),
+            static_checks.check_stored_arrays(described, folder),
         ]
         arrays, findings, failure = _run_subprocess(folder, Path(scratch))
         if failure:
@@ -88,56 +77,6 @@ def verify(handle: str | os.PathLike) -> list[Check]:
                 checks += _check_outputs(described, expected, arrays)
             checks += _check_fine_tuning(described, findings)
     return checks
-
-
-def _check_files(folder):
-    differing = checksums.differing(folder)
-    if differing is None:
-        return Check("SHA256SUMS", "present", "missing", False)
-    found = f"differ: {', '.join(differing)}" if differing else "equal"
-    return Check("SHA-256 of all files", "equal", found, not differing)
-
-
-def _check_graph(folder):
-    """Checks the operations, devices and constants of the graph."""
-    saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString(Path(folder, "saved_model.pb").read_bytes())
-    except (OSError, DecodeError) as error:
-        return [Check("saved_model.pb", "readable", one_line(error), False)]
-    graphs = [g.graph_def for g in saved.meta_graphs]
-    nodes = [n for g in graphs for n in g.node]
-    nodes += [n for g in graphs for f in g.library.function for n in f.node_def]
-    cross_replica = sorted(
-        {n.op for n in nodes if any(part in n.op for part in _CROSS_REPLICA)}
-    )
-    kinds = {n.device.lower().rsplit("/", 1)[-1] for n in nodes if n.device}
-    devices = sorted(kind for kind in kinds if "cpu:" not in kind)
-    large = [n.name for n in nodes if n.op == "Const" and n.ByteSize() > _LARGE]
-    found = {
-        "cross-replica operations": cross_replica,
-        "fixed devices": devices,
-        "weights in the graph": large[:3],
-    }
-    return [
-        Check(name, "none", _join(names), not names) for name, names in found.items()
-    ]
-
-
-def _check_stored_arrays(described, folder):
-    """Checks that each variable is stored once, ignoring TensorFlow's bookkeeping."""
-    expected = described.stored_arrays
-    try:
-        stored = tf.train.list_variables(str(Path(folder, "variables", "variables")))
-    except (tf.errors.OpError, ValueError):
-        return Check("stored arrays", str(expected), "none", False)
-    names = [n for n, _ in stored if not n.startswith("_") and "save_counter" not in n]
-    passed = len(names) == expected
-    return Check("stored arrays", str(expected), str(len(names)), passed)
-
-
-def _join(names):
-    return ", ".join(names) or "none"
 
 
 def _run_subprocess(folder, scratch):
@@ -196,7 +135,7 @@ def _check_interface(described, findings):
 def _format(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _join(map(str, value)) if isinstance(value, list) else str(value)
+    return join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _expected_outputs(described):

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import tarfile
+import tempfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -57,8 +60,32 @@ def test_verify_prints_a_table_and_returns_its_status(module, tmp_path, capsys):
     changed = shutil.copytree(module, tmp_path / "module")
     (changed / "README.md").write_text("# Another card\n")
     assert main(["export", f"--verify={changed}"]) == 1
-    (line,) = [x for x in capsys.readouterr().out.splitlines() if "DIFFERS" in x]
+    output = capsys.readouterr()
+    (line,) = [x for x in output.out.splitlines() if "DIFFERS" in x]
     assert "README.md" in line
+    assert "0 of 1 checks passed" in output.out
+    assert "not loaded: --trust" in output.out
+    assert not output.err
+    assert main(["export", f"--verify={changed}", "--trust"]) == 1
+    table = capsys.readouterr().out
+    assert table.count("DIFFERS") == 1
+    assert "hub.KerasLayer: error" in table
+    archive = f"{module}.tar.gz"
+    one_error_line(capsys, ["export", f"--verify={archive}", "--max_bytes=99"], "99")
+
+
+@pytest.mark.parametrize("link", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_an_archive_with_links_is_refused(tmp_path, capsys, link):
+    path = tmp_path / "m.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name in ("saved_model.pb", "link"):
+            member = tarfile.TarInfo(name)
+            if name == "link":
+                member.type, member.linkname = link, "saved_model.pb"
+            tar.addfile(member)
+    before = sorted(Path(tempfile.gettempdir()).glob("bt_keras-*"))
+    one_error_line(capsys, ["export", f"--verify={path}"], "m.tar.gz", "not unpacked")
+    assert sorted(Path(tempfile.gettempdir()).glob("bt_keras-*")) == before
 
 
 def test_a_keras_file(evaluated, tmp_path, capsys):
@@ -95,6 +122,8 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
         ([], ["--workdir is missing"]),
         (["--verify=nowhere"], ["nowhere", "no such folder"]),
         (["--verify=m", "--workdir=w"], ["--verify", "--workdir"]),
+        (["--workdir=w", "--trust"], ["--trust", "--verify"]),
+        (["--workdir=w", "--max_bytes=9"], ["--max_bytes", "--verify"]),
         (["--verify=m", "--projector"], ["--verify", "--projector"]),
         (["--verify="], ["empty"]),
         (["--workdir=RUN", "--out=/"], ["--out=/"]),

@@ -1,17 +1,19 @@
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.export import verify
+from bt_keras.export import archive, static_checks, verify
 from tests.exported import small_model
 
 
-def failed(folder):
-    return {check.name for check in verify.verify(folder) if not check.passed}
+def failed(folder, trust=True):
+    checks = verify.verify(folder, trust=trust)
+    return {check.name for check in checks if not check.passed}
 
 
 def test_an_exported_module_passes_all_checks(exported):
@@ -85,9 +87,52 @@ def test_weights_and_collectives_in_the_graph_are_found(tmp_path):
             return total @ tf.constant(constant)
 
     tf.saved_model.save(Module(), tmp_path / "module")
-    checks = {check.name: check for check in verify._check_graph(tmp_path / "module")}
+    checks = {
+        check.name: check for check in static_checks.check_graph(tmp_path / "module")
+    }
     assert "CollectiveReduce" in checks["cross-replica operations"].found
     assert not checks["weights in the graph"].passed
+
+
+def _change(module, change):
+    graph = module / "saved_model.pb"
+    if change == "changed":
+        graph.write_bytes(graph.read_bytes() + b"\0")
+    elif change == "added":
+        (module / "variables" / "extra").write_text("")
+    elif change == "missing":
+        (module / "README.md").unlink()
+    elif change == "no sums":
+        (module / "SHA256SUMS").unlink()
+    else:
+        (module / "more").symlink_to(module / "variables", target_is_directory=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "packed"),
+    [
+        *(("changed", True), ("changed", False), ("no sums", True), ("no sums", False)),
+        *(("added", False), ("missing", False), ("link", False)),
+    ],
+)
+def test_a_module_whose_sums_differ_is_not_loaded(
+    exported, tmp_path, monkeypatch, change, packed
+):
+    module = shutil.copytree(exported.folder, tmp_path / "module")
+    _change(module, change)
+    if packed:
+        archive.pack(module, tmp_path / "module.tar.gz")
+        module = tmp_path / "module.tar.gz"
+
+    def run(*_, **__):
+        raise AssertionError("the module was loaded")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    (check,) = verify.verify(module)
+    assert not check.passed
+    assert check.name in ("SHA-256 of all files", "SHA256SUMS")
+    with pytest.raises(AssertionError, match="was loaded"):
+        verify.verify(module, trust=True)
 
 
 def test_a_saved_model_without_metadata_is_refused(tmp_path):
