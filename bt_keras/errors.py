@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import tokenize
 import zipfile
 import zlib
 
@@ -14,8 +16,11 @@ DAMAGE = (
     LookupError,
     MemoryError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
+    struct.error,
+    tokenize.TokenError,  # From NumPy, for the header of an array.
 )
 _LONGEST = 200
 _LONGEST_NAME = 80
@@ -49,6 +54,10 @@ class UsageError(ValueError):
     The commands print the message as one line and exit with status 2. It is a
     `ValueError`, the exception that Keras raises for invalid arguments.
 
+    Args:
+        message: String, or the exception that was raised. It becomes one line that any
+            terminal can print.
+
     Example:
 
     >>> try:
@@ -61,6 +70,10 @@ class UsageError(ValueError):
     # Keras appends the arguments of the call to the messages of all errors that a layer
     # raises, unless they have this attribute (Keras 3.8 to 3.15).
     _keras_call_info_injected = True
+
+    def __init__(self, message: object):
+        # Names from files may hold line breaks, and characters that cannot be printed.
+        super().__init__(one_line(message, None))
 
 
 class StoppedError(Exception):

@@ -26,3 +26,8 @@ def test_keras_adds_no_lines_to_a_usage_error():
     with pytest.raises(ValueError, match="Arguments received") as error:
         keras.Sequential([Raises(ValueError("x"))])(inputs)
     assert len(str(error.value).splitlines()) > 1
+
+
+def test_a_usage_error_is_one_printable_line():
+    error = bt_keras.UsageError("the folder 'a\nb\x1b[2J\ud800' is missing.")
+    assert str(error) == "the folder 'a b?[2J?' is missing."

@@ -12,16 +12,17 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from bt_keras import atomic
+from bt_keras import atomic, npz_file
 from bt_keras.convert.pth import reader, writer
 from bt_keras.errors import DAMAGE, UsageError, one_line, shown
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
 _TREES = (".pth", ".pt")  # The other formats hold a flat dict of arrays.
+_MAX_HEADER = 2**24  # Bytes of the names and shapes in a safetensors file.
 _DAMAGE = (safetensors.SafetensorError, *DAMAGE)
 
 
-def load(path: str | os.PathLike):
+def load(path: str | os.PathLike, *, max_bytes: int | None = None):
     """Loads a weight file without running code from it.
 
     The whole file is read into memory. bfloat16 in a `.pth` is converted to float32,
@@ -29,6 +30,9 @@ def load(path: str | os.PathLike):
 
     Args:
         path: String or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file.
+        max_bytes: Optional integer, the most bytes that the arrays of a compressed
+            `.npz` may have. Defaults to `None`: 512 MiB more than the file, and at most
+            8 GiB.
 
     Returns:
         Dict of str to NumPy array. From a `.pth`, whatever was passed to
@@ -47,13 +51,16 @@ def load(path: str | os.PathLike):
     suffix = get_suffix(path)
     if path.is_dir():
         raise UsageError(f"{path} is a folder: pass a weight file.")
+    if path.exists() and not path.is_file():  # Opening a FIFO would wait for ever.
+        raise UsageError(f"{path} is not a file: pass a weight file.")
     if suffix in _TREES:
         return reader.load(path)
     try:
         path.open("rb").close()
-        return (
-            _load_npz(path) if suffix == ".npz" else safetensors.numpy.load_file(path)
-        )
+        if suffix == ".npz":
+            return npz_file.load(path, max_bytes)
+        _check_safetensors(path)
+        return safetensors.numpy.load_file(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
     except _DAMAGE as error:
@@ -141,11 +148,12 @@ def get_suffix(path: str | os.PathLike) -> str:
     return suffix
 
 
-def _load_npz(path):
-    if not zipfile.is_zipfile(path):  # NumPy would try to read it as a pickle.
-        raise zipfile.BadZipFile("not a zip archive, or truncated")
-    with np.load(path, allow_pickle=False) as file:
-        return {name: np.asarray(file[name]) for name in file.files}
+def _check_safetensors(path):
+    """Checks the size of the header, which is kept in memory several times."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _MAX_HEADER:
+        raise ValueError(f"a header of {size:,} bytes")
 
 
 def _save_npz(file, arrays):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -148,3 +150,27 @@ def test_bfloat16_in_safetensors(tmp_path):
     safetensors.numpy.save_file({"a": array}, path)
     loaded = weight_files.load(path)["a"].astype(np.float32)
     np.testing.assert_array_equal(loaded, STATE["a.weight"])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_that_are_not_regular_are_refused(suffix, tmp_path):
+    os.mkfifo(tmp_path / f"in.{suffix}")
+    with pytest.raises(bt_keras.UsageError, match="is not a file: pass a weight file"):
+        convert.load(tmp_path / f"in.{suffix}")
+
+
+def test_a_large_compressed_npz_is_refused_unless_it_is_asked_for(tmp_path):
+    path = tmp_path / "in.npz"
+    np.savez_compressed(path, a=np.zeros(2**29 + 2**22, np.uint8))
+    with pytest.raises(bt_keras.UsageError, match=r"in\.npz.*bytes when decompressed"):
+        convert.load(path)
+    assert convert.load(path, max_bytes=2**30)["a"].nbytes == 2**29 + 2**22
+    with pytest.raises(bt_keras.UsageError, match="more than 1,000"):
+        convert.load(path, max_bytes=1000)
+
+
+def test_a_large_header_in_safetensors_is_refused(tmp_path):
+    path = tmp_path / "in.safetensors"
+    path.write_bytes((2**24 + 8).to_bytes(8, "little") + b"{}".ljust(2**24 + 8))
+    with pytest.raises(bt_keras.UsageError, match=r"a header of 16,777,224 bytes"):
+        convert.load(path)

@@ -16,6 +16,7 @@ import zipfile
 
 import numpy as np
 
+from bt_keras import zip_file
 from bt_keras.convert.pth import unpickler
 from bt_keras.convert.pth.allowed_globals import (
     DamagedFileError,
@@ -56,8 +57,8 @@ def load(path: str | os.PathLike):
             start = file.read(_TAR_OFFSET + len(_TAR))
             file.seek(0)
             if start.startswith(_ZIP):
-                with zipfile.ZipFile(file) as archive:
-                    return _load_archive(archive, os.fstat(file.fileno()).st_size)
+                with zip_file.opened(path) as archive:
+                    return _load_archive(archive)
             if start.startswith(_PICKLE):
                 return _load_stream(file)
     except OSError as error:
@@ -91,10 +92,7 @@ def _describe_other_format(start):
     return f"{problem}: pass a file written by torch.save."
 
 
-def _load_archive(archive, size):
-    stored = [i for i in archive.infolist() if i.compress_type == zipfile.ZIP_STORED]
-    if sum(info.file_size for info in stored) > size:
-        raise DamagedFileError("the members are larger than the file")
+def _load_archive(archive):
     roots = [
         name.removesuffix("data.pkl")
         for name in archive.namelist()

@@ -29,7 +29,8 @@ from bt_keras.convert.pth.allowed_globals import (
 )
 from bt_keras.errors import one_line
 
-_MAX_OPCODES = 5_000_000
+_MAX_OPCODES = 1_000_000
+_MAX_BYTES = 2**26  # Of one pickle, without the elements of tensors.
 _MAX_ARGUMENTS = 10  # Of a constructor.
 _MARK = object()
 
@@ -54,13 +55,39 @@ def load(file: BinaryIO, storages: dict | None = None):
     """
     machine = _Machine({} if storages is None else storages)
     try:
-        for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        for number, (opcode, argument, _) in enumerate(_opcodes(file)):
             if number >= _MAX_OPCODES:
                 raise ValueError(f"more than {_MAX_OPCODES} opcodes")
             machine.run(opcode.name, argument)
         return machine.pop()
     except (ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
         raise DamagedFileError(f"malformed pickle: {one_line(error)}") from error
+
+
+def _opcodes(file):
+    return pickletools.genops(_Limited(file))
+
+
+class _Limited:
+    """A file of which only `_MAX_BYTES` can be read.
+
+    A text takes up to four times its size in the file.
+    """
+
+    def __init__(self, file):
+        self._file = file
+        self._left = _MAX_BYTES
+
+    def read(self, size):
+        if size > self._left:
+            raise ValueError(f"more than {_MAX_BYTES:,} bytes")
+        self._left -= size
+        return self._file.read(size)
+
+    def readline(self):
+        line = self._file.readline(self._left)
+        self._left -= len(line)
+        return line
 
 
 class _Machine:
