@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from bt_keras import atomic
-from bt_keras.checkpoint import store
+from bt_keras.checkpoint import keras_file, store
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import DAMAGE, UsageError, one_line
 from bt_keras.model.barlow_twins import BarlowTwins
@@ -58,7 +58,14 @@ def restore(path: Path, model: BarlowTwins) -> None:
             f"checkpoint {path} has another architecture than the config: its "
             "variables have other names or shapes. Take another --workdir."
         )
-    model.load_weights(path)
+    try:
+        keras_file.check(path)
+        model.load_weights(path)
+    # zipfile, HDF5 and Keras raise different exceptions.
+    except Exception as error:
+        raise UsageError(
+            f"checkpoint {path} cannot be read ({one_line(error)})."
+        ) from error
 
 
 def load(path: Path) -> BarlowTwins:
@@ -74,7 +81,8 @@ def load(path: Path) -> BarlowTwins:
         UsageError: If the file is not a checkpoint of a `bt_keras.BarlowTwins`.
     """
     try:
-        model = keras.models.load_model(path, compile=False)
+        keras_file.check(path, compiled=False)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     # zipfile, HDF5 and Keras raise different exceptions.
     except Exception as error:
         raise UsageError(

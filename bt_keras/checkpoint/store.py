@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import logging
 
-from bt_keras import reading, system
+from bt_keras import reading, system, zip_file
 from bt_keras.atomic import sha256
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import DAMAGE, UsageError, one_line
@@ -79,7 +79,7 @@ def read(path: Path) -> Progress:
         raise DamagedError("it is a folder" if path.is_dir() else "it is not a file")
     try:
         run = _run(path)
-        with zipfile.ZipFile(path) as archive:
+        with zip_file.opened(path) as archive:
             if _digests(archive) != run["sha256"]:
                 raise DamagedError("its SHA-256 differs from the recorded one")
             if not isinstance(run["versions"], dict) or "variables" not in run:
@@ -110,8 +110,10 @@ def other_versions(path: Path) -> str:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(_RUN))
+    with zip_file.opened(path) as archive:
+        if archive.getinfo(_RUN).file_size > reading.LARGEST:
+            raise ValueError(f"{_RUN} is too large")
+        return reading.parse_json_object(archive.read(_RUN).decode())
 
 
 def find_newest(

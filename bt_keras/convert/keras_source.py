@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from bt_keras.checkpoint import latest
+from bt_keras.checkpoint import keras_file, latest
 from bt_keras.checkpoint import store as checkpoints
 from bt_keras.checkpoint.progress import Progress
 
@@ -39,7 +39,8 @@ def load_model(
     elif not path.is_file():
         raise UsageError(f"{path}: there is no such file.")
     try:
-        model = keras.models.load_model(path, compile=with_optimizer)
+        keras_file.check(path, compiled=with_optimizer)
+        model = keras.models.load_model(path, compile=with_optimizer, safe_mode=True)
         return model, progress or _read_progress(path)
     # zipfile, HDF5 and Keras each raise their own exceptions.
     except Exception as error:
