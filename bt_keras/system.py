@@ -117,8 +117,8 @@ def replace(source: str | os.PathLike, target: str | os.PathLike) -> None:
         except PermissionError as error:
             if getattr(error, "winerror", None) not in _IN_USE:
                 raise
-            if os.path.isdir(target):  # Windows replaces no folder, not even this.
-                os.rmdir(target)
+            if os.path.isdir(source) and os.path.isdir(target):
+                os.rmdir(target)  # Windows replaces no folder, not even an empty one.
             elif attempt == _REPLACE_TRIES:
                 raise
             else:

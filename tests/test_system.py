@@ -173,6 +173,20 @@ def test_only_an_empty_folder_is_replaced(tmp_path, monkeypatch, entries):
         assert (old / "file").read_text() == "new"
 
 
+def test_a_file_does_not_replace_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "old").mkdir()
+
+    def refuse(source, target):
+        raise windows_error(5)
+
+    monkeypatch.setattr("os.replace", refuse)
+    monkeypatch.setattr(system.time, "sleep", lambda seconds: None)
+    with pytest.raises(PermissionError):
+        system.replace(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old").is_dir()
+
+
 def test_missing_permission_is_reported_at_once(tmp_path, monkeypatch):
     def refuse(source, target):
         raise PermissionError(errno.EACCES, "Permission denied")
