@@ -16,6 +16,16 @@ from bt_keras.cli.signals import SignaledError, raising
 from bt_keras.distribution import stop_request
 
 
+@pytest.fixture(autouse=True)
+def not_ignored():
+    """`nohup`, or a shell in the background, may have started the tests."""
+    numbers = (signal.SIGINT, *system.STOP_SIGNALS)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def in_report(monkeypatch):
     """`in_report(function)`: calls it in the middle of `bt-keras report`."""
