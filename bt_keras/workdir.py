@@ -190,7 +190,8 @@ def writable(path: Path) -> Iterator[None]:
     except BrokenPipeError:  # Stdout is closed; the folder is not the cause.
         raise
     except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
         raise UsageError(
-            f"workdir {path} cannot be written: {error.strerror} ({error.filename}); "
-            "take another --workdir."
+            f"workdir {path} cannot be written: {error.strerror or error}{place}; free "
+            "space, or take another --workdir."
         ) from error

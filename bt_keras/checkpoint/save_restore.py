@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import keras
@@ -64,7 +65,7 @@ def restore(path: Path, model: BarlowTwins) -> None:
     # zipfile, HDF5 and Keras raise different exceptions.
     except Exception as error:
         raise UsageError(
-            f"checkpoint {path} cannot be read ({one_line(error)})."
+            f"checkpoint {path} cannot be read ({one_line(error)}).{_disk_hint(error)}"
         ) from error
 
 
@@ -87,7 +88,7 @@ def load(path: Path) -> BarlowTwins:
     except Exception as error:
         raise UsageError(
             f"checkpoint {path} cannot be read{_version_hint(path)} "
-            f"({one_line(error)})."
+            f"({one_line(error)}).{_disk_hint(error)}"
         ) from error
     if not isinstance(model, BarlowTwins):
         raise UsageError(
@@ -104,6 +105,16 @@ def _version_hint(path: Path) -> str:
     except (*DAMAGE, OSError):
         return ""
     return f": it was written with {others}" if others else ""
+
+
+def _disk_hint(error: Exception) -> str:
+    """Returns what to do about an error of the file system."""
+    if not isinstance(error, OSError):
+        return ""
+    return (
+        f" Keras unpacks it in {tempfile.gettempdir()}: free space there if it is "
+        "full, or set TMPDIR to another folder."
+    )
 
 
 def _variables(model: BarlowTwins) -> list:

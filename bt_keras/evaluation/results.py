@@ -150,27 +150,35 @@ def append(path: Path, results: Iterable[Result]) -> None:
     Raises:
         UsageError: If the file cannot be written.
     """
-    with (
-        # A file of its own: see `system.try_lock`.
-        system.locked(path.with_name(f".{path.name}.lock")),
-        writable(path.parent),
-        path.open("a+b", buffering=0) as file,
-    ):
-        file.seek(0)
-        content = file.read()
-        size = _size_of_whole_lines(content)
-        file.truncate(size)
-        text = _rows_as_csv(results, header=size == 0)
-        if size and content[size - 1 : size] != b"\n":
-            text = "\r\n" + text
-        unwritten = memoryview(text.encode())
+    # A file of its own: see `system.try_lock`.
+    lock = path.with_name(f".{path.name}.lock")
+    with system.locked(lock), writable(path.parent):
+        is_new = not path.exists()
         try:
-            while unwritten:
-                unwritten = unwritten[file.write(unwritten) :]
-            os.fsync(file)
-        except BaseException:  # Such as a full disk, or Ctrl-C.
-            file.truncate(size)
+            with path.open("a+b", buffering=0) as file:
+                _append(file, results)
+        except BaseException:
+            if is_new:
+                path.unlink(missing_ok=True)
             raise
+
+
+def _append(file, results):
+    file.seek(0)
+    content = file.read()
+    size = _size_of_whole_lines(content)
+    file.truncate(size)
+    text = _rows_as_csv(results, header=size == 0)
+    if size and content[size - 1 : size] != b"\n":
+        text = "\r\n" + text
+    unwritten = memoryview(text.encode())
+    try:
+        while unwritten:
+            unwritten = unwritten[file.write(unwritten) :]
+        os.fsync(file)
+    except BaseException:  # Such as a full disk, or Ctrl-C.
+        file.truncate(size)
+        raise
 
 
 def _rows_as_csv(results, header):

@@ -11,13 +11,16 @@ from bt_keras.hub import checksums
 
 # Not the model card and the sample images, which users may change.
 _LOADED = (
-    checksums.NAME,
     "saved_model.pb",
     "fingerprint.pb",
     "variables/",
     "assets/",
     "assets.extra/bt_keras.json",
     "assets.extra/sample.npz",
+)
+_ADVICE = (
+    "copy or export the module again, or remove its SHA256SUMS if you changed it on "
+    "purpose"
 )
 
 
@@ -32,8 +35,7 @@ def check(folder: str | os.PathLike) -> None:
         OSError: If one cannot be read.
     """
     differing = checksums.differing(folder) or ()
+    if checksums.NAME in differing:
+        raise ValueError(f"its {checksums.NAME} cannot be read: {_ADVICE}.")
     if names := [name for name in differing if name.startswith(_LOADED)]:
-        raise ValueError(
-            f"{names[0]} differs from {checksums.NAME}: copy or export the module "
-            f"again, or remove its {checksums.NAME} if you changed it on purpose."
-        )
+        raise ValueError(f"{names[0]} differs from {checksums.NAME}: {_ADVICE}.")

@@ -193,20 +193,34 @@ def read_backbone(
         folder = resolve.resolve(handle, scratch, max_bytes=max_bytes)
         metadata = read(folder, handle)
         backbone = _build(metadata, handle)
-        loaded = tf.saved_model.load(folder)
-    for variable, value in zip(backbone.variables, loaded.variables, strict=True):
-        variable.assign(value)
+        _load_weights(backbone, folder, handle)
     return backbone, metadata
 
 
 def _build(metadata, handle):
     """Builds the model with new weights."""
     try:
-        return keras.models.model_from_json(json.dumps(metadata.architecture))
+        model = keras.models.model_from_json(json.dumps(metadata.architecture))
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"it is a {type(model).__name__}, not a model")
+        return model
     # Keras raises various errors for classes that it does not know.
     except Exception as error:
         raise UsageError(
             f"the architecture of module {handle} cannot be rebuilt "
             f"({one_line(error)}): import the modules that define its layers first, or "
             "use bt_keras.load_backbone."
+        ) from error
+
+
+def _load_weights(backbone, folder, handle):
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        for variable, value in zip(backbone.variables, loaded.variables, strict=True):
+            variable.assign(value)
+    # TensorFlow raises various errors for damaged files.
+    except Exception as error:
+        raise UsageError(
+            f"the weights of module {handle} do not fit its architecture or are "
+            f"damaged ({one_line(error)}): export or download the module again."
         ) from error

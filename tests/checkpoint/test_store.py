@@ -1,4 +1,6 @@
 import errno
+import json
+import os
 import zipfile
 
 import pytest
@@ -161,3 +163,61 @@ def test_progress_counts_epochs_and_steps():
     assert (later.step, later.batch, later.rollbacks) == (24, 26, 1)
     assert later.epochs == "3"
     assert Progress.from_json(later.to_json()) == later
+
+
+def test_a_folder_with_the_name_of_a_checkpoint_is_set_aside(tmp_path, caplog):
+    before = sealed(tmp_path, step=4)
+    (tmp_path / "epoch-0002.keras").mkdir()
+    assert store.find_newest(tmp_path)[1] == before
+    assert store.find_newest(tmp_path, clean_up=True)[1] == before
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras.damaged"]
+    assert "(it is a folder): renamed" in caplog.text
+    before.unlink()
+    before.mkdir()
+    assert store.find_newest(tmp_path, clean_up=True) == (None, None)
+    assert names(tmp_path) == ["epoch-0001.keras.damaged", "epoch-0002.keras.damaged"]
+
+
+def test_folders_are_not_pruned(tmp_path):
+    (tmp_path / "epoch-0001.keras").mkdir()
+    sealed(tmp_path, step=8)
+    store.prune(tmp_path, keep=1, keep_every=0)
+    assert names(tmp_path) == ["epoch-0001.keras", "epoch-0002.keras"]
+
+
+def test_links_to_nothing_and_fifos_are_damaged(tmp_path):
+    (tmp_path / "epoch-0002.keras").symlink_to(tmp_path / "unmounted" / "file")
+    with pytest.raises(UsageError, match="a link to a file that is missing"):
+        store.find_newest(tmp_path, clean_up=True)
+    os.mkfifo(tmp_path / "epoch-0003.keras")
+    with pytest.raises(UsageError, match=r"epoch-0003\.keras: it is not a file"):
+        store.find_newest(tmp_path, clean_up=True)
+    before = sealed(tmp_path, step=4)
+    assert store.find_newest(tmp_path, clean_up=True)[1] == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"step": "4"},
+        {"step": -1},
+        {"step": True},
+        {"steps_per_epoch": 0},
+        {"means": {"loss": ["x", 1]}},
+        {"means": 3},
+        {"other": 3},
+    ],
+    ids=str,
+)
+def test_a_progress_of_other_types_is_damage(tmp_path, fields):
+    path = sealed(tmp_path, step=4)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    run = json.loads(members["run.json"])
+    run["progress"] |= fields
+    members["run.json"] = json.dumps(run)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(store.DamagedError):
+        store.read(path)

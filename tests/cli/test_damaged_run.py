@@ -1,6 +1,7 @@
 """Damaged files of a run: each command ends in one line, or goes on with a warning."""
 
 import os
+import shutil
 
 import pytest
 
@@ -136,3 +137,32 @@ def test_other_metrics_of_fine_tuning_have_a_line_in_the_other_table(tmp_path, c
         assert main(["report", f"--workdir={run}"]) == 0
         out = capsys.readouterr().out
         assert "50.00" in out or "0.5" in out
+
+
+def test_a_file_in_place_of_a_folder_and_a_folder_in_place_of_a_file(
+    copied, recipe, capsys
+):
+    command = ["pretrain", f"--config={recipe}", f"--workdir={copied}"]
+    shutil.rmtree(copied / "tensorboard")
+    (copied / "tensorboard").write_text("mine")
+    one_error_line(capsys, command, "cannot be written: File exists", "tensorboard")
+    os.remove(copied / "lock")
+    (copied / "lock").mkdir()
+    one_error_line(capsys, command, "cannot be written: Is a directory", "lock")
+
+
+def test_a_damaged_log_does_not_stop_a_run(copied, recipe, capsys, caplog):
+    whole = (copied / "log.csv").read_bytes()
+    (copied / "log.csv").write_bytes(whole + b"\xff")
+    command = ["pretrain", f"--config={recipe}", f"--workdir={copied}"]
+    assert main(command) == 0
+    assert "damaged lines are removed (line 4)" in caplog.text
+    assert (copied / "log.csv").read_bytes() == whole
+
+
+def test_paths_of_flags_may_start_with_the_home_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # Windows's.
+    make_run(tmp_path / "run")
+    assert main(["report", "--workdir=~/run"]) == 0
+    one_error_line(capsys, ["report", "--workdir=~/other"], str(tmp_path / "other"))
