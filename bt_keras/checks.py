@@ -88,6 +88,7 @@ BELOW_ONE = Number(0, 1, below=True)
 COUNT = Number(1, integer=True)
 WHOLE = Number(0, integer=True)
 SEED = Number(0, 2**32 - 1, integer=True)
+BITS = Number(8, 16, integer=True)
 
 # The numbers of `bt_keras.LARS` but the rates, and of `config.optimizer.options`.
 LARS = {

@@ -12,6 +12,7 @@ from bt_keras.errors import UsageError
 # The range of every number in configs/default.py.
 _NUMBERS = {
     "seed": checks.SEED,
+    "data.bits": checks.BITS,
     "views.size": checks.COUNT,
     "backbone.depth": checks.COUNT,
     "backbone.width": checks.POSITIVE,
@@ -48,7 +49,10 @@ _NUMBERS = {
     "evaluation.finetune.momentum": checks.FRACTION,
 }
 _OPTIONS = "optimizer.options."
-_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+_CHOICES = {
+    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
+    "data.layout": ("auto", "classes", "splits"),
+}
 
 
 def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -75,11 +79,12 @@ def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
         elif field in defaults:
             _check_type(field, value, defaults[field])
     _check_batch(values["batch_size"], values["microbatches"])
-    precision, warmup = values["precision"], values["optimizer.warmup_epochs"]
-    if precision not in _PRECISIONS:
-        raise UsageError(
-            f"config.precision is {precision!r}, not one of {', '.join(_PRECISIONS)}."
-        )
+    for field, choices in _CHOICES.items():
+        if values[field] not in choices:
+            raise UsageError(
+                f"config.{field} is {values[field]!r}, not one of {', '.join(choices)}."
+            )
+    warmup = values["optimizer.warmup_epochs"]
     if not warmup < values["epochs"]:
         raise UsageError(
             f"config.optimizer.warmup_epochs is {warmup}; it must lie in [0, "

@@ -22,6 +22,11 @@ def get_config():
     config.data.test_split = "validation"
     # Skip files that cannot be decoded, instead of reporting an error.
     config.data.skip_corrupt = False
+    # What the subfolders of a folder of images are: "classes" or "splits"; "auto"
+    # decides by their names.
+    config.data.layout = "auto"
+    # Significant bits of images with more than 8 bits (8 to 16), such as 12 for X-rays.
+    config.data.bits = 16
 
     config.views = ConfigDict()
     config.views.size = 224  # pixels

@@ -51,9 +51,20 @@ def define_flags() -> absl_flags.FlagValues:
         "Defaults to the images of the run.",
         "test_split": "Split of the images to test on. Defaults to the split in the "
         "run's config.",
+        "layout": "What the subfolders of a folder of images are: classes, splits or "
+        "auto. Defaults to auto with --source, otherwise to the run's config.",
     }
     for name, description in text.items():
         absl_flags.DEFINE_string(name, None, description, flag_values=values)
+    absl_flags.DEFINE_integer(
+        "bits",
+        None,
+        "Significant bits of images with more than 8 bits, 8 to 16. Defaults to the "
+        "run's config.",
+        8,
+        16,
+        flag_values=values,
+    )
     absl_flags.DEFINE_enum(
         "protocol",
         "cached",
@@ -136,6 +147,9 @@ def run(arguments: Sequence[str]) -> None:
     else:
         workdir = Workdir(values.workdir)
         target = evaluation.target_from_workdir(workdir, values.untrained)
+    images = target.config.data  # Other images are not arranged like the run's.
+    images.layout = values.layout or ("auto" if values.source else images.layout)
+    images.bits = values.bits or images.bits
     results = []
 
     def progress(measured):

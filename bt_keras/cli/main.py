@@ -21,6 +21,7 @@ import logging as std_logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -129,6 +130,8 @@ def _configure_logging() -> None:
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
     logging.get_absl_handler().addFilter(_is_not_from_tfds)
+    # What Pillow warns about in damaged files is reported with the file's name.
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def _is_not_from_tfds(record: std_logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Folders of image files as sources: their splits, classes and corrupt files."""
+"""Folders of image files as sources."""
 
 from __future__ import annotations
 
@@ -7,25 +7,36 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from bt_keras.data.decode import check_image, decode_image, fingerprint
+from bt_keras.data import folder_checks, image_files
+from bt_keras.data.decode import (
+    check_image,
+    decode_image,
+    fingerprint,
+    largest_value,
+)
 from bt_keras.data.folder_index import check_files
+from bt_keras.data.image_files import count_text
+from bt_keras.data.layout import find_layout
 from bt_keras.data.shuffle import epoch_order
 from bt_keras.data.source import NO_LABEL, Source, common_shape
 from bt_keras.errors import UsageError
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-SPLIT_NAMES = frozenset({"train", "test", "val", "validation", "unlabeled"})
 
-
-def load_folder(path: str, split: str = "train", skip_corrupt: bool = False) -> Source:
-    """Loads a folder of JPEG, PNG, BMP and GIF files.
+def load_folder(
+    path: str,
+    split: str = "train",
+    skip_corrupt: bool = False,
+    layout: str = "auto",
+    bits: int = 16,
+) -> Source:
+    """Loads a folder of JPEG, PNG, BMP, GIF, WebP and TIFF files.
 
     The folder contains the images (without labels), or one subfolder per class (with
     images at any depth), or one subfolder per split, such as train and val, each of
-    which has one of these two layouts. Classes are numbered in the order of their names
-    over all splits, so that labels agree between splits. Hidden files and files with
-    other extensions are ignored. Each new or changed file is decoded to check it, see
-    `folder_index`.
+    which has one of these two layouts; see `find_layout`. Classes are numbered in the
+    order of their names over all splits, so that labels agree between splits. Hidden
+    files are ignored, files of other kinds are counted. Each new or changed file is
+    decoded to check it, see `folder_index`.
 
     Args:
         path: String. The folder.
@@ -33,33 +44,59 @@ def load_folder(path: str, split: str = "train", skip_corrupt: bool = False) -> 
             `"train"`.
         skip_corrupt: Boolean. Whether to leave out files that cannot be decoded.
             Defaults to `False`.
+        layout: String, `"auto"`, `"classes"` or `"splits"`. Defaults to `"auto"`.
+        bits: Integer, 8 to 16, see `decode_image`. Defaults to `16`.
 
     Returns:
         `Source`.
 
     Raises:
-        UsageError: If there is no such split, no image, a corrupt file, or images
-            both at the top and in subfolders.
+        UsageError: If there is no such split, no image, a corrupt file, images
+            both at the top and in subfolders, or values that exceed `bits`.
     """
-    root, class_names = _choose_split(path, split)
-    if class_names is None:
-        files = [(file, NO_LABEL) for file in _images_below(root)]
-    else:
-        files = [
-            (file, label)
-            for label, name in enumerate(class_names)
-            for file in _images_below(os.path.join(root, name))
-        ]
+    found = find_layout(path, split, layout)
+    left_out: dict[str, list[str]] = {}
+    files = _files(found, left_out)
+    counts = image_files.count_kinds(left_out)
     if not files:
+        others = f" ({count_text(counts)})" if counts else ""
         raise UsageError(
-            f"{root!r} has no images: put files with the extensions "
-            f"{', '.join(EXTENSIONS)} there, or into one subfolder per class."
+            f"{found.root!r} has no images{others}: put "
+            f"files with the extensions {', '.join(image_files.EXTENSIONS)} there, or "
+            "into one subfolder per class."
         )
-    files, infos, num_skipped = _readable(files, root, skip_corrupt)
-    return _source(path, split, files, infos, class_names, num_skipped)
+    files, infos, num_skipped = _readable(files, found.root, skip_corrupt)
+    folder_checks.check_bits(found.root, files, infos, bits)
+    folder_checks.warn(path, found, files, left_out)
+    return _source(
+        files,
+        infos,
+        bits,
+        name=path,
+        split=split,
+        class_names=found.class_names,
+        num_skipped=num_skipped,
+        place=found.root,
+        splits=found.splits,
+        left_out=counts,
+    )
 
 
-def _source(path, split, files, infos, class_names, num_skipped):
+def _files(found, left_out):
+    """Returns (path, label) of all image files of a split."""
+    if found.class_names is None:
+        files = sorted(image_files.walk(found.root, left_out))
+        return [(file, NO_LABEL) for file in files]
+    labels = {name: label for label, name in enumerate(found.class_names)}
+    image_files.note_left_out(found.root, left_out)
+    return [
+        (file, labels[name])
+        for name in image_files.subfolders(found.root)
+        for file in sorted(image_files.walk(os.path.join(found.root, name), left_out))
+    ]
+
+
+def _source(files, infos, bits, **about):
     columns = {
         "path": tf.constant([os.fsencode(file) for file, _ in files]),
         "label": tf.constant([label for _, label in files], tf.int64),
@@ -76,23 +113,20 @@ def _source(path, split, files, infos, class_names, num_skipped):
         return tf.data.Dataset.from_tensor_slices(table)
 
     def decode(record):
-        image = decode_image(_read(record, image_shape))
+        image = decode_image(_read(record, image_shape, bits), bits)
         return tf.ensure_shape(image, image_shape), record["label"]
 
     return Source(
-        name=path,
-        split=split,
         num_images=len(files),
         image_shape=image_shape,
         records=records,
         decode=decode,
-        class_names=class_names,
-        num_skipped=num_skipped,
         smallest_side=min(min(info.height, info.width) for info in infos),
+        **about,
     )
 
 
-def _read(record, image_shape):
+def _read(record, image_shape, bits):
     """Reads a file; one whose contents have changed is checked, to name its path."""
     contents = tf.io.read_file(record["path"])
 
@@ -100,6 +134,9 @@ def _read(record, image_shape):
         size, problem = check_image(contents)
         if size and not tf.TensorShape(image_shape[:2]).is_compatible_with(size):
             problem = f"has height and width {size}, not {image_shape[:2]}"
+        largest = largest_value(contents) if size else 0
+        if largest >= 2**bits:
+            problem = f"has the value {largest}, which exceeds {bits} bits"
         if problem:
             raise UsageError(
                 f"{os.fsdecode(path)!r} {problem}; it has changed since the start. "
@@ -115,100 +152,6 @@ def _read(record, image_shape):
     )
     with tf.control_dependencies([checked]):
         return tf.identity(contents)
-
-
-def _choose_split(path, split):
-    """Returns the folder of the split, and its class names or None."""
-    subfolders = _subfolders(path)
-    if not _are_splits(subfolders):
-        if split != "train":
-            raise UsageError(
-                f"{path!r} has no split {split!r}: a folder without subfolders such as "
-                "train and val has the split 'train' only, and subsplits such as "
-                "'train[:10%]' require a TFDS data set."
-            )
-        return path, _class_names([path])
-    if split not in subfolders:
-        raise UsageError(
-            f"{path!r} has no split {split!r}: it has {', '.join(subfolders)} "
-            "(subsplits such as 'train[:10%]' require a TFDS data set)."
-        )
-    if _has_images(path):
-        raise _mixed_layout(path)
-    root = os.path.join(path, split)
-    # A class that is missing in one split must not change the labels of others.
-    roots = [os.path.join(path, name) for name in subfolders]
-    return root, _class_names([root, *roots]) if _class_names([root]) else None
-
-
-def _are_splits(subfolders):
-    names = set(subfolders)
-    if names <= SPLIT_NAMES:
-        return bool(names)
-    return "train" in names and bool(names & (SPLIT_NAMES - {"train"}))
-
-
-def _class_names(roots):
-    """Names of subfolders with images in any of the folders, None if there are none."""
-    names = set()
-    for root in roots:
-        inside = {
-            name
-            for name in _subfolders(root)
-            if next(_walk(os.path.join(root, name)), None)
-        }
-        if inside and _has_images(root):
-            raise _mixed_layout(root)
-        names |= inside
-    return tuple(sorted(names)) or None
-
-
-def _mixed_layout(path):
-    return UsageError(
-        f"{path!r} has images both at the top and in subfolders: move them all into "
-        "subfolders, one per class, or all to the top."
-    )
-
-
-def _subfolders(path):
-    with os.scandir(path) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.is_dir() and not entry.name.startswith(".")
-        )
-
-
-def _has_images(path):
-    with os.scandir(path) as entries:
-        return any(_is_image(entry.name) and entry.is_file() for entry in entries)
-
-
-def _is_image(name):
-    return not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-
-
-def _images_below(path):
-    return sorted(_walk(path))
-
-
-def _walk(path):
-    """Yields image files at any depth. Follows links, but visits each folder once."""
-    seen = set()
-    for folder, subfolders, names in os.walk(path, onerror=_report, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        yield from (os.path.join(folder, name) for name in names if _is_image(name))
-
-
-def _report(error):
-    """Without it, `os.walk` skips a folder that it cannot read, and so its class."""
-    if not isinstance(error, FileNotFoundError):  # A split may lack a class.
-        raise error
 
 
 def _readable(files, root, skip_corrupt):

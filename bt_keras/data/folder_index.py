@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bt_keras.data import index_file
-from bt_keras.data.decode import check_image, fingerprint
+from bt_keras.data.decode import check_image, fingerprint, largest_value
 from bt_keras.data.index_file import FileInfo
 
 # Seconds between two writes of the index, so that an interrupted check can resume.
@@ -95,14 +95,19 @@ def _check(path: str) -> FileInfo:
             status = os.fstat(file.fileno())
             contents = file.read()
             size, problem = check_image(contents)
+            largest = 0 if problem else largest_value(contents)
     except OSError as error:
-        return FileInfo(*_NO_STAT, -1, 0, 0, f"cannot be opened ({error.strerror})")
+        return _not_read(f"cannot be opened ({error.strerror})")
     except MemoryError:
-        return FileInfo(*_NO_STAT, -1, 0, 0, "does not fit into memory")
+        return _not_read("does not fit into memory")
     num_bytes, mtime_ns = _size_and_time(status)
     digest = int(fingerprint(contents))
     height, width = size or (0, 0)
-    return FileInfo(num_bytes, mtime_ns, digest, height, width, problem or "")
+    return FileInfo(num_bytes, mtime_ns, digest, height, width, largest, problem or "")
+
+
+def _not_read(problem: str) -> FileInfo:
+    return FileInfo(*_NO_STAT, -1, 0, 0, 0, problem)
 
 
 def _stat(path):

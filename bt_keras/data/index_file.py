@@ -17,7 +17,7 @@ from bt_keras import system
 from bt_keras.atomic import atomic_file
 from bt_keras.errors import DAMAGE, UsageError
 
-FORMAT = 2
+FORMAT = 3
 
 
 class FileInfo(NamedTuple):
@@ -29,6 +29,7 @@ class FileInfo(NamedTuple):
         fingerprint: Integer. `decode.fingerprint` of the contents, or -1.
         height: Integer. Height in pixels, 0 if the image cannot be decoded.
         width: Integer. Width in pixels, 0 if the image cannot be decoded.
+        largest: Integer. Largest value of an image with more than 8 bits, otherwise 0.
         problem: String. Why the image cannot be decoded, such as "is empty", or "".
     """
 
@@ -37,6 +38,7 @@ class FileInfo(NamedTuple):
     fingerprint: int
     height: int
     width: int
+    largest: int
     problem: str
 
 
@@ -88,7 +90,7 @@ def write(path: Path | None, root: str, index: dict[str, FileInfo]) -> None:
         "format": np.int64(FORMAT),
         "folder": _join([_real(root)]),
         "names": _join(index),
-        "columns": np.array(columns, np.int64).reshape(-1, 6),
+        "columns": np.array(columns, np.int64).reshape(-1, 7),
         "problems": _join(problems),
     }
     # Without an index, the next start checks all files again.

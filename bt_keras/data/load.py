@@ -6,8 +6,10 @@ import os
 
 import tensorflow as tf
 
+from bt_keras import checks
 from bt_keras.data import folder, tfds_library, tfds_source
 from bt_keras.data.from_dataset import from_dataset
+from bt_keras.data.layout import LAYOUTS
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
 
@@ -22,6 +24,8 @@ def load(
     source: str | os.PathLike | Source | tf.data.Dataset,
     split: str = "train",
     skip_corrupt: bool = False,
+    layout: str = "auto",
+    bits: int = 16,
 ) -> Source:
     """Loads a source of images by its name.
 
@@ -33,15 +37,24 @@ def load(
             - `"tfds:NAME"`: a data set of TensorFlow Datasets, such as
               `"tfds:cifar10"`, downloaded at the first use;
             - the path of a data set in TFDS format;
-            - the path of a folder of JPEG, PNG, BMP and GIF files, with one subfolder
-              per class, or without subfolders (then there are no labels);
+            - the path of a folder of JPEG, PNG, BMP, GIF, WebP and TIFF files, with one
+              subfolder per class, or without subfolders (then there are no labels);
             - a `Source`, which is returned unchanged;
             - a `tf.data.Dataset`, see `from_dataset`.
         split: `"train"`, `"test"` or another split of the data set; with TFDS also
-            subsplits such as `"train[:10%]"`. A folder without subfolders for splits
-            has the split `"train"` only. Defaults to `"train"`.
+            subsplits such as `"train[:10%]"`. Folders for splits are found under any
+            common name in any case (`"val"`, `"Validation"`); without a folder for
+            testing, `"test"` is the one for validation, and vice versa. A folder
+            without subfolders for splits has the split `"train"` only. Defaults to
+            `"train"`.
         skip_corrupt: Boolean. Whether to leave out files of a folder that cannot be
             decoded. Defaults to `False`.
+        layout: String. Whether the subfolders of a folder are `"classes"` or
+            `"splits"`; `"auto"` decides by their names, and raises an error where
+            these allow both. Defaults to `"auto"`.
+        bits: Integer, 8 to 16. Number of significant bits of images with more than 8
+            bits, such as `12` for X-rays: values are divided by `2 ** (bits - 8)`.
+            Defaults to `16`.
 
     Returns:
         `Source`.
@@ -55,6 +68,8 @@ def load(
     >>> source.num_images, source.image_shape, source.num_classes
     (2000, (28, 28, 3), 10)
     """
+    checks.choice("layout", layout, LAYOUTS)
+    bits = checks.number("bits", bits, checks.BITS)
     if isinstance(source, Source):
         return source
     if isinstance(source, tf.data.Dataset):
@@ -68,11 +83,11 @@ def load(
     if name == "shipped":
         return tfds_source.load_directory(SHIPPED, split, name)
     if name.startswith("tfds:"):
-        return tfds_source.load_named(name.removeprefix("tfds:"), split)
-    return _load_path(name, split, skip_corrupt)
+        return tfds_source.load_named(name.removeprefix("tfds:"), split, bits)
+    return _load_path(name, split, skip_corrupt, layout, bits)
 
 
-def _load_path(path, split, skip_corrupt):
+def _load_path(path, split, skip_corrupt, layout, bits):
     expanded = os.path.expanduser(path)
     if not os.path.exists(expanded):
         raise _unknown(path, expanded)
@@ -81,8 +96,8 @@ def _load_path(path, split, skip_corrupt):
     try:
         directory = tfds_source.find_directory(expanded)
         if directory:
-            return tfds_source.load_directory(directory, split, path)
-        return folder.load_folder(expanded, split, skip_corrupt)
+            return tfds_source.load_directory(directory, split, path, bits)
+        return folder.load_folder(expanded, split, skip_corrupt, layout, bits)
     except OSError as error:
         raise UsageError(f"{path!r} cannot be read: {error}.") from error
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from bt_keras.data.image_files import count_text
 from bt_keras.errors import UsageError
 
 # Label of images without labels.
@@ -41,6 +42,11 @@ class Source:
         num_skipped: Integer. Number of corrupt files that are left out. Defaults to
             `0`.
         smallest_side: Integer, pixels, or None if unknown. Defaults to `None`.
+        place: String. Folder that the images of the split are read from, or "".
+            Defaults to `""`.
+        splits: Tuple of strings, the names of all splits. Defaults to `()`.
+        left_out: Mapping from a kind of file, such as ".txt", to the number of files
+            of this kind that are no images. Defaults to `{}`.
 
     Example:
 
@@ -59,6 +65,9 @@ class Source:
     class_names: tuple[str, ...] | None = None
     num_skipped: int = 0
     smallest_side: int | None = None
+    place: str = ""
+    splits: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def num_classes(self) -> int | None:
@@ -71,6 +80,29 @@ class Source:
         if None in self.image_shape:
             return False
         return self.num_images * math.prod(self.image_shape) <= IN_MEMORY_BYTES
+
+    def describe(self) -> str:
+        """Describes in one line what is read.
+
+        Example:
+
+        >>> bt_keras.data.load("shipped", "test").describe()
+        "2000 images of 10 classes: split 'test' of 'shipped' (splits: test, train)"
+        """
+        if self.class_names is None:
+            labels = "without labels"
+        else:
+            plural = "" if self.num_classes == 1 else "es"
+            labels = f"of {self.num_classes} class{plural}"
+        line = f"{self.num_images} images {labels}: split {self.split!r}"
+        line += f" of {self.name!r}"
+        if self.splits:
+            line += f" (splits: {', '.join(sorted(self.splits))})"
+        if self.place and self.place != self.name:
+            line += f", read from {self.place!r}"
+        counts = {**self.left_out, "unreadable": self.num_skipped}
+        left_out = count_text(counts)
+        return line + (f"; left out: {left_out}" if left_out else "")
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Returns the number of whole batches in an epoch; the rest is dropped.

@@ -49,7 +49,9 @@ def find_directory(path: str) -> str | None:
     return found[0] if found else None
 
 
-def load_directory(path: str, split: str = "train", name: str | None = None) -> Source:
+def load_directory(
+    path: str, split: str = "train", name: str | None = None, bits: int = 16
+) -> Source:
     """Loads a data set in TFDS format from disk, without network access.
 
     Args:
@@ -57,6 +59,7 @@ def load_directory(path: str, split: str = "train", name: str | None = None) -> 
         split: String. A TFDS split or subsplit such as "train[:10%]". Defaults to
             `"train"`.
         name: String. Name of the source. Defaults to `path`.
+        bits: Integer, 8 to 16, see `decode_image`. Defaults to `16`.
 
     Returns:
         `Source`.
@@ -72,16 +75,17 @@ def load_directory(path: str, split: str = "train", name: str | None = None) -> 
         raise UsageError(
             f"{path!r} is not a complete TFDS data set: {one_line(error, None)}"
         ) from error
-    return _source(builder, split, name or path)
+    return _source(builder, split, name or path, bits)
 
 
-def load_named(dataset: str, split: str = "train") -> Source:
+def load_named(dataset: str, split: str = "train", bits: int = 16) -> Source:
     """Loads a data set by its TFDS name; downloads it at the first use.
 
     Args:
         dataset: String. A TFDS name, with or without configuration and version.
         split: String. A TFDS split or subsplit such as "train[:10%]". Defaults to
             `"train"`.
+        bits: Integer, 8 to 16, see `decode_image`. Defaults to `16`.
 
     Returns:
         `Source`.
@@ -105,7 +109,7 @@ def load_named(dataset: str, split: str = "train") -> Source:
         raise UsageError(f"'tfds:{dataset}' cannot be used: {reason}") from error
     if not builder.is_prepared():
         _download(builder, dataset)
-    return _source(builder, split, f"tfds:{dataset}")
+    return _source(builder, split, f"tfds:{dataset}", bits)
 
 
 def similar_names(name: str, names: dict[str, str]) -> str:
@@ -148,7 +152,7 @@ def _resolves(host):
         return False
 
 
-def _source(builder, split, name):
+def _source(builder, split, name, bits):
     tfds = tfds_library.load()
 
     info = builder.info
@@ -170,7 +174,7 @@ def _source(builder, split, name):
     sides = [side for side in image_shape[:2] if side]
 
     def decode(record):
-        image = tf.ensure_shape(decode_image(record["image"]), image_shape)
+        image = tf.ensure_shape(decode_image(record["image"], bits), image_shape)
         label = record["label"] if has_labels else NO_LABEL
         return image, tf.cast(label, tf.int64)
 
@@ -183,6 +187,7 @@ def _source(builder, split, name):
         decode=decode,
         class_names=tuple(label.names) if has_labels else None,
         smallest_side=min(sides) if len(sides) == 2 else None,
+        splits=tuple(info.splits),
     )
 
 

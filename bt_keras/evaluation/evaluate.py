@@ -11,8 +11,9 @@ from typing import Any
 import keras
 
 from bt_keras import config as config_lib
-from bt_keras import data, hub
+from bt_keras import hub
 from bt_keras.checkpoint import latest
+from bt_keras.data.from_config import open_source
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluator import PROTOCOLS, Evaluator, build_evaluator
@@ -175,9 +176,11 @@ def _freeze(
 ) -> FrozenBackbone:
     config = target.config
     train, test = (
-        data.load(source, split, config.data.skip_corrupt)
+        open_source(config, split, source)
         for split in (config.data.train_split, test_split or config.data.test_split)
     )
+    for images in (train, test):
+        print(images.describe())
     return FrozenBackbone(
         target.backbone,
         train,

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from bt_keras import atomic, data
+from bt_keras import atomic
 from bt_keras.checkpoint import latest, save_restore
+from bt_keras.data.from_config import open_source
 from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation import results
 from bt_keras.export import (
@@ -180,9 +181,7 @@ def _sample_images(config):
     their place, with a warning.
     """
     try:
-        source = data.load(
-            config.data.source, config.data.train_split, config.data.skip_corrupt
-        )
+        source = open_source(config)
         first = itertools.islice(source.dataset(), _SAMPLE_COUNT)
         return [image.numpy() for image, _ in first]
     # TensorFlow's errors are those of the pipeline that reads the images.

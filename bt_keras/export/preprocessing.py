@@ -22,7 +22,9 @@ def from_uint8(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) / 255.0
 
 
-def decode(contents: tf.Tensor, size: int, resize_ratio: float) -> tf.Tensor:
+def decode(
+    contents: tf.Tensor, size: int, resize_ratio: float, bits: int = 16
+) -> tf.Tensor:
     """Decodes JPEG and PNG files, resizes them and takes the central crop.
 
     The shorter side becomes `size * resize_ratio` pixels (bilinear, antialiased,
@@ -33,6 +35,7 @@ def decode(contents: tf.Tensor, size: int, resize_ratio: float) -> tf.Tensor:
         contents: String tensor (N,), the bytes of N files.
         size: Integer, side of the crops in pixels.
         resize_ratio: Float, at least 1.
+        bits: Integer, 8 to 16, see `decode_image`. Defaults to `16`.
 
     Returns:
         Float32 tensor (N, size, size, 3) in [0, 1].
@@ -41,7 +44,7 @@ def decode(contents: tf.Tensor, size: int, resize_ratio: float) -> tf.Tensor:
     resize = round(size * resize_ratio)
 
     def decode_one(content):
-        image = decode_jpeg_or_png(content)
+        image = decode_jpeg_or_png(content, bits)
         height, width = tf.unstack(tf.shape(image)[:2])
         short = tf.minimum(height, width)
         top, _, height = ops.center_crop_axis(height, short, resize, size)

@@ -145,7 +145,7 @@ def _signatures(module, spec, metadata):
 
     def features_of_files(contents):
         size, ratio = metadata.image_size, metadata.resize_ratio
-        return features(preprocessing.decode(contents, size, ratio))
+        return features(preprocessing.decode(contents, size, ratio, metadata.bits))
 
     def feature_maps(images):
         return module(images, training=False, return_endpoints=True)

@@ -105,6 +105,11 @@ class ModuleMetadata:
         if self.resize_ratio is not None and not 1 <= self.resize_ratio < math.inf:
             raise ValueError(f"resize_ratio is {self.resize_ratio}")
 
+    @property
+    def bits(self) -> int:
+        """Significant bits of encoded images with more than 8 bits."""
+        return (self.config or {}).get("data", {}).get("bits", 16)
+
     def to_json(self) -> str:
         """Formats the metadata as JSON, without the optional fields that are `None`."""
         optional = {f.name for f in dataclasses.fields(self) if f.default is None}

@@ -79,6 +79,8 @@ def pretrain(
             folder.check_config(config)
             source, views = setup.load_data(config, strategy.num_replicas_in_sync)
         training = _training(config, source, views, folder, strategy)
+        if training.is_chief:
+            print(source.describe(), flush=True)
         model = training.make_model()
         with contextlib.ExitStack() as stack:
             with strategies.raise_on_all_workers(strategy):

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from bt_keras import data, optimizers
 from bt_keras.augmentation import views as make_views
+from bt_keras.data.from_config import open_source
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
@@ -30,9 +31,7 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
         UsageError: If there are no such images, or a batch, a microbatch or the steps
             of an execution do not fit them.
     """
-    source = data.load(
-        config.data.source, config.data.train_split, config.data.skip_corrupt
-    )
+    source = open_source(config)
     views = make_views(config.views.size, config.views.recipe)
     data.check(source, views, config.batch_size, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)

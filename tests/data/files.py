@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import struct
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -52,6 +54,21 @@ KINDS = {
         palette(image),
         {"save_all": True, "append_images": [palette(image).rotate(180)]},
     ),
+    "rgb.webp": lambda image: (image, {}),
+    "rgba.WEBP": lambda image: (with_alpha(image), {"lossless": True}),
+    "animated.webp": lambda image: (
+        image,
+        {"save_all": True, "append_images": [image.rotate(180)]},
+    ),
+    "gray.tif": lambda image: (image.convert("L"), {}),
+    "rgb.tiff": lambda image: (image, {"compression": "tiff_lzw"}),
+    "rgba.TIF": lambda image: (with_alpha(image), {}),
+    "palette.tif": lambda image: (palette(image), {}),
+    "cmyk.tif": lambda image: (image.convert("CMYK"), {}),
+    "pages.tif": lambda image: (
+        image,
+        {"save_all": True, "append_images": [image.rotate(180)]},
+    ),
 }
 
 
@@ -73,6 +90,41 @@ def write_many(folder, count, seed=0, size=None):
         image.paste((number, seed, 0), (0, 0, 5, 5))
         image.save(folder / f"{number:03}.png")
     return folder
+
+
+def deep_png(levels):
+    """The bytes of a PNG file with the values of a uint16 array (H, W) or (H, W, 3)."""
+    return tf.io.encode_png(levels.reshape(*levels.shape[:2], -1)).numpy()
+
+
+def deep_tiff(levels, order="<", packed=False, photometric=None, planar=1):
+    """The bytes of a TIFF file with the values of a uint16 array, like `deep_png`."""
+    levels = levels.reshape(*levels.shape[:2], -1)
+    height, width, depth = levels.shape
+    pixels = levels.astype(f"{order}u2").tobytes()
+    pixels = zlib.compress(pixels) if packed else pixels
+    bits = 8 + 2 + 12 * 10 + 4  # Where the bits of each channel are stored.
+    tags = [
+        (256, 4, width),
+        (257, 4, height),
+        (258, 3, bits if depth > 2 else 16),
+        (259, 3, 8 if packed else 1),
+        (262, 3, (2 if depth > 2 else 1) if photometric is None else photometric),
+        (273, 4, bits + 2 * depth),
+        (277, 3, depth),
+        (278, 4, height),
+        (279, 4, len(pixels)),
+        (284, 3, planar),
+    ]
+    file = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}IH", 8, 10)
+    for tag, kind, value in tags:
+        count = depth if tag == 258 else 1
+        in_place = kind == 3 and value != bits
+        form = "HHIHH" if in_place else "HHII"
+        values = (tag, kind, count, value, *([0] if in_place else []))
+        file += struct.pack(f"{order}{form}", *values)
+    file += struct.pack(f"{order}I", 0) + struct.pack(f"{order}{depth}H", *[16] * depth)
+    return file + pixels
 
 
 def png(height, width):

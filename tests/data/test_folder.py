@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bt_keras.data import load
 from bt_keras.errors import UsageError
@@ -64,8 +65,13 @@ def test_splits_share_their_class_numbers(tmp_path):
     assert labels(load(tmp_path, "val")) == [0, 2]
     assert load(tmp_path, "val").class_names == ("ant", "bee", "cat")
     assert load(tmp_path, "unlabeled").class_names is None
-    with pytest.raises(UsageError, match="no split 'test': it has train, unlabeled"):
-        load(tmp_path, "test")
+    assert labels(load(tmp_path, "test")) == [0, 2]
+    assert load(tmp_path, "test").describe() == (
+        f"2 images of 3 classes: split 'test' of '{tmp_path}' "
+        f"(splits: train, unlabeled, val), read from '{tmp_path}/val'"
+    )
+    with pytest.raises(UsageError, match="no split 'extra': it has 'train', 'unlab"):
+        load(tmp_path, "extra")
 
 
 def test_a_class_named_train_is_not_a_split(tmp_path):
@@ -154,3 +160,96 @@ def test_order_is_a_function_of_the_seed(tmp_path):
     assert order((1, 2)) == order((1, 2))
     assert order((1, 2)) != order((1, 3))
     assert sorted(order((1, 2))) == order(None)
+
+
+def test_files_left_out_are_counted_by_kind(tmp_path, caplog):
+    files.write_many(tmp_path / "ant", 2)
+    files.write_many(tmp_path / "bee", 1)
+    for name in ("a.heic", "b.HEIC", "notes.txt", "none", ".hidden"):
+        (tmp_path / "ant" / name).touch()
+    os.mkfifo(tmp_path / "bee" / "fifo.png")
+    os.symlink("nowhere", tmp_path / "bee" / "gone")
+    os.symlink(os.devnull, tmp_path / "bee" / "null.png")
+    source = load(tmp_path)
+    assert source.num_images == 3
+    assert source.left_out == {
+        ".heic": 2,
+        ".txt": 1,
+        "without extension": 1,
+        "FIFO": 1,
+        "broken link": 1,
+        "device": 1,
+    }
+    assert source.describe() == (
+        f"3 images of 2 classes: split 'train' of '{tmp_path}'; left out: 2 .heic, "
+        + ", ".join(f"1 {kind}" for kind in list(source.left_out)[1:])
+    )
+    (warning,) = caplog.messages
+    assert "2 .heic" in warning
+    assert "'ant/a.heic'" in warning
+    assert ".txt" not in warning
+
+
+def test_classes_without_a_readable_image_are_named(tmp_path, caplog):
+    files.write_many(tmp_path / "ant", 1)
+    (tmp_path / "bee").mkdir()
+    (tmp_path / "bee" / "x.heic").touch()
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "x.png").touch()
+    source = load(tmp_path, skip_corrupt=True)
+    assert source.class_names == ("ant", "cat")
+    assert "No readable image of classes 'bee', 'cat'" in caplog.text
+
+
+def test_one_class_is_told(tmp_path, caplog):
+    files.write_many(tmp_path / "photos", 2)
+    assert load(tmp_path).class_names == ("photos",)
+    assert "have one class, 'photos'" in caplog.text
+
+
+def test_file_names_that_are_not_utf8_are_told(tmp_path, caplog):
+    files.write_many(tmp_path, 2)
+    os.rename(tmp_path / "000.png", os.fsencode(tmp_path) + b"/\xe4%s\n.png")
+    assert load(tmp_path).num_images == 2
+    (warning,) = caplog.messages
+    assert warning.startswith("1 file names in")
+    assert r"'\udce4%s\n.png'" in warning
+
+
+@pytest.mark.parametrize("write", [files.deep_png, files.deep_tiff])
+def test_images_of_twelve_bits(tmp_path, caplog, write):
+    levels = np.random.default_rng(0).integers(0, 4096, (3, 6, 5)).astype(np.uint16)
+    levels[2, 3, 4] = 4095
+    for number, image in enumerate(levels):
+        (tmp_path / f"{number}.tif").write_bytes(write(image))
+    np.testing.assert_array_equal(load(tmp_path).images[..., 0], levels // 256)
+    assert "largest value is 4095" in caplog.text
+    assert "give config.data.bits=12" in caplog.text
+    caplog.clear()
+    source = load(tmp_path, bits=12)  # The index of the first start serves again.
+    np.testing.assert_array_equal(source.images[..., 0], levels // 16)
+    assert not caplog.messages
+    with pytest.raises(UsageError, match=r"'2.tif' in .* 4095, .*config.data.bits=12"):
+        load(tmp_path, bits=11)
+    (tmp_path / "2.tif").write_bytes(write(levels[2] * 2))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"2.tif' has the value"):
+        files.arrays(source.dataset())
+
+
+def test_the_upper_half_of_sixteen_bits(tmp_path, caplog):
+    (tmp_path / "0.png").write_bytes(files.deep_png(np.full((4, 4), 2**15, np.uint16)))
+    assert load(tmp_path).images.numpy().max() == 128
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bits": 17}, "bits=17 must be"),
+        ({"bits": 12.0}, "bits=12.0 must be"),
+        ({"layout": "tree"}, "layout='tree' is not one of auto, classes, splits"),
+    ],
+)
+def test_other_arguments_are_refused(tmp_path, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        load(tmp_path, **arguments)

@@ -1,0 +1,35 @@
+"""Open the images that a config names."""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from bt_keras.data.load import load
+from bt_keras.data.source import Source
+
+
+def open_source(
+    config: ConfigDict, split: str | None = None, source: str | None = None
+) -> Source:
+    """Opens a split of the images of a config.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        split: String. Defaults to the config's training split.
+        source: String. Name of other images, read with the settings of the config.
+            Defaults to the config's.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        UsageError: If there are no such images.
+    """
+    data = config.data
+    return load(
+        source or data.source,
+        split or data.train_split,
+        data.skip_corrupt,
+        data.layout,
+        data.bits,
+    )

@@ -1,0 +1,135 @@
+"""Find the image files of a folder, and count the files that are left out."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+EXTENSIONS = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+)
+# Folders that operating systems and archives add.
+_SYSTEM_FOLDERS = frozenset(
+    {"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"}
+)
+_SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name does not belong to the data."""
+    return name.startswith(".") or name in _SYSTEM_FOLDERS
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is read."""
+    return not is_hidden(name) and name.lower().endswith(EXTENSIONS)
+
+
+def subfolders(path: str) -> list[str]:
+    """Returns the sorted names of the folders in a folder, without hidden ones."""
+    with os.scandir(path) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if not is_hidden(entry.name) and _holds(entry.is_dir)
+        )
+
+
+def has_images(path: str) -> bool:
+    """Whether a folder itself holds an image file."""
+    with os.scandir(path) as entries:
+        return any(is_image(entry.name) and _holds(entry.is_file) for entry in entries)
+
+
+def has_images_below(path: str) -> bool:
+    """Whether a folder holds an image file at any depth."""
+    return next(walk(path), None) is not None
+
+
+def walk(path: str, left_out: dict[str, list[str]] | None = None) -> Iterator[str]:
+    """Yields the image files of a folder at any depth.
+
+    Links are followed, but each folder is visited once. A file with the extension of
+    an image that is a broken link is yielded, so that it is reported as unreadable.
+
+    Args:
+        path: String. A folder; nothing is yielded if there is none.
+        left_out: Dict that receives the paths of other files, by kind. Hidden files
+            are not counted. Defaults to `None`.
+    """
+    seen: set[str] = set()
+    folders = [path]
+    while folders:
+        folder = folders.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            images, inside = _scan(folder, left_out)
+        except FileNotFoundError:  # A split may lack a class.
+            continue
+        yield from images
+        folders += sorted(inside, reverse=True)
+
+
+def note_left_out(path: str, left_out: dict[str, list[str]]) -> None:
+    """Adds the files of a folder itself that are no images to `left_out`."""
+    _scan(path, left_out)
+
+
+def _scan(path: str, left_out: dict[str, list[str]] | None) -> tuple[list, list]:
+    """Returns the paths of the image files and of the folders in a folder."""
+    images, folders = [], []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            if _holds(entry.is_dir):
+                folders.append(entry.path)
+            elif not (kind := _kind_left_out(entry)):
+                images.append(entry.path)
+            elif left_out is not None:
+                left_out.setdefault(kind, []).append(entry.path)
+    return images, folders
+
+
+def count_kinds(left_out: dict[str, list[str]]) -> Counter[str]:
+    """Returns the number of files of each kind, the most frequent kind first."""
+    counts = Counter({kind: len(paths) for kind, paths in left_out.items()})
+    return Counter(dict(counts.most_common()))
+
+
+def count_text(counts: Mapping[str, int]) -> str:
+    """Returns the numbers of files of each kind, such as "12 .heic, 1 FIFO"."""
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+
+
+def _kind_left_out(entry: os.DirEntry) -> str | None:
+    """Returns the kind of a file that is no image, None for images."""
+    if _holds(entry.is_file):
+        suffix = os.path.splitext(entry.name)[1].lower()
+        return None if is_image(entry.name) else suffix or "without extension"
+    try:
+        mode = os.stat(entry.path).st_mode
+    except OSError:
+        return None if is_image(entry.name) else "broken link"
+    # Opening a FIFO waits for its other end.
+    return _SPECIAL.get(stat.S_IFMT(mode), "device")
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    """Answer of a directory entry; a link to itself is neither file nor folder."""
+    try:
+        return question()
+    except OSError:
+        return False
