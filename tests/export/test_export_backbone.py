@@ -160,7 +160,7 @@ def test_the_card_of_a_run_has_its_config_and_results(exported):
     [
         (
             {"config": {"epochs": 2}},
-            "its config lacks batch_size; pass the run's whole",
+            "its config lacks backbone.depth; pass the run's whole",
         ),
         ({"config": {"data": 3}}, "data is 3"),
         ({"config": [1]}, "about is not valid"),
