@@ -31,13 +31,13 @@ def recipe(tmp_path_factory):
     return pauses.add_hooks(tiny.write_config(folder / "tiny.py", folder))
 
 
-def pretrain(recipe, workdir, *flags, pause_at=None):
+def pretrain(recipe, workdir, every="--config.checkpoint.every_steps=2", pause_at=None):
     """Starts `bt-keras pretrain`, which logs to a file beside the workdir."""
     arguments = ["-m", "bt_keras.cli", "pretrain", f"--config={recipe}"]
     arguments += [f"--workdir={workdir}", f"--config.epochs={EPOCHS}"]
-    arguments += ["--config.checkpoint.every_steps=2", "--config.deterministic=True"]
+    arguments += [every, "--config.deterministic=True"]
     environment = {"PAUSE_AT": pause_at} if pause_at else {}
-    process = processes.start([*arguments, *flags], log_of(workdir), environment)
+    process = processes.start(arguments, log_of(workdir), environment)
     if pause_at:
         pauses.wait(process, log_of(workdir))
     return process
@@ -47,8 +47,8 @@ def log_of(workdir):
     return workdir.with_suffix(".log")
 
 
-def finish(recipe, workdir, *flags):
-    processes.finish([pretrain(recipe, workdir, *flags)], [log_of(workdir)])
+def finish(recipe, workdir, *every):
+    processes.finish([pretrain(recipe, workdir, *every)], [log_of(workdir)])
 
 
 @pytest.fixture(scope="module")
