@@ -85,14 +85,14 @@ def load_folder(
 def _files(found, left_out):
     """Returns (path, label) of all image files of a split."""
     if found.class_names is None:
-        files = sorted(image_files.walk(found.root, left_out))
+        files = image_files.in_order(found.root, left_out)
         return [(file, NO_LABEL) for file in files]
     labels = {name: label for label, name in enumerate(found.class_names)}
     image_files.note_left_out(found.root, left_out)
     return [
         (file, labels[name])
         for name in image_files.subfolders(found.root)
-        for file in sorted(image_files.walk(os.path.join(found.root, name), left_out))
+        for file in image_files.in_order(os.path.join(found.root, name), left_out)
     ]
 
 

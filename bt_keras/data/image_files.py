@@ -82,6 +82,12 @@ def walk(path: str, left_out: dict[str, list[str]] | None = None) -> Iterator[st
         folders += sorted(inside, reverse=True)
 
 
+def in_order(path: str, left_out: dict[str, list[str]] | None = None) -> list[str]:
+    """Returns what `walk` yields, in the same order on every system."""
+    # A backslash, Windows's separator, comes after capital letters and digits.
+    return sorted(walk(path, left_out), key=lambda file: file.replace(os.sep, "/"))
+
+
 def note_left_out(path: str, left_out: dict[str, list[str]]) -> None:
     """Adds the files of a folder itself that are no images to `left_out`."""
     _scan(path, left_out)
