@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 import tensorflow as tf
 
 from bt_keras.errors import UsageError, one_line
-from bt_keras.hub import checksums, download, intact, wildcards
+from bt_keras.hub import checksums, download, intact, saved_model_files, wildcards
 from bt_keras.hub.member_names import UnsafeError
 from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.hub.unpack import DAMAGE, unpack
@@ -69,6 +69,7 @@ def _folder(handle, scratch, max_bytes, check_sums):
     if not path.exists():
         raise ValueError("no such folder or archive.")
     if path.is_dir():
+        saved_model_files.check(path)
         if check_sums:
             intact.check(path)
         return str(path)

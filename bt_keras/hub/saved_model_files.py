@@ -12,6 +12,21 @@ _GRAPH = "saved_model.pb"
 _NAMES = (_GRAPH, "fingerprint.pb", "variables", "assets")
 
 
+def check(folder: str | os.PathLike) -> None:
+    """Raises `ValueError` if a FIFO or a device is among a SavedModel's files.
+
+    Reading a FIFO would wait for a writer.
+
+    Args:
+        folder: Path of a SavedModel.
+    """
+    for name in _NAMES:
+        path = Path(folder, name)
+        for entry in [path, *path.iterdir()] if path.is_dir() else [path]:
+            if entry.exists() and not (entry.is_file() or entry.is_dir()):
+                raise ValueError(f"{entry.relative_to(folder)} is not a file.")
+
+
 def link_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
     """Links a SavedModel's files, so that they outlive their folder.
 

@@ -60,13 +60,19 @@ class Watch:
             self.outside.append(f"{event} {path}"[:200])
 
 
+_PROC = Path("/proc/self")  # Not on macOS and Windows, where memory is not watched.
+
+
 def _memory(field):
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    if not _PROC.exists():
+        return 0
+    status = (_PROC / "status").read_text(encoding="utf-8")
     return int(status.split(f"{field}:")[1].split()[0]) * 1024
 
 
 def _reset_peak():
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    if _PROC.exists():
+        (_PROC / "clear_refs").write_text("5", encoding="utf-8")
 
 
 def _problem(kind, path, watch):

@@ -82,10 +82,15 @@ def test_max_bytes_limits_and_raises_the_size_of_an_archive(packed, exported):
         bt_keras.hub.read_backbone(packed, max_bytes=1000)
 
 
-def test_a_fifo_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
+def test_fifos_are_refused(tmp_path, name):
     os.mkfifo(tmp_path / "module.tar.gz")
     with pytest.raises(bt_keras.UsageError, match="neither a file nor a folder"):
         bt_keras.load_backbone(tmp_path / "module.tar.gz")
+    (tmp_path / "module" / "variables").mkdir(parents=True)
+    os.mkfifo(tmp_path / "module" / name)
+    with pytest.raises(bt_keras.UsageError, match=f"{name} is not a file"):
+        bt_keras.load_backbone(tmp_path / "module")
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
