@@ -14,6 +14,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.data import jpeg_memory
+
 JPEG = b"\xff\xd8\xff"
 PNG = b"\x89PNG"
 _SIGNATURES = {
@@ -87,6 +89,8 @@ def check_image(contents: bytes) -> tuple:
     """
     if not contents:
         return None, "is empty"
+    if contents.startswith(JPEG) and (problem := jpeg_memory.problem(contents)):
+        return None, problem
     kind = _kind(contents)
     if kind is None:
         return None, f"is not a {KINDS} file"

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+# A small file can describe a huge image.
+MAX_BYTES = 2**29
 # Start of frame, without the tables (C4, CC) and an extension (C8) between them.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
@@ -25,15 +27,33 @@ class _Frame(NamedTuple):
     is_progressive: bool
 
 
-def needed_bytes(contents: bytes) -> int:
-    """Computes how many bytes decoding takes.
+def problem(contents: bytes) -> str | None:
+    """Finds out whether the coefficients of a file take too much memory.
 
     Args:
         contents: Bytes. Contents of a JPEG file, which may be damaged.
 
     Returns:
-        Integer, 0 if the header is damaged.
+        String, the problem as a predicate; `None` if there is none.
     """
+    frame, needed = _read(contents)
+    # TensorFlow itself refuses files with too many pixels.
+    if needed < MAX_BYTES or frame.height * frame.width * _PIXEL >= MAX_BYTES:
+        return None
+    return (
+        f"has {frame.width} x {frame.height} pixels in a progressive JPEG file, which "
+        f"take {needed:,} bytes to decode, more than {MAX_BYTES:,}: save it as a file "
+        "that is not progressive, or make it smaller"
+    )
+
+
+def needed_bytes(contents: bytes) -> int:
+    """Computes how many bytes decoding takes; 0 if the header is damaged."""
+    return _read(contents)[1]
+
+
+def _read(contents):
+    """Returns `(frame, bytes)`, `(None, 0)` if the header is damaged."""
     frame = None
     for marker, segment in _segments(contents):
         if marker in _FRAMES:
@@ -42,9 +62,9 @@ def needed_bytes(contents: bytes) -> int:
             pixels = frame.height * frame.width * _PIXEL
             is_whole = segment[:1] == bytes([len(frame.sampling)])
             if is_whole and not frame.is_progressive:
-                return pixels
-            return pixels + _coefficients(frame) * _COEFFICIENT
-    return 0
+                return frame, pixels
+            return frame, pixels + _coefficients(frame) * _COEFFICIENT
+    return None, 0
 
 
 def _segments(contents) -> Iterator[tuple[int, bytes]]:
