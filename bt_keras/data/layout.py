@@ -130,6 +130,8 @@ def _splits(path: str, layout: str) -> list[str]:
     if known and (known == names or _are_splits(known)):
         return known
     for name in names:
+        if not _possible_role(name) and has_images(os.path.join(path, name)):
+            continue
         inside = subfolders(os.path.join(path, name))
         if _are_splits(inside):
             _ask(path, name, f"holds the splits {listed(list(filter(_role, inside)))}")

@@ -97,7 +97,9 @@ class Source:
         line = f"{self.num_images} images {labels}: split {self.split!r}"
         line += f" of {self.name!r}"
         if self.splits:
-            line += f" (splits: {', '.join(sorted(self.splits))})"
+            names = sorted(self.splits)
+            names[8:] = ["..."] if names[8:] else []
+            line += f" (splits: {', '.join(names)})"
         if self.place and self.place != self.name:
             line += f", read from {self.place!r}"
         counts = {**self.left_out, "unreadable": self.num_skipped}

@@ -6,6 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from bt_keras.export import preprocessing
+from tests.data.files import deep_png
 from tests.exported import photographs
 
 
@@ -36,6 +37,13 @@ def test_decode_differs_from_pillow_by_at_most_one_level(kind, size, ratio):
         difference = np.abs(image - by_pillow(contents, size, ratio))
         assert difference.max() <= 1.01
         assert difference.mean() < 0.25
+
+
+def test_images_of_twelve_bits_are_scaled_as_in_training():
+    levels = np.random.default_rng(0).integers(0, 4096, (8, 8)).astype(np.uint16)
+    files = tf.constant([deep_png(levels)])
+    ours = 255 * preprocessing.decode(files, 8, 1.0, bits=12)
+    np.testing.assert_allclose(ours[0, ..., 1], levels // 16, atol=1e-4)
 
 
 def test_other_formats_are_refused():
