@@ -109,12 +109,11 @@ def test_a_module_without_a_config_needs_a_source(images, tmp_path, capsys):
     folder = tmp_path / "module"
     export_backbone(keras.Model(inputs, pooled), folder)
     one_error_line(capsys, ["evaluate", f"--module={folder}"], "give --source")
+    arguments = [f"--module={folder}", f"--source={images}"]
     one_error_line(
-        capsys,
-        ["evaluate", f"--module={folder}", f"--source={images}"],
-        "no split 'validation'",
+        capsys, ["evaluate", *arguments, "--test_split=other"], "no split 'other'"
     )
-    arguments = [f"--module={folder}", f"--source={images}", "--test_split=test"]
+    # The default, "validation", is another name of "test".
     assert main(["evaluate", *arguments]) == 0
     assert "linear_cached" in capsys.readouterr().out
 
