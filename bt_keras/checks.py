@@ -90,6 +90,9 @@ WHOLE = Number(0, integer=True)
 SEED = Number(0, 2**32 - 1, integer=True)
 BITS = Number(8, 16, integer=True)
 
+INT64 = Number(-(2**63), 2**63 - 1, integer=True)
+STEP = Number(0, 2**63 - 1, integer=True)
+
 # The numbers of `bt_keras.LARS` but the rates, and of `config.optimizer.options`.
 LARS = {
     "momentum": BELOW_ONE,
@@ -123,6 +126,29 @@ def number(name: str, value: Any, kind: Number, advice: str = "") -> Any:
     if not kind.accepts(value):
         raise UsageError(f"{name}={described(value)} must be {kind}{advice or '.'}")
     return kind.convert(value)
+
+
+def interval(name: str, value: Any, kind: Number) -> tuple:
+    """Checks an argument that is a range.
+
+    Args:
+        name: String, the argument's name for the message.
+        value: The argument, a pair of numbers in ascending order.
+        kind: `Number`, what both of them must be.
+
+    Returns:
+        Tuple of the two numbers.
+
+    Raises:
+        UsageError: If it is anything else.
+    """
+    is_pair = isinstance(value, (tuple, list)) and len(value) == 2
+    if not is_pair or not all(map(kind.accepts, value)) or value[0] > value[1]:
+        raise UsageError(
+            f"{name}={described(value)} must be (low, high) with low <= high, each "
+            f"{kind}."
+        )
+    return tuple(map(kind.convert, value))
 
 
 def choice(name: str, value: Any, options: Sequence) -> Any:
@@ -163,7 +189,8 @@ def described(value: Any) -> str:
         return one_line(repr(plain), _LONGEST)
     if isinstance(value, (tuple, list)) and len(value) <= 8:
         parts = ", ".join(map(described, value))
-        return f"[{parts}]" if isinstance(value, list) else f"({parts})"
+        comma = "," if len(value) == 1 else ""
+        return f"[{parts}]" if isinstance(value, list) else f"({parts}{comma})"
     if inspect.isclass(value):
         return f"the class {value.__name__}"
     if inspect.isroutine(value):

@@ -19,7 +19,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bt_keras import config_types, config_values
+from bt_keras import checks, config_types, config_values
 from bt_keras.errors import UsageError, one_line
 from bt_keras.reading import parse_json_object
 
@@ -98,6 +98,11 @@ def check(config: ConfigDict) -> None:
     Raises:
         UsageError: If no run could use a value; the message names the field.
     """
+    if not isinstance(config, ConfigDict):
+        raise UsageError(
+            f"config={checks.described(config)} must be a ConfigDict, such as "
+            "bt_keras.config.load('demo')."
+        )
     config_values.check(_leaves(config), _leaves(default()))
 
 

@@ -124,7 +124,7 @@ def test_values_of_another_type_or_range(field, value, message):
 def test_a_value_that_json_does_not_hold():
     mine = config.default()
     mine.optimizer.options.exclude = {1, 2}
-    with pytest.raises(UsageError, match=r"config\.optimizer\.exclude is <set>"):
+    with pytest.raises(UsageError, match=r"options\.exclude is <set>"):
         config.check(mine)
 
 

@@ -36,11 +36,14 @@ def distributed_dataset():
 USED = {
     "_build_at_init": keras.layers.ReLU,
     "_cardinality": distributed_dataset,
+    "_flatten_layers": keras.layers.ReLU,
     "_get_variable_index": optimizer,
     "_initialize": lambda: keras.Variable([1.0]),
     "_iterations": optimizer,
+    "_learning_rate": optimizer,
     "_track_variable": keras.layers.ReLU,
     "_unique_id": lambda: keras.Variable([1.0]).value,
+    "_untrack_variable": optimizer,
     "_use_weight_decay": optimizer,
 }
 # Methods of Keras that a class of the package replaces.

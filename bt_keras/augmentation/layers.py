@@ -8,29 +8,23 @@ function with the same operations.
 
 from __future__ import annotations
 
-import math
-
 import keras
 import keras_cv
 import tensorflow as tf
 
+from bt_keras import checks
 from bt_keras.augmentation import ops, sampling
-from bt_keras.errors import UsageError
+from bt_keras.augmentation.recipes import HUE, SIGMA
 
 register = keras.saving.register_keras_serializable("bt_keras")
-
-
-def _in_range(name, value, low, high):
-    """Returns `value`, or raises `UsageError` if it is not in [low, high]."""
-    if not low <= value <= high:
-        raise UsageError(f"{name} is {value}: give a value in [{low}, {high}].")
-    return value
 
 
 class _RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
     """Base class of the layers: seed, configuration and labels."""
 
     def __init__(self, seed=None, **kwargs):
+        if seed is not None:
+            seed = checks.number("seed", seed, checks.STEP)
         super().__init__(seed=seed, **kwargs)
         self.seed = seed
         # keras-cv treats 0 as "no seed" and then uses one global generator.
@@ -82,7 +76,9 @@ class RandomResizedCrop(_RandomView):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.size, self.scale, self.ratio = size, tuple(scale), tuple(ratio)
+        self.size = checks.number("size", size, checks.COUNT)
+        self.scale = checks.interval("scale", scale, checks.POSITIVE)
+        self.ratio = checks.interval("ratio", ratio, checks.POSITIVE)
 
     def get_random_transformation_batch(self, batch_size, images=None, **kwargs):
         _, height, width, _ = tf.unstack(tf.shape(images))
@@ -138,12 +134,12 @@ class ColorJitter(_RandomView):
     ):
         super().__init__(**kwargs)
         self.strengths = (
-            _in_range("brightness", brightness, 0, math.inf),
-            _in_range("contrast", contrast, 0, math.inf),
-            _in_range("saturation", saturation, 0, math.inf),
-            _in_range("hue", hue, 0, 0.5),
+            checks.number("brightness", brightness, checks.NOT_NEGATIVE),
+            checks.number("contrast", contrast, checks.NOT_NEGATIVE),
+            checks.number("saturation", saturation, checks.NOT_NEGATIVE),
+            checks.number("hue", hue, HUE),
         )
-        self.probability = _in_range("probability", probability, 0, 1)
+        self.probability = checks.number("probability", probability, checks.FRACTION)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()
@@ -164,7 +160,7 @@ class _RandomSwitch(_RandomView):
 
     def __init__(self, probability: float = 0.5, **kwargs):
         super().__init__(**kwargs)
-        self.probability = _in_range("probability", probability, 0, 1)
+        self.probability = checks.number("probability", probability, checks.FRACTION)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         return sampling.bernoulli(self.next_seed(), batch_size, self.probability)
@@ -221,7 +217,8 @@ class RandomSolarize(_RandomSwitch):
 
     def __init__(self, probability: float = 0.2, threshold: int = 128, **kwargs):
         super().__init__(probability, **kwargs)
-        self.threshold = _in_range("threshold", threshold, 0, 256)
+        kind = checks.Number(0, 256, integer=True)
+        self.threshold = checks.number("threshold", threshold, kind)
 
     def switch(self, images, mask):
         return ops.solarize(images, mask, threshold=self.threshold)
@@ -253,9 +250,8 @@ class RandomGaussianBlur(_RandomView):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        _in_range("the lower sigma", sigma[0], 0, sigma[1])
-        self.sigma = tuple(sigma)
-        self.probability = _in_range("probability", probability, 0, 1)
+        self.sigma = checks.interval("sigma", sigma, SIGMA)
+        self.probability = checks.number("probability", probability, checks.FRACTION)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         seed = self.next_seed()

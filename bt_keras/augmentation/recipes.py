@@ -4,6 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 
+from bt_keras import checks
+
+HUE = checks.Number(0, 0.5)
+# Pixels; the kernel of the blur grows with it.
+SIGMA = checks.Number(0, 1e3)
+# The ranges of parameters; all others are probabilities.
+_NUMBERS = {
+    "brightness": checks.NOT_NEGATIVE,
+    "contrast": checks.NOT_NEGATIVE,
+    "saturation": checks.NOT_NEGATIVE,
+    "hue": HUE,
+}
+_INTERVALS = {
+    "crop_scale": checks.POSITIVE,
+    "crop_ratio": checks.POSITIVE,
+    "sigma": SIGMA,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class ViewRecipe:
@@ -29,6 +47,9 @@ class ViewRecipe:
             uniform. Defaults to `(0.1, 2.0)`.
         solarize: Float. Probability of inverting all levels of 128 or more. Defaults
             to `0.0`.
+
+    Raises:
+        UsageError: If a value is not a number, NaN, infinite or out of range.
     """
 
     crop_scale: tuple[float, float] = (0.08, 1.0)
@@ -43,6 +64,14 @@ class ViewRecipe:
     blur: float = 0.0
     sigma: tuple[float, float] = (0.1, 2.0)
     solarize: float = 0.0
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if name in _INTERVALS:
+                checks.interval(name, value, _INTERVALS[name])
+            else:
+                checks.number(name, value, _NUMBERS.get(name, checks.FRACTION))
 
 
 RECIPES = {

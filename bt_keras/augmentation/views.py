@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from bt_keras import checks
 from bt_keras.augmentation import ops, sampling
 from bt_keras.augmentation.ops import blur, color, geometry
 from bt_keras.augmentation.ops.packed_rgb import to_image
@@ -170,7 +171,12 @@ def _shard_rows(sampled, count, shard):
 
 
 def _check_images(images):
-    images = tf.convert_to_tensor(images)
+    try:
+        images = tf.convert_to_tensor(images)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"images={checks.described(images)} must be a uint8 tensor (N, H, W, 3)."
+        ) from error
     if images.dtype != tf.uint8 or images.shape.rank != 4 or images.shape[-1] != 3:
         raise UsageError(
             "Views need images as uint8 of shape (N, H, W, 3) with levels 0..255, got "
@@ -208,12 +214,6 @@ def views(size: int = 224, recipe: str = "imagenet") -> Views:
     >>> view_a.shape
     TensorShape([8, 32, 32, 3])
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise UsageError(
-            f"size is {size!r}: give the side of the views in pixels as an int above 0."
-        )
-    if recipe not in RECIPES:
-        raise UsageError(
-            f"There is no view recipe {recipe!r}: choose from {', '.join(RECIPES)}."
-        )
+    size = checks.number("size", size, checks.COUNT, ", the side in pixels.")
+    recipe = checks.choice("recipe", recipe, tuple(RECIPES))
     return Views(size, recipe, RECIPES[recipe])

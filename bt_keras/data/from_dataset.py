@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from bt_keras import checks
 from bt_keras.data.shuffle import shuffle_blocks
 from bt_keras.data.source import NO_LABEL, Source
 from bt_keras.errors import UsageError
@@ -46,6 +47,8 @@ def from_dataset(
     8
     """
     image_spec = _image_spec(dataset)
+    if isinstance(class_names, str):
+        raise UsageError(f"class_names={class_names!r} must be a sequence of strings.")
     names = None
     if class_names is not None and isinstance(dataset.element_spec, tuple):
         names = tuple(class_names)
@@ -88,6 +91,11 @@ def from_dataset(
 
 
 def _image_spec(dataset):
+    if not isinstance(dataset, tf.data.Dataset):
+        raise UsageError(
+            f"dataset={checks.described(dataset)} must be a tf.data.Dataset, such as "
+            "tf.data.Dataset.from_tensor_slices(images)."
+        )
     spec = dataset.element_spec
     image = spec[0] if isinstance(spec, tuple) and len(spec) in (1, 2) else spec
     if (

@@ -17,12 +17,16 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import logging
 
+from bt_keras import checks
 from bt_keras.data import sharding
 from bt_keras.data.batches import batches
 from bt_keras.data.epochs import ENDLESS
 from bt_keras.data.load import load
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
+
+_BATCH = checks.Number(2, integer=True)
+_BATCH_ADVICE = ": the cross-correlation needs at least 2 images."
 
 
 def pairs(
@@ -74,7 +78,8 @@ def pairs(
         a `tf.distribute.DistributedDataset` of the same batches, which `fit` accepts.
 
     Raises:
-        UsageError: If the source cannot be used, or `batch_size` does not fit it.
+        UsageError: If the source cannot be used, `batch_size` does not fit it, or
+            another argument is of another kind or out of range.
 
     Example:
 
@@ -84,11 +89,16 @@ def pairs(
     >>> view_a.shape
     TensorShape([4, 32, 32, 3])
     """
+    if not isinstance(split, str):
+        raise UsageError(f"split={checks.described(split)} must be a string.")
+    endless = checks.choice("endless", endless, (True, False))
+    skip_corrupt = checks.choice("skip_corrupt", skip_corrupt, (True, False))
+    seed = checks.number("seed", seed, checks.INT64)
+    first_step = checks.number("first_step", first_step, checks.STEP)
+    batch_size = checks.number("batch_size", batch_size, _BATCH, _BATCH_ADVICE)
     source = load(source, split, skip_corrupt)
     strategy = tf.distribute.get_strategy()
     check(source, views, batch_size, strategy.num_replicas_in_sync)
-    if first_step < 0:
-        raise UsageError(f"first_step is {first_step}: give 0 or more.")
     steps_per_epoch = source.steps_per_epoch(batch_size)
 
     def make_shard(shard):
@@ -131,11 +141,8 @@ def check(source: Source, views: Callable, batch_size: int, replicas: int = 1) -
     Raises:
         UsageError: If it cannot.
     """
-    if batch_size < 2:
-        raise UsageError(
-            f"batch_size is {batch_size}, but the cross-correlation needs at least 2 "
-            "images: give 2 or more."
-        )
+    checks.number("batch_size", batch_size, _BATCH, _BATCH_ADVICE)
+    _check_callable(views)
     if batch_size > source.num_images:
         raise UsageError(
             f"batch_size is {batch_size}, but the split {source.split!r} of "
@@ -156,6 +163,23 @@ def check(source: Source, views: Callable, batch_size: int, replicas: int = 1) -
         _warn_once(
             f"The smallest image of {source.name!r} has {source.smallest_side} pixels "
             f"on a side, the views have {size}: smaller views are faster."
+        )
+
+
+def _check_callable(views):
+    """Raises `UsageError` unless `views(images, seed=seed)` can be called."""
+    try:
+        valid = callable(views)
+        if valid:
+            inspect.signature(views).bind(None, seed=None)
+    except TypeError:
+        valid = False
+    except ValueError:  # Some callables have no signature.
+        valid = True
+    if not valid:
+        raise UsageError(
+            f"views={checks.described(views)} cannot be called as views(images, "
+            "seed=seed): give bt_keras.views(224), or a function with these arguments."
         )
 
 

@@ -1,9 +1,15 @@
 """The Barlow Twins loss: embeddings of a batch in, a scalar out."""
 
 from bt_keras.losses.barlow_twins import (
+    IMPLEMENTATIONS,
     barlow_twins_loss,
     barlow_twins_terms,
     cross_correlation,
 )
 
-__all__ = ["barlow_twins_loss", "barlow_twins_terms", "cross_correlation"]
+__all__ = [
+    "IMPLEMENTATIONS",
+    "barlow_twins_loss",
+    "barlow_twins_terms",
+    "cross_correlation",
+]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from bt_keras import checks
 from bt_keras.distribution import collectives
 from bt_keras.errors import UsageError
 from bt_keras.losses.correlation import correlation_terms
@@ -25,6 +26,9 @@ from bt_keras.losses.gram import gram_terms
 from bt_keras.losses.standardize import moments_by_reduction
 
 IMPLEMENTATIONS = ("auto", "gram", "correlation")
+_TOO_FEW_ROWS = (
+    "the cross-correlation is computed along the batch and needs at least 2 images"
+)
 
 
 def barlow_twins_loss(
@@ -56,11 +60,15 @@ def barlow_twins_loss(
             Defaults to `"auto"`.
 
     Returns:
-        Float32 scalar, `invariance + lambd * redundancy`.
+        Float32 scalar >= 0, `invariance + lambd * redundancy`. It is NaN, with its
+        gradients, if an embedding is not finite or beyond about 1e19, where squares
+        overflow.
 
     Raises:
-        UsageError: If the shapes are not two equal (n, D), the global batch has one
-            row, or the implementation is unknown.
+        UsageError: If the shapes are not two equal (n, D), the batch has fewer than 2
+            rows, `lambd` is out of range, or the implementation is unknown. Inside a
+            `tf.function` with a batch of unknown size, TensorFlow raises
+            `InvalidArgumentError` for a batch of fewer than 2 rows.
 
     Example:
 
@@ -70,6 +78,8 @@ def barlow_twins_loss(
     >>> round(float(bt_keras.barlow_twins_loss(z_a, -z_a)), 3)
     8.002
     """
+    if not tf.is_tensor(lambd) and not isinstance(lambd, tf.Variable):
+        lambd = checks.number("lambd", lambd, checks.NOT_NEGATIVE)
     invariance, redundancy = barlow_twins_terms(z_a, z_b, implementation)
     return invariance + lambd * redundancy
 
@@ -92,11 +102,7 @@ def barlow_twins_terms(
         UsageError: As `barlow_twins_loss`.
     """
     z_a, z_b = _validated(z_a, z_b)
-    if implementation not in IMPLEMENTATIONS:
-        raise UsageError(
-            f"implementation={implementation!r} is not one of "
-            f"{', '.join(IMPLEMENTATIONS)}."
-        )
+    implementation = checks.choice("implementation", implementation, IMPLEMENTATIONS)
     if implementation == "auto":
         implementation = _cheapest_implementation(z_a)
     terms = gram_terms if implementation == "gram" else correlation_terms
@@ -119,8 +125,8 @@ def cross_correlation(z_a: tf.Tensor, z_b: tf.Tensor) -> tf.Tensor:
         Float32 tensor (D, D) with values in [-1, 1].
 
     Raises:
-        UsageError: If the shapes are not two equal (n, D), or the global batch has one
-            row.
+        UsageError: If the shapes are not two equal (n, D), or the batch has fewer than
+            2 rows.
 
     Example:
 
@@ -137,26 +143,39 @@ def cross_correlation(z_a: tf.Tensor, z_b: tf.Tensor) -> tf.Tensor:
 
 
 def _validated(z_a, z_b):
-    """Returns both embeddings as float32, after checking their shapes."""
-    z_a, z_b = tf.convert_to_tensor(z_a), tf.convert_to_tensor(z_b)
-    if z_a.shape.rank != 2 or not z_a.shape.is_compatible_with(z_b.shape):
+    """Returns both embeddings as float32, after checking them."""
+    z_a, z_b = _as_floats("z_a", z_a), _as_floats("z_b", z_b)
+    shape = z_a.shape
+    if shape.rank != 2 or not shape[1] or not shape.is_compatible_with(z_b.shape):
         raise UsageError(
             "z_a and z_b must both be (n, D) embeddings of the same images; got "
-            f"shapes {tuple(z_a.shape)} and {tuple(z_b.shape)}."
+            f"shapes {tuple(shape)} and {tuple(z_b.shape)}."
         )
-    if z_a.shape[0] == 1 and collectives.num_replicas() == 1:
+    if collectives.num_replicas() > 1:  # One row each is enough.
+        return z_a, z_b
+    if shape[0] is not None and shape[0] < 2:
         raise UsageError(
-            "z_a and z_b have one row: the cross-correlation is computed along the "
-            "batch and needs at least 2 images; use a larger batch size."
+            f"z_a and z_b have {shape[0]} rows: {_TOO_FEW_ROWS}; use a larger batch "
+            "size, and drop the remainder of the last batch."
         )
-    z_a, z_b = tf.cast(z_a, tf.float32), tf.cast(z_b, tf.float32)
-    if z_a.shape[0] is None and collectives.num_replicas() == 1:
-        assertion = tf.debugging.assert_greater(
-            tf.shape(z_a)[0], 1, "the cross-correlation needs at least 2 images."
-        )
+    if shape[0] is None:
+        rows = tf.shape(z_a)[0]
+        assertion = tf.debugging.Assert(rows > 1, [f"{_TOO_FEW_ROWS}; got", rows])
         with tf.control_dependencies([assertion] if assertion is not None else []):
             z_a = tf.identity(z_a)
     return z_a, z_b
+
+
+def _as_floats(name, z):
+    try:
+        z = tf.convert_to_tensor(z)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{name}={checks.described(z)} must be a float tensor (n, D)."
+        ) from error
+    if not (z.dtype.is_floating or z.dtype.is_integer):
+        raise UsageError(f"{name} is {z.dtype.name}; it must be a float tensor (n, D).")
+    return tf.cast(z, tf.float32)
 
 
 def _cheapest_implementation(z):

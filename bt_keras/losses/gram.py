@@ -60,6 +60,8 @@ def gram_terms(z_a, z_b):
     one_minus_diag = tf.concat(one_minus_diags, axis=0)
     diag_squares = tf.reduce_sum(tf.square(1.0 - one_minus_diag))
     redundancy = squared_norm / tf.square(n) - diag_squares
+    # Negative by rounding alone. (`tf.maximum` might hide NaN.)
+    redundancy = tf.where(redundancy < 0, 0.0, redundancy)
 
     def grad(grad_invariance, grad_redundancy):
         scale = 2.0 * grad_redundancy / tf.square(n)

@@ -7,6 +7,8 @@ also accepts a block of columns.
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 from bt_keras.distribution import collectives
@@ -28,8 +30,8 @@ class Moments:
     def __init__(self, count, mean_a, mean_b, var_a, var_b):
         self.count = count
         self.mean_a, self.mean_b = mean_a, mean_b
-        self.inv_a = tf.math.rsqrt(var_a + EPSILON)
-        self.inv_b = tf.math.rsqrt(var_b + EPSILON)
+        self.inv_a = _inverse_deviation(var_a, count)
+        self.inv_b = _inverse_deviation(var_b, count)
 
     def standardize(self, z_a: tf.Tensor, z_b: tf.Tensor) -> tuple:
         """Returns both views' rows (n, D) with these means and deviations removed."""
@@ -79,6 +81,16 @@ class Moments:
         grad_a = self.inv_a * (grad_a + cross + a * (own - dot_a / self.count))
         grad_b = self.inv_b * (grad_b - cross + b * (own - dot_b / self.count))
         return grad_a, grad_b
+
+
+def _inverse_deviation(var, count):
+    """Returns 1 / sqrt(var + eps), NaN where it is not defined.
+
+    The squares of projections beyond 1e19 overflow. With the inverse of an infinite
+    variance, 0, the loss would be finite and wrong. The variance of one row is 0.
+    """
+    valid = tf.logical_and(tf.math.is_finite(var), count > 1)
+    return tf.where(valid, tf.math.rsqrt(var + EPSILON), math.nan)
 
 
 def column_dots(grad_a, grad_b, a, b) -> tf.Tensor:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from bt_keras import losses, networks
+from bt_keras import checks, losses
 from bt_keras.distribution import devices
-from bt_keras.errors import UsageError
+from bt_keras.model import parts
 from bt_keras.model.gradients import batch_gradients, microbatch_gradients
 from bt_keras.model.nonfinite_guard import mask_nonfinite
 from bt_keras.model.replicated_mean import ReplicatedMean
@@ -49,9 +49,11 @@ class BarlowTwins(keras.Model):
         **kwargs: Keyword arguments of `keras.Model` (`name`, `dtype`).
 
     Raises:
-        UsageError: If the backbone does not return (N, F), `microbatches` is not a
-            positive int or does not divide the batch, or the elements of a dataset are
-            not pairs of images.
+        UsageError: If `fit` would not train the backbone (a layer of tf-keras, a
+            `hub.KerasLayer`, a model without trainable weights), if it does not return
+            (N, F) or was made outside the strategy's scope, if another argument is of
+            another kind or out of range, `microbatches` does not divide the batch, or
+            the elements of a dataset are not pairs of images.
 
     Example:
 
@@ -77,19 +79,15 @@ class BarlowTwins(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(microbatches, int) or microbatches < 1:
-            raise UsageError(f"microbatches={microbatches!r} must be a positive int.")
-        self.backbone = backbone
-        feature_dim = networks.feature_dim(backbone)
-        if not isinstance(projector, keras.Layer):
-            projector = networks.projector(projector, feature_dim)
-        elif not projector.built:
-            projector.build((None, feature_dim))
-        self.projector = projector
+        self.lambd = checks.number("lambd", lambd, checks.NOT_NEGATIVE)
+        self.implementation = checks.choice(
+            "implementation", implementation, losses.IMPLEMENTATIONS
+        )
+        self.microbatches = checks.number("microbatches", microbatches, checks.COUNT)
+        self.backbone, self.projector = parts.checked_parts(
+            backbone, projector, self.distribute_strategy
+        )
         self._channels = (getattr(backbone, "input_shape", None) or (None,))[-1]
-        self.lambd = lambd
-        self.implementation = implementation
-        self.microbatches = microbatches
         self._trackers = [
             ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
         ]
@@ -144,7 +142,7 @@ class BarlowTwins(keras.Model):
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
         with self.distribute_strategy.scope():
-            self.optimizer.build(self.trainable_variables)
+            parts.build_optimizer(self.optimizer, self.trainable_variables)
 
     def compile_from_config(self, config):
         # The device may differ from the one where the model was saved.
@@ -197,6 +195,7 @@ class BarlowTwins(keras.Model):
         return self.loss_terms(self.project(view_a), self.project(view_b))
 
     def make_train_function(self, force=False):
+        parts.check_trains(self.backbone)
         if self.train_function is None or force:
             self.train_function = step_function(self, self.train_step)
 
@@ -245,4 +244,5 @@ class BarlowTwins(keras.Model):
             config[part] = keras.saving.deserialize_keras_object(
                 config[part], custom_objects=custom_objects
             )
-        return cls(**config)
+        with parts.loading():
+            return cls(**config)

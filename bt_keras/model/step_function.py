@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from bt_keras.model import batch_rows
+
 _ITERATORS = tf.data.Iterator | tf.distribute.DistributedIterator
 
 
@@ -32,11 +34,14 @@ def step_function(model, step: Callable) -> Callable:
         raises `StopIteration` or `OutOfRangeError`, like the iterator.
     """
     strategy, count = model.distribute_strategy, model.steps_per_execution
+    parts = model.microbatches if step == model.train_step else 1
+    checked_rows = batch_rows.RowCheck(model, parts)
     if model.jit_compile and not model.run_eagerly:
         # Compiled inside `run`: on a TPU the outer function runs on the host.
         step = tf.function(step, jit_compile=True, autograph=False)
 
     def one_step(data):
+        data = checked_rows(data)
         logs = strategy.run(step, args=(data,))
         # All replicas return the values of the global batch.
         model.update_metrics(
@@ -66,7 +71,7 @@ def step_function(model, step: Callable) -> Callable:
             parallel_iterations=1,
         )[0]
 
-    def function(iterator):
+    def run(iterator):
         compiled = isinstance(iterator, _ITERATORS) and not model.run_eagerly
         if not compiled:  # `train_on_batch` passes a generator.
             _loop(one_step, itertools.islice(iterator, count))
@@ -74,6 +79,10 @@ def step_function(model, step: Callable) -> Callable:
             run_one(iterator)
         elif not run_up_to_count(iterator):
             raise StopIteration
+
+    def function(iterator):
+        with checked_rows.usage_errors():
+            run(iterator)
         return {tracker.name: tracker.result() for tracker in model.metrics}
 
     return function

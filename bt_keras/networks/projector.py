@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
+from bt_keras import checks
 from bt_keras.errors import UsageError
 from bt_keras.networks.batch_norm import BatchNormalization
 
@@ -34,18 +36,18 @@ def projector(widths: Sequence[int], feature_dim: int) -> keras.Sequential:
     >>> projector((32, 16), feature_dim=8).output_shape
     (None, 16)
     """
-    widths = tuple(widths)
-    if not widths or not all(isinstance(w, int) and w > 0 for w in widths):
+    is_sequence = isinstance(widths, (Sequence, np.ndarray)) and len(widths) > 0
+    if not is_sequence or not all(map(checks.COUNT.accepts, widths)):
         raise UsageError(
-            f"projector={widths!r} must be one or more positive ints, the widths of "
-            "its layers, such as (8192, 8192, 8192)."
+            f"projector={checks.described(widths)} must be one or more positive ints, "
+            "the widths of its layers, such as (8192, 8192, 8192)."
         )
     layers = [keras.Input((feature_dim,))]
     for index, width in enumerate(widths):
         if index:
             layers.append(BatchNormalization(name=f"bn{index}"))
             layers.append(keras.layers.ReLU(name=f"relu{index}"))
-        layers.append(_linear(width, f"linear{index + 1}"))
+        layers.append(_linear(int(width), f"linear{index + 1}"))
     return keras.Sequential(layers, name="projector")
 
 

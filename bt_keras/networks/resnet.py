@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import keras
 
+from bt_keras import checks
 from bt_keras.errors import UsageError
 from bt_keras.networks.batch_norm import BatchNormalization
 
@@ -50,7 +51,8 @@ def resnet(
         for depths 18 and 34, otherwise 2048 * width.
 
     Raises:
-        UsageError: If `depth` or `stem` is unknown or `width` is not positive.
+        UsageError: If `depth` or `stem` is unknown, or `width` or `input_shape` is of
+            another kind or out of range.
 
     Example:
 
@@ -58,12 +60,10 @@ def resnet(
     >>> backbone.output_shape
     (None, 128)
     """
-    if depth not in DEPTHS:
-        raise UsageError(f"depth={depth!r} is not one of {sorted(DEPTHS)}.")
-    if stem not in STEMS:
-        raise UsageError(f"stem={stem!r} is not one of {', '.join(STEMS)}.")
-    if not width > 0:
-        raise UsageError(f"width={width!r} must be greater than 0.")
+    depth = checks.choice("depth", depth, sorted(DEPTHS))
+    stem = checks.choice("stem", stem, STEMS)
+    width = checks.number("width", width, checks.POSITIVE)
+    _check_input_shape(input_shape)
     block_name, blocks = DEPTHS[depth]
     block = {"basic": _basic_block, "bottleneck": _bottleneck_block}[block_name]
     base = max(round(64 * width), 1)
@@ -79,6 +79,16 @@ def resnet(
         data_format="channels_last", name="avgpool"
     )(x)
     return keras.Model(inputs, features, name=f"resnet{depth}")
+
+
+def _check_input_shape(shape):
+    is_valid = isinstance(shape, (tuple, list)) and len(shape) == 3
+    sides = [side for side in shape[:2] if side is not None] if is_valid else []
+    if not is_valid or not all(map(checks.COUNT.accepts, [*sides, shape[2]])):
+        raise UsageError(
+            f"input_shape={checks.described(shape)} must be (height, width, channels), "
+            "ints > 0, with None for sides that may vary."
+        )
 
 
 def _conv(x, filters, size, stride, name):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from ml_collections import ConfigDict
 
+from bt_keras import checks
 from bt_keras.errors import UsageError
 from bt_keras.optimizers.lars import LARS
 from bt_keras.optimizers.schedules import WarmupCosine
@@ -34,6 +39,7 @@ def build(config: ConfigDict, steps_per_epoch: int) -> keras.optimizers.Optimize
         options["bias_learning_rate"] = schedule(config, bias_rate, steps_per_epoch)
     else:
         optimizer = _keras_optimizer(settings.name)
+    _check_options(optimizer, settings.options)
     try:
         return optimizer(**options)
     except (TypeError, ValueError) as error:
@@ -61,6 +67,25 @@ def schedule(config: ConfigDict, rate: float, steps_per_epoch: int) -> WarmupCos
         total_steps=config.epochs * steps_per_epoch,
         floor=config.optimizer.floor,
     )
+
+
+def _check_options(optimizer: type, options: Mapping[str, Any]) -> None:
+    """Checks the types of the options: Keras's optimizers fail in their first step."""
+    parameters = inspect.signature(optimizer).parameters
+    for name, value in options.items():
+        default = parameters[name].default if name in parameters else None
+        if isinstance(default, bool):
+            valid, kind = isinstance(value, bool), "True or False"
+        elif isinstance(default, (int, float)):
+            valid, kind = checks.FINITE.accepts(value), str(checks.FINITE)
+        else:
+            valid = not isinstance(value, (bool, str)) or isinstance(default, str)
+            valid, kind = valid or name in ("name", "use_ema"), "a number or None"
+        if not valid:
+            raise UsageError(
+                f"config.optimizer.options.{name} is {checks.described(value)}; it "
+                f"must be {kind}."
+            )
 
 
 def _keras_optimizer(name: str) -> type[keras.optimizers.Optimizer]:

@@ -6,12 +6,24 @@ import keras
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
-from bt_keras.errors import UsageError
+from bt_keras import checks
+from bt_keras.optimizers.bias_rate import BiasRate, checked_rate
 
 # The official code trains weights at 0.2 and biases at 0.0048, on gradients that come
 # out divided by its 16 replicas. LARS normalizes that factor away for weights alone, so
 # that for the true gradients of the global batch the ratio is 0.0048 / 16 / 0.2.
 BIAS_RATE_RATIO = 0.0015
+
+# The arguments of Keras's base class that are numbers, if they are not None.
+_BASE_NUMBERS = {
+    "clipnorm": checks.NOT_NEGATIVE,
+    "global_clipnorm": checks.NOT_NEGATIVE,
+    "clipvalue": checks.NOT_NEGATIVE,
+    "ema_momentum": checks.FRACTION,
+    "ema_overwrite_frequency": checks.COUNT,
+    "loss_scale_factor": checks.POSITIVE,
+    "gradient_accumulation_steps": checks.WHOLE,
+}
 
 
 @keras.saving.register_keras_serializable("bt_keras")
@@ -39,6 +51,14 @@ class LARS(keras.optimizers.Optimizer):
     all variables pass `bias_rate_ratio=1.0`. For the official rates as written, pass
     both: `LARS(0.2, bias_learning_rate=0.0048)`.
 
+    **Changing the rates.** Rates that are floats become variables: assign to
+    `optimizer.learning_rate` and `optimizer.bias_learning_rate` between calls of
+    `fit`. A change of `learning_rate` by a factor, as by
+    `keras.callbacks.LearningRateScheduler` or `ReduceLROnPlateau`, changes the rate of
+    biases by the same factor, also if it was given; a rate of 0 stops all variables.
+    Assigning `bias_learning_rate` sets this rate alone. As in Keras, a rate that is a
+    schedule cannot be set to a float.
+
     Args:
         learning_rate: Float or `LearningRateSchedule`, the rate of variables of rank 2
             and more. The paper's peak, 0.2 · batch / 256, is for hundreds of thousands
@@ -58,8 +78,7 @@ class LARS(keras.optimizers.Optimizer):
             `clipnorm`, `use_ema` or `gradient_accumulation_steps`.
 
     Raises:
-        UsageError: If `momentum`, `weight_decay`, `trust_coefficient` or
-            `bias_rate_ratio` is out of range.
+        UsageError: If an argument is not a number, NaN, infinite or out of range.
 
     Example:
 
@@ -85,26 +104,28 @@ class LARS(keras.optimizers.Optimizer):
         bias_rate_ratio: float = BIAS_RATE_RATIO,
         **kwargs,
     ):
+        for option in _BASE_NUMBERS.keys() & kwargs.keys():
+            if kwargs[option] is not None:
+                checks.number(option, kwargs[option], _BASE_NUMBERS[option])
+        learning_rate = checked_rate("learning_rate", learning_rate)
         # The base class's weight decay is decoupled from the gradient and stays off.
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        if not 0 <= momentum < 1:
-            raise UsageError(f"momentum={momentum} must be in [0, 1).")
-        if weight_decay < 0:
-            raise UsageError(f"weight_decay={weight_decay} must not be negative.")
-        if not trust_coefficient > 0:
-            raise UsageError(f"trust_coefficient={trust_coefficient} must be > 0.")
-        if not bias_rate_ratio >= 0:
-            raise UsageError(f"bias_rate_ratio={bias_rate_ratio} must be >= 0.")
         if isinstance(bias_learning_rate, dict):  # Serialized by `get_config`.
             bias_learning_rate = keras.saving.deserialize_keras_object(
                 bias_learning_rate
             )
-        self.bias_learning_rate = bias_learning_rate
-        self.bias_rate_ratio = bias_rate_ratio
+        if bias_learning_rate is not None:
+            bias_learning_rate = checked_rate("bias_learning_rate", bias_learning_rate)
+
+        def checked(option, value):
+            return checks.number(option, value, checks.LARS[option])
+
+        self.momentum = checked("momentum", momentum)
+        self.coupled_weight_decay = checked("weight_decay", weight_decay)
+        self.trust_coefficient = checked("trust_coefficient", trust_coefficient)
+        self.bias_rate_ratio = checked("bias_rate_ratio", bias_rate_ratio)
+        self._bias_rate = BiasRate(bias_learning_rate, self.bias_rate_ratio, self)
         self._bias_rate_now = None
-        self.momentum = momentum
-        self.coupled_weight_decay = weight_decay
-        self.trust_coefficient = trust_coefficient
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Creates one momentum variable per trainable variable.
@@ -117,14 +138,37 @@ class LARS(keras.optimizers.Optimizer):
         super().build(variables)
         self.momenta = self.add_optimizer_variables(variables, "momentum")
 
+    @property
+    def learning_rate(self):
+        """The rate of variables of rank 2 and more, as in Keras's optimizers."""
+        return keras.optimizers.Optimizer.learning_rate.fget(self)
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        rate = checked_rate("learning_rate", rate)
+        keras.optimizers.Optimizer.learning_rate.fset(self, rate)
+        if callable(rate):
+            self._bias_rate.stop_following(self)
+
+    @property
+    def bias_learning_rate(self):
+        """The rate of variables of rank 0 and 1: a variable, or the schedule.
+
+        `None` if `learning_rate` is a schedule, of which it is a constant share.
+        """
+        if self._bias_rate.schedule is not None:
+            return self._bias_rate.schedule
+        return self._bias_rate.synchronized(self) if self._bias_rate.variables else None
+
+    @bias_learning_rate.setter
+    def bias_learning_rate(self, rate):
+        self._bias_rate.assign(checked_rate("bias_learning_rate", rate), self)
+
     def current_bias_rate(self) -> float | tf.Tensor:
         """Returns the rate of variables of rank 0 and 1 at the current step."""
-        rate = self.bias_learning_rate
-        if rate is None:
-            return self.bias_rate_ratio * self.learning_rate
         # Not `iterations`, which counts accumulated updates: the base class evaluates
         # its own schedule at this step, too.
-        return rate(self._iterations) if callable(rate) else rate
+        return self._bias_rate.current(self.learning_rate, self._iterations)
 
     def apply(self, grads, trainable_variables=None):
         """Updates the variables; see `keras.optimizers.Optimizer.apply`."""
@@ -171,13 +215,21 @@ class LARS(keras.optimizers.Optimizer):
         ratio = weight_norm / tf.where(usable, gradient_norm, 1.0)
         return tf.where(usable, self.trust_coefficient * ratio, 1.0)
 
+    def load_own_variables(self, store):
+        """Restores the variables; files of earlier versions lack those of the rates."""
+        own = self._bias_rate.variables
+        if own and len(store.keys()) == len(self.variables) - len(own):
+            ids = {id(variable) for variable in own}
+            older = [v for v in self.variables if id(v) not in ids]
+            for index, variable in enumerate(older):
+                variable.assign(store[str(index)])
+        else:
+            super().load_own_variables(store)
+
     def get_config(self) -> dict:
-        bias_rate = self.bias_learning_rate
-        if isinstance(bias_rate, LearningRateSchedule):
-            bias_rate = keras.saving.serialize_keras_object(bias_rate)
         return {
             **super().get_config(),
-            "bias_learning_rate": bias_rate,
+            "bias_learning_rate": self._bias_rate.config(self),
             "bias_rate_ratio": self.bias_rate_ratio,
             "momentum": self.momentum,
             "weight_decay": self.coupled_weight_decay,

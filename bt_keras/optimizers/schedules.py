@@ -7,6 +7,7 @@ import math
 import keras
 from keras import ops
 
+from bt_keras import checks
 from bt_keras.errors import UsageError
 
 
@@ -33,7 +34,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         name: Optional string. Defaults to `None`.
 
     Raises:
-        UsageError: If an argument is out of range.
+        UsageError: If an argument is not a number, NaN, infinite or out of range.
 
     Example:
 
@@ -51,16 +52,14 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         name: str | None = None,
     ):
         super().__init__()
-        if not peak > 0:
-            raise UsageError(f"peak={peak} must be greater than 0.")
-        if not 0 <= warmup_steps < total_steps:
+        peak = checks.number("peak", peak, checks.POSITIVE)
+        floor = checks.number("floor", floor, checks.FRACTION)
+        warmup_steps = _steps("warmup_steps", warmup_steps)
+        total_steps = _steps("total_steps", total_steps)
+        if warmup_steps >= total_steps:
             raise UsageError(
                 f"warmup_steps={warmup_steps} must be in [0, total_steps), but "
                 f"total_steps is {total_steps}: train longer or warm up less."
-            )
-        if not 0 <= floor <= 1:
-            raise UsageError(
-                f"floor={floor} must be in [0, 1]: it is a fraction of the peak."
             )
         self.peak = peak
         self.warmup_steps = warmup_steps
@@ -88,3 +87,10 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             "floor": self.floor,
             "name": self.name,
         }
+
+
+def _steps(name, value):
+    """Returns a number of steps; a quotient of whole numbers is a float."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return checks.number(name, value, checks.WHOLE)

@@ -88,11 +88,15 @@ def test_one_image_without_batch(images):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.RandomFlip(1.5), "probability is 1.5"),
-        (lambda: layers.ColorJitter(hue=0.6), "hue is 0.6"),
-        (lambda: layers.ColorJitter(-0.1), "brightness is -0.1"),
-        (lambda: layers.RandomGaussianBlur((2.0, 1.0)), "sigma is 2.0"),
-        (lambda: layers.RandomSolarize(threshold=300), "threshold is 300"),
+        (lambda: layers.RandomFlip(1.5), "probability=1.5"),
+        (lambda: layers.ColorJitter(hue=0.6), "hue=0.6"),
+        (lambda: layers.ColorJitter(-0.1), "brightness=-0.1"),
+        (lambda: layers.RandomGaussianBlur((2.0, 1.0)), "sigma=(2.0, 1.0)"),
+        (lambda: layers.RandomResizedCrop(32.0), "size=32.0"),
+        (lambda: layers.RandomResizedCrop(32, scale=(0, 1)), "scale=(0, 1)"),
+        (lambda: layers.RandomFlip(float("nan")), "probability=nan"),
+        (lambda: layers.RandomFlip(seed=0.5), "seed=0.5"),
+        (lambda: layers.RandomSolarize(threshold=300), "threshold=300"),
     ],
 )
 def test_values_out_of_range_are_refused(make, message):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from bt_keras.augmentation import RECIPES
+from bt_keras.augmentation.recipes import ViewRecipe
 from bt_keras.augmentation.views import sample_distortion, view_seeds, views
 from bt_keras.errors import UsageError
 
@@ -145,7 +146,7 @@ def test_an_unknown_recipe_is_refused():
 
 @pytest.mark.parametrize("size", [0, -1, 32.0, "32", None, True])
 def test_a_size_that_is_not_a_positive_int_is_refused(size):
-    with pytest.raises(UsageError, match="size is"):
+    with pytest.raises(UsageError, match="size="):
         views(size)
 
 
@@ -158,3 +159,20 @@ def test_images_of_another_shape_or_dtype_are_refused(shape, dtype):
     message = rf"{name} of shape \({shape[0]}, .*batch axis"
     with pytest.raises(UsageError, match=message):
         views(32)(np.zeros(shape, dtype), seed=(0, 0))
+
+
+@pytest.mark.parametrize("recipe", [None, 3, ["small"], "Small", True])
+def test_a_recipe_of_another_kind_is_refused(recipe):
+    with pytest.raises(
+        UsageError, match=r"^recipe=.* is not one of imagenet, small\.$"
+    ):
+        views(32, recipe)
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ViewRecipe)])
+def test_a_recipe_checks_its_numbers(field):
+    low_to_high = isinstance(getattr(ViewRecipe(), field), tuple)
+    for value in (float("nan"), float("inf"), -0.1, "1", None, True):
+        value = (0.5, value) if low_to_high else value
+        with pytest.raises(UsageError, match=rf"^{field}=[^\n]*$"):
+            ViewRecipe(**{field: value})

@@ -84,6 +84,18 @@ def test_bad_config_files_are_named(tmp_path, capsys, text, part):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_value_in_a_config_file_that_json_does_not_hold(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from bt_keras.config import default\n"
+        "def get_config():\n    config = default()\n"
+        "    config.optimizer.options.speed = {1, 2}\n    return config\n"
+    )
+    arguments = ["pretrain", f"--config={path}", f"--workdir={tmp_path / 'run'}"]
+    one_error_line(capsys, arguments, "config.optimizer.options.speed is <set>")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_missing_config_is_named(tmp_path, capsys):
     arguments = ["pretrain", "--config=cifar", f"--workdir={tmp_path / 'run'}"]
     one_error_line(capsys, arguments, "cifar", "cifar10")

@@ -23,7 +23,7 @@ ONE_GROUP = REFERENCE / "checkpoint_one_group.pth"
 def test_optimizer_has_the_settings_of_the_file(path, replicas, scale, bias_rate):
     optimizer = convert.from_torch(path, replicas).optimizer
     assert float(optimizer.learning_rate) == pytest.approx(0.2)
-    assert optimizer.bias_learning_rate == pytest.approx(bias_rate)
+    assert float(optimizer.bias_learning_rate) == pytest.approx(bias_rate)
     assert optimizer.momentum == 0.9
     assert optimizer.coupled_weight_decay == pytest.approx(1e-6 * scale)
     assert optimizer.trust_coefficient == 1e-3

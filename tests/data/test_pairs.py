@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import bt_keras
 from bt_keras.augmentation.views import views
 from bt_keras.data import from_dataset, load, pairs
 from bt_keras.data.shuffle import epoch_order
@@ -126,14 +127,49 @@ def test_replicas_together_get_the_batches_of_one_device(replicas, source):
     ("arguments", "message"),
     [
         ({"batch_size": 1}, "cross-correlation needs at least 2"),
-        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": 11}, "batch_size is 11.* has 10 images"),
-        ({"batch_size": 4, "first_step": -1}, "first_step is -1"),
+        ({"batch_size": 4, "first_step": -1}, "first_step=-1"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message):
         pairs(in_memory(), SMALL, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 8.0}, "batch_size=8.0 must be an integer"),
+        ({"batch_size": "8"}, "batch_size='8' must be an integer"),
+        ({"batch_size": True}, "batch_size=True must be an integer"),
+        ({"batch_size": None}, "batch_size=None must be an integer"),
+        ({"views": bt_keras.views}, "views=the function views cannot be called"),
+        ({"views": 8}, "views=8 cannot be called"),
+        ({"views": lambda images: images}, "cannot be called as views\\(images, seed"),
+        ({"views": None}, "views=None cannot be called"),
+        ({"source": 3}, "source of images is"),
+        ({"source": None}, "source of images is"),
+        ({"source": np.zeros((8, 8, 8, 3), "uint8")}, "source of images is"),
+        ({"source": SMALL, "views": in_memory()}, "source of images is"),
+        ({"seed": "1"}, "seed='1' must be an integer"),
+        ({"seed": 1.5}, "seed=1.5 must be an integer"),
+        ({"seed": 2**64}, "seed=18446744073709551616 must be"),
+        ({"first_step": 1.0}, "first_step=1.0 must be an integer"),
+        ({"split": 3}, "split=3 must be a string"),
+        ({"endless": "no"}, "endless='no' is not one of"),
+    ],
+)
+def test_arguments_of_another_kind_are_one_line(arguments, message):
+    valid = {"source": in_memory(), "views": SMALL, "batch_size": 4}
+    with pytest.raises(UsageError, match=message) as error:
+        pairs(**(valid | arguments))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_numbers_of_numpy_are_accepted():
+    batch = next(iter(pairs(in_memory(), Plain(), np.int64(4), seed=np.int32(3))))
+    assert batch[0].shape[0] == 4
 
 
 def test_a_plain_function_of_images_of_different_sizes_is_refused(tmp_path):

@@ -124,3 +124,85 @@ def test_invalid_embeddings_are_reported(z_a, z_b, message):
 def test_unknown_implementation_is_reported():
     with pytest.raises(bt_keras.UsageError, match="gram, correlation"):
         bt_keras.barlow_twins_loss(np.zeros((4, 8)), np.zeros((4, 8)), 1.0, "fft")
+
+
+@pytest.mark.parametrize("implementation", ["gram", "correlation"])
+@pytest.mark.parametrize("jit", [False, True])
+def test_overflow_is_not_finite_and_large_values_are_exact(implementation, jit):
+    rng = np.random.default_rng(0)
+    z_a, z_b = rng.normal(size=(2, 8, 16)).astype("float32")
+    z_b += z_a
+
+    @tf.function(jit_compile=jit)
+    def loss_and_gradients(a, b):
+        with tf.GradientTape() as tape:
+            tape.watch((a, b))
+            loss = bt_keras.barlow_twins_loss(a, b, implementation=implementation)
+        return loss, tape.gradient(loss, (a, b))
+
+    for scale in (1e-30, 1e-6, 1.0, 1e15, 1e18):
+        a, b = np.float32(scale) * z_a, np.float32(scale) * z_b
+        loss, gradients = loss_and_gradients(tf.constant(a), tf.constant(b))
+        np.testing.assert_allclose(loss, numpy_loss(a, b, 5e-3), rtol=1e-4)
+        assert all(np.isfinite(g.numpy()).all() for g in gradients)
+    for scale in (1e20, 1e30, 1e38, np.inf, np.nan):
+        for columns in (slice(None), slice(3, 4)):
+            a = z_a.copy()
+            a[:, columns] *= np.float32(scale)
+            for pair in ((a, z_b), (z_b, a)):
+                loss, gradients = loss_and_gradients(*map(tf.constant, pair))
+                assert np.isnan(loss), scale
+                assert not all(np.isfinite(g.numpy()).all() for g in gradients)
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [("float16", 1e3), ("bfloat16", 1e30)])
+def test_overflow_of_half_precision_is_not_finite(dtype, factor):
+    z = tf.cast(np.random.default_rng(0).normal(size=(8, 16)) * 1e4, dtype)
+    assert np.isfinite(bt_keras.barlow_twins_loss(z, z))
+    assert np.isnan(bt_keras.barlow_twins_loss(z * factor, z))
+
+
+def test_the_loss_of_equal_views_is_never_negative():
+    rng = np.random.default_rng(0)
+    for rows, width in ((2, 1), (64, 1), (33, 2), (256, 3)):
+        for implementation in ("gram", "correlation"):
+            z = rng.normal(size=(rows, width)).astype("float32")
+            terms = barlow_twins_terms(z, z, implementation)
+            assert min(map(float, terms)) >= 0
+    whitened = np.linalg.qr(rng.normal(size=(64, 8)))[0].astype("float32")
+    for implementation in ("gram", "correlation"):
+        assert (
+            min(map(float, barlow_twins_terms(whitened, whitened, implementation))) >= 0
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((0, 4)), np.zeros((0, 4))), "z_a and z_b have 0 rows"),
+        ((np.zeros((1, 4)), np.zeros((1, 4))), "z_a and z_b have 1 rows"),
+        ((np.zeros((4, 0)), np.zeros((4, 0))), "must both be"),
+        ((np.zeros((4, 2)), 5e-3), "must both be"),
+        ((None, np.zeros((4, 2))), "z_a=None must be"),
+        ((np.zeros((4, 2)), [["a", "b"]] * 4), "z_b is string"),
+        ((np.zeros((4, 2)), np.zeros((4, 2)), np.zeros(2)), "lambd=<ndarray>"),
+        ((np.zeros((4, 2)), np.zeros((4, 2)), -1.0), "lambd=-1.0"),
+        ((np.zeros((4, 2)), np.zeros((4, 2)), float("nan")), "lambd=nan"),
+        ((np.zeros((4, 2)), np.zeros((4, 2)), "gram"), "lambd='gram'"),
+        ((np.zeros((4, 2)), np.zeros((4, 2)), 0.1, 3), "implementation=3"),
+    ],
+)
+def test_arguments_of_another_kind_are_one_line(arguments, message):
+    with pytest.raises(bt_keras.UsageError) as error:
+        bt_keras.barlow_twins_loss(*arguments)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_batch_of_one_in_a_graph():
+    loss = tf.function(
+        bt_keras.barlow_twins_loss, input_signature=[tf.TensorSpec((None, 4))] * 2
+    )
+    for rows in (0, 1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="at least 2 images"):
+            loss(tf.zeros((rows, 4)), tf.zeros((rows, 4)))

@@ -151,7 +151,7 @@ def test_microbatches_must_divide_the_batch():
     with pytest.raises(bt_keras.UsageError, match="microbatches=3 does not divide"):
         model.train_on_batch(*two_views())
     ragged = tf.data.Dataset.from_tensor_slices(two_views()).batch(7)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="microbatches=3 does not"):
+    with pytest.raises(bt_keras.UsageError, match="microbatches=3 does not divide"):
         model.fit(ragged, verbose=0)
 
 
@@ -175,5 +175,5 @@ def test_loss_scale_and_accumulated_gradients_do_not_change_training():
 
 @pytest.mark.parametrize("count", [0, -1, 2.0, "4"])
 def test_microbatches_must_be_a_positive_int(count):
-    with pytest.raises(bt_keras.UsageError, match="positive int"):
+    with pytest.raises(bt_keras.UsageError, match=r"^microbatches="):
         plain(microbatches=count)

@@ -44,6 +44,24 @@ def test_keras_optimizers_get_the_schedule_and_their_options(config):
     assert optimizer.get_config()["learning_rate"]["config"]["total_steps"] == 80
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("beta_1", "0.9", "a finite number"),
+        ("beta_1", True, "a finite number"),
+        ("amsgrad", 1, "True or False"),
+        ("clipnorm", "1", "a number or None"),
+        ("clipnorm", True, "a number or None"),
+    ],
+)
+def test_options_of_another_type(config, name, value, kind):
+    config.optimizer.name = "adamw"
+    config.optimizer.options = {name: value}
+    message = rf"^config\.optimizer\.options\.{name} is .*; it must be {kind}\.$"
+    with pytest.raises(UsageError, match=message):
+        build(config, STEPS_PER_EPOCH)
+
+
 def test_unknown_optimizers_and_options_are_errors(config):
     config.optimizer.options = {"speed": 3}
     with pytest.raises(UsageError, match=r"config\.optimizer\.options .*speed"):

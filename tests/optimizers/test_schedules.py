@@ -42,3 +42,16 @@ def test_config_round_trip():
 def test_arguments_out_of_range_are_reported(arguments):
     with pytest.raises(bt_keras.UsageError, match=r"peak|warmup_steps|floor"):
         bt_keras.WarmupCosine(*arguments)
+
+
+@pytest.mark.parametrize("argument", ["peak", "warmup_steps", "total_steps", "floor"])
+def test_values_that_are_no_numbers_are_reported(argument):
+    valid = {"peak": 1.0, "warmup_steps": 1, "total_steps": 9}
+    for value in (float("nan"), float("inf"), -1, "1", None, True, [1], 1e39):
+        with pytest.raises(bt_keras.UsageError, match=rf"^{argument}=[^\n]*$"):
+            bt_keras.WarmupCosine(**(valid | {argument: value}))
+
+
+def test_whole_floats_are_numbers_of_steps():
+    schedule = bt_keras.WarmupCosine(np.float32(1), 100 / 10, np.int64(100))
+    assert (schedule.warmup_steps, schedule.total_steps) == (10, 100)

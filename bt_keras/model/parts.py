@@ -1,0 +1,220 @@
+"""Checks of the backbone and the projector before they become parts of a model."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from bt_keras import checks, networks
+from bt_keras.errors import UsageError
+
+# Packages whose layers look like those of Keras 3, which does not train them.
+_FOREIGN = ("tf_keras", "tensorflow_hub", "tensorflow")
+_loading = contextvars.ContextVar("loading", default=False)
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Accepts frozen backbones: a saved model may have been frozen after training."""
+    token = _loading.set(True)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
+
+
+def checked_parts(
+    backbone: Any, projector: Any, strategy: tf.distribute.Strategy
+) -> tuple[keras.Layer, keras.Layer]:
+    """Returns the backbone and the projector of a model after checking them.
+
+    Args:
+        backbone: Built `keras.Model` or layer from images to features (N, F).
+        projector: Sequence of ints, the widths of a new projector, or a `keras.Model`
+            or layer from (N, F) to (N, D).
+        strategy: `tf.distribute.Strategy` of the model.
+
+    Raises:
+        UsageError: If one of them is anything else, or if `fit` would not train it.
+    """
+    check_backbone(backbone)
+    feature_dim = networks.feature_dim(backbone)
+    if isinstance(projector, keras.Layer) or is_foreign(projector):
+        check_projector(projector, feature_dim)
+        if not projector.built:
+            projector.build((None, feature_dim))
+    else:
+        projector = networks.projector(projector, feature_dim)
+    check_scope("backbone", backbone, strategy)
+    check_scope("projector", projector, strategy)
+    return backbone, projector
+
+
+def check_backbone(backbone: Any) -> None:
+    """Checks that a backbone takes images and that `fit` would train it.
+
+    Args:
+        backbone: What the user passed.
+
+    Raises:
+        UsageError: If it is no layer of Keras 3, does not take images, or has weights
+            that `fit` would not train.
+    """
+    _check_layer("backbone", backbone, "such as bt_keras.resnet(50)")
+    shape = _known_shape(backbone, "input_shape")
+    if shape is not None and (not isinstance(shape, tuple) or len(shape) != 4):
+        raise UsageError(
+            f"the backbone {backbone.name!r} takes {shape}, but its one input must be "
+            "images (N, H, W, C)."
+        )
+    if backbone.built and not _loading.get():
+        check_trains(backbone)
+
+
+def check_trains(backbone: keras.Layer) -> None:
+    """Checks that a backbone has trainable weights.
+
+    Args:
+        backbone: Built `keras.Layer`.
+
+    Raises:
+        UsageError: If it has none.
+    """
+    if not backbone.trainable_variables:
+        raise UsageError(
+            f"the backbone {backbone.name!r} has no trainable weights, so that `fit` "
+            "would not train it: set backbone.trainable = True, or pass trainable=True "
+            "to bt_keras.load_backbone."
+        )
+
+
+def check_projector(projector: Any, feature_dim: int) -> None:
+    """Checks a projector that is a layer, not widths.
+
+    Args:
+        projector: What the user passed.
+        feature_dim: Integer, the width F of the backbone's features.
+
+    Raises:
+        UsageError: If it is no layer of Keras 3, has weights that `fit` would not
+            train, or is not from (N, F) to (N, D).
+    """
+    _check_layer("projector", projector, "or widths such as (8192, 8192, 8192)")
+    shape = _known_shape(projector, "input_shape")
+    if shape is not None and not _fits(shape, feature_dim):
+        raise UsageError(
+            f"the projector {projector.name!r} takes {shape}, but the backbone's "
+            f"features are (N, {feature_dim})."
+        )
+    shape = _known_shape(projector, "output_shape")
+    if shape is not None and (not _fits(shape, None) or shape[1] is None):
+        raise UsageError(
+            f"the projector {projector.name!r} returns {shape}, but it must return "
+            "embeddings (N, D)."
+        )
+
+
+def check_scope(
+    name: str, layer: keras.Layer, strategy: tf.distribute.Strategy
+) -> None:
+    """Checks that the variables of a layer belong to a strategy.
+
+    Args:
+        name: String, what the layer is, for the message.
+        layer: `keras.Layer`.
+        strategy: `tf.distribute.Strategy` of the model.
+
+    Raises:
+        UsageError: If a variable was created in another scope.
+    """
+    for variable in layer.variables:
+        if not created_in_scope(variable, strategy):
+            raise UsageError(
+                f"the {name} {layer.name!r} was made outside the scope of the model's "
+                "strategy: make both inside `with strategy.scope():`."
+            )
+
+
+def created_in_scope(
+    variable: keras.Variable, strategy: tf.distribute.Strategy
+) -> bool:
+    """Returns whether a variable was created in the scope of a strategy."""
+    return strategy.extended.variable_created_in_scope(variable.value)
+
+
+def build_optimizer(
+    optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
+) -> None:
+    """Creates the variables of an optimizer; call it in the scope of the strategy.
+
+    Args:
+        optimizer: Keras optimizer.
+        variables: List of `keras.Variable`, the trainable variables.
+
+    Raises:
+        UsageError: If the optimizer was made in another scope and cannot train here.
+    """
+    strategy = tf.distribute.get_strategy()
+    try:
+        optimizer.build(variables)
+    except (RuntimeError, ValueError) as error:
+        if created_in_scope(optimizer.variables[0], strategy):
+            raise
+        raise UsageError(
+            f"the optimizer {optimizer.name!r} was made outside the scope of the "
+            "model's strategy: make it inside `with strategy.scope():`."
+        ) from error
+
+
+def is_foreign(value: Any) -> bool:
+    """Returns whether a value is a layer of tf-keras or another TensorFlow module."""
+    if isinstance(value, tf.Module):
+        return True
+    roots = {base.__module__.split(".")[0] for base in type(value).__mro__}
+    return not isinstance(value, keras.Layer) and not roots.isdisjoint(_FOREIGN)
+
+
+def _check_layer(name, layer, example):
+    if is_foreign(layer):
+        raise UsageError(
+            f"the {name} is a {type(layer).__name__} of tf-keras or TensorFlow, which "
+            "`fit` of Keras 3 does not train: give a model or layer of Keras 3, "
+            f"{example}."
+        )
+    if not isinstance(layer, keras.Layer):
+        raise UsageError(
+            f"{name}={checks.described(layer)} must be a model or layer of Keras 3, "
+            f"{example}."
+        )
+    for part in layer._flatten_layers():
+        for value in tf.nest.flatten(list(vars(part).values())):
+            if _trains_elsewhere(value):
+                raise UsageError(
+                    f"the layer {part.name!r} of the {name} holds a "
+                    f"{type(value).__name__} of TensorFlow or tf-keras, whose weights "
+                    "`fit` would not train: use layers and variables of Keras 3."
+                )
+
+
+def _trains_elsewhere(value):
+    """Returns whether a value has trainable variables that Keras 3 does not track."""
+    if isinstance(value, tf.Module):
+        return bool(value.trainable_variables)
+    return isinstance(value, tf.Variable) and value.trainable
+
+
+def _known_shape(layer, attribute):
+    try:
+        return getattr(layer, attribute, None)
+    except (AttributeError, ValueError, RuntimeError):  # Not built from an Input.
+        return None
+
+
+def _fits(shape, width):
+    is_pair = isinstance(shape, tuple) and len(shape) == 2
+    return is_pair and (width is None or shape[1] in (None, width))
