@@ -25,6 +25,7 @@ class Workdir:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(os.path.expanduser(path))
         self.config_file = self.path / "config.json"
+        self.images_file = self.path / "images.json"
         self.lock_file = self.path / "lock"
         self.log_file = self.path / "log.csv"
         self.tensorboard = self.path / "tensorboard"
@@ -75,18 +76,22 @@ class Workdir:
         """Checks that the folder is new or belongs to a run with this config.
 
         Args:
-            config: `ConfigDict`. Its fields for checkpoints and evaluation may differ.
+            config: `ConfigDict`. Its fields for checkpoints and evaluation may differ,
+                and the path of the images if the run has recorded which these are.
 
         Raises:
             UsageError: If another field differs; the message names it.
         """
         if not self._has_config():
             return
+        # These do not affect training.
+        may_differ: tuple[str, ...] = ("checkpoint.", "evaluation.")
+        if self.images_file.is_file():
+            may_differ += ("data.source",)  # The images are compared themselves.
         differences = [
             difference
             for difference in config_lib.differences(self.config(), config)
-            # These do not affect training.
-            if not difference[0].startswith(("checkpoint.", "evaluation."))
+            if not difference[0].startswith(may_differ)
         ]
         if differences:
             fields = "; ".join(

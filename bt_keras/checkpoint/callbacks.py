@@ -124,8 +124,10 @@ class Checkpoints(keras.callbacks.Callback):
         self._writes = writes
         self._written_step = tracker.progress.step
         self._written_time = time.monotonic()
+        self._iterations = 0
 
     def on_train_batch_end(self, batch, logs=None):
+        self._iterations = int(self.model.optimizer.iterations.numpy())
         # The logs of an epoch must be written before the checkpoint at its end.
         if self._tracker.progress.step_in_epoch:
             error = self._try_to_write() if self._is_due() else None
@@ -140,6 +142,38 @@ class Checkpoints(keras.callbacks.Callback):
         reason = self._stop.reason(self._try_to_write())
         if self._tracker.progress.epoch < self.params["epochs"]:
             self._raise_stopped(reason)
+
+    def write_before(self, error: UsageError) -> str:
+        """Writes a checkpoint of the steps before one that failed.
+
+        With several steps per execution, some of the failed execution's steps may have
+        changed the weights: then only earlier checkpoints can be resumed from.
+
+        Args:
+            error: `UsageError` that ends the run; the step has not changed the weights.
+
+        Returns:
+            String that tells the user where the run resumes, "" at its beginning.
+
+        Raises:
+            UsageError: If the checkpoint cannot be written; it contains `error`, too.
+        """
+        progress = self._tracker.progress
+        is_new = progress.step > self._written_step
+        if is_new and self._writes and self.model.steps_per_execution == 1:
+            # TensorFlow counts a step although it fails to read its images.
+            self.model.optimizer.iterations.assign(self._iterations)
+            for metric in self.model.metrics:
+                metric.count.assign(progress.step_in_epoch)
+            if failure := self._try_to_write():
+                raise UsageError(f"{error} {failure}") from failure
+            path = self._folder / store.name(progress)
+            return (
+                f"The checkpoint {path} is written; the same command resumes from it."
+            )
+        if self._written_step:
+            return "The same command resumes from the newest checkpoint."
+        return ""
 
     def _is_due(self) -> bool:
         steps = self._tracker.progress.step - self._written_step

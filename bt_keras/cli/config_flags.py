@@ -18,7 +18,10 @@ def are_given(arguments: Sequence[str]) -> bool:
 
 
 def override(
-    config: ConfigDict, arguments: Sequence[str], parsed: Sequence[str]
+    config: ConfigDict,
+    arguments: Sequence[str],
+    parsed: Sequence[str],
+    switches: Sequence[str] = (),
 ) -> ConfigDict:
     """Changes the fields of a config that `--config.FIELD=VALUE` names.
 
@@ -26,6 +29,7 @@ def override(
         config: `ConfigDict` with the fields of configs/default.py.
         arguments: The command's arguments.
         parsed: Names of the command's own flags with a value.
+        switches: Names of its Boolean flags. Defaults to `()`.
 
     Returns:
         The changed `ConfigDict`.
@@ -35,7 +39,7 @@ def override(
             than the field.
     """
     values = absl_flags.FlagValues()
-    rest = flags.without(arguments, parsed)
+    rest = flags.without(arguments, parsed, switches)
     _check_repeated(rest)
     try:
         config_flags.DEFINE_config_dict(

@@ -98,16 +98,20 @@ def _check_given(flag: flags.Flag) -> None:
         raise UsageError(f"--{flag.name} has a null character: remove it.")
 
 
-def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Removes `--name value` and `--name=value` from the arguments.
+def without(
+    arguments: Sequence[str], names: Sequence[str], switches: Sequence[str] = ()
+) -> list[str]:
+    """Removes `--name value`, `--name=value` and switches from the arguments.
 
     Args:
         arguments: The command's arguments.
         names: Names of flags that take a value.
+        switches: Names of Boolean flags. Defaults to `()`.
 
     Returns:
         The other arguments.
     """
+    switches = [f"{no}{name}" for name in switches for no in ("", "no")]
     rest, skip = [], False
     for argument in arguments:
         name, equals, _ = argument.lstrip("-").partition("=")
@@ -115,7 +119,7 @@ def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
             skip = False
         elif argument.startswith("-") and name in names:
             skip = not equals
-        else:
+        elif not (argument.startswith("-") and name in switches):
             rest.append(argument)
     return rest
 

@@ -62,6 +62,12 @@ def define_flags() -> absl_flags.FlagValues:
         "rollback: restore the last checkpoint and skip the batches that led to it.",
         flag_values=values,
     )
+    absl_flags.DEFINE_bool(
+        "allow_other_images",
+        False,
+        "Resume although the images are not those that the run began with.",
+        flag_values=values,
+    )
     absl_flags.DEFINE_float(
         "join_timeout",
         300.0,
@@ -84,26 +90,28 @@ def run(arguments: Sequence[str]) -> None:
     workdir = Workdir(values.workdir)
     config = config_lib.load(values.config) if values.config else workdir.config()
     parsed = ("config", "workdir", "strategy", "on_nan", "join_timeout")
-    config = config_flags.override(config, arguments, parsed)
+    switches = ("allow_other_images",)
+    config = config_flags.override(config, arguments, parsed, switches)
     config_lib.check(config)  # Before the command waits for TensorFlow and workers.
 
     strategy = start.strategy(
         values.strategy,
-        settings=lambda: _settings(config, values.on_nan),
+        settings=lambda: _settings(config, values),
         timeout=values.join_timeout,
         start_check=lambda: workdir.check_start(config),
     )
 
     from bt_keras.training.pretrain import pretrain
 
-    pretrain(config, values.workdir, strategy, values.on_nan)
+    pretrain(config, values.workdir, strategy, values.on_nan, values.allow_other_images)
 
 
-def _settings(config: ConfigDict, on_nan: str) -> dict:
+def _settings(config: ConfigDict, values: absl_flags.FlagValues) -> dict:
     """Returns what must be equal on all workers."""
     from bt_keras import config as config_lib
     from bt_keras.checkpoint import store
 
     fields = {f"config.{f}": value for f, value in config_lib.fields(config).items()}
     versions = {f"version of {p}": v for p, v in store.versions().items()}
-    return {"on_nan": on_nan, **versions, **fields}
+    own = {name: values[name].value for name in ("on_nan", "allow_other_images")}
+    return {**own, **versions, **fields}

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import tensorflow as tf
 from absl import logging
 
-from bt_keras.data import folder_checks, image_files
-from bt_keras.data.decode import (
-    check_image,
-    decode_image,
-    fingerprint,
-    largest_value,
-)
+from bt_keras.data import folder_checks, folder_faults, image_files
+from bt_keras.data.decode import decode_image, fingerprint
 from bt_keras.data.folder_index import check_files
 from bt_keras.data.image_files import count_text
 from bt_keras.data.layout import find_layout
 from bt_keras.data.shuffle import epoch_order
-from bt_keras.data.source import NO_LABEL, Source, common_shape
+from bt_keras.data.source import NO_LABEL, Source, common_shape, images_digest
 from bt_keras.errors import UsageError
 
 
@@ -103,6 +99,7 @@ def _source(files, infos, bits, **about):
         "fingerprint": tf.constant([info.fingerprint for info in infos], tf.int64),
     }
     image_shape = common_shape([(info.height, info.width) for info in infos])
+    root = about["place"]
 
     def records(shuffle_seed=None, first=0):
         order = tf.range(len(files))
@@ -122,6 +119,13 @@ def _source(files, infos, bits, **about):
         records=records,
         decode=decode,
         smallest_side=min(min(info.height, info.width) for info in infos),
+        digest=images_digest(
+            (file[len(root) :].lstrip(os.sep).replace(os.sep, "/"), info.num_bytes)
+            for (file, _), info in zip(files, infos, strict=True)
+        ),
+        find_fault=functools.partial(
+            folder_faults.find_fault, [file for file, _ in files], image_shape, bits
+        ),
         **about,
     )
 
@@ -131,17 +135,9 @@ def _read(record, image_shape, bits):
     contents = tf.io.read_file(record["path"])
 
     def check(path, contents):
-        size, problem = check_image(contents)
-        if size and not tf.TensorShape(image_shape[:2]).is_compatible_with(size):
-            problem = f"has height and width {size}, not {image_shape[:2]}"
-        largest = largest_value(contents) if size else 0
-        if largest >= 2**bits:
-            problem = f"has the value {largest}, which exceeds {bits} bits"
-        if problem:
-            raise UsageError(
-                f"{os.fsdecode(path)!r} {problem}; it has changed since the start. "
-                "Restore or remove it, and start again."
-            )
+        path = os.fsdecode(path)
+        if fault := folder_faults.fault(path, image_shape, bits, contents):
+            raise UsageError(fault)
         return True
 
     # TensorFlow's decoders do not name the file, and Python would slow down all files.

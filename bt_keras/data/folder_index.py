@@ -80,7 +80,7 @@ def _check_missing(paths, found, save) -> None:
     progress = _progress(len(missing))
     saved = time.monotonic()
     # TensorFlow and Pillow decode without holding Python's lock.
-    checked = _map_in_threads(_check, [paths[n] for n in missing], os.cpu_count())
+    checked = _map_in_threads(check_file, [paths[n] for n in missing], os.cpu_count())
     for count, (number, info) in enumerate(zip(missing, checked, strict=True), 1):
         found[number] = info
         progress(count)
@@ -89,7 +89,8 @@ def _check_missing(paths, found, save) -> None:
             saved = time.monotonic()
 
 
-def _check(path: str) -> FileInfo:
+def check_file(path: str) -> FileInfo:
+    """Checks one image file by decoding it."""
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())

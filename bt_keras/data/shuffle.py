@@ -32,6 +32,12 @@ def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
 
 
+def records_in_block(num_images: int, bytes_each: int) -> int:
+    """Returns the number of records in a block of `shuffle_blocks`."""
+    fitting = _BLOCK_BYTES // max(1, bytes_each)
+    return min(num_images, max(_BLOCK_RECORDS, fitting))
+
+
 def shuffle_blocks(
     read: Callable,
     num_images: int,
@@ -56,8 +62,7 @@ def shuffle_blocks(
     Returns:
         `tf.data.Dataset` of the same records.
     """
-    fitting = _BLOCK_BYTES // max(1, bytes_each)
-    block_size = min(num_images, max(_BLOCK_RECORDS, fitting))
+    block_size = records_in_block(num_images, bytes_each)
     first = tf.cast(first, tf.int64)
     first_block = first // block_size
 

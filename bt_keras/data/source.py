@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
+from bt_keras.data import faults
 from bt_keras.data.image_files import count_text
 from bt_keras.errors import UsageError
 
@@ -47,6 +50,12 @@ class Source:
         splits: Tuple of strings, the names of all splits. Defaults to `()`.
         left_out: Mapping from a kind of file, such as ".txt", to the number of files
             of this kind that are no images. Defaults to `{}`.
+        digest: String, see `images_digest`, or None if unknown. Defaults to `None`.
+        find_fault: Function of `message, shuffle_seed=None, first=0, count=None` that
+            reads as many images in the order of `records` and returns a sentence that
+            names the first file that cannot be read, or None. The message is that of
+            an error of TensorFlow, which may contain the path of a file. Defaults to
+            `None`: it is not known how to find a fault.
 
     Example:
 
@@ -68,6 +77,8 @@ class Source:
     place: str = ""
     splits: tuple[str, ...] = ()
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    digest: str | None = None
+    find_fault: Callable | None = dataclasses.field(default=None, repr=False)
 
     @property
     def num_classes(self) -> int | None:
@@ -118,7 +129,8 @@ class Source:
     def images(self) -> tf.Tensor:
         """All decoded images, uint8 `(N, H, W, 3)`, decoded once for each source."""
         in_batches = self.dataset().map(lambda image, _: image).batch(1024)
-        return tf.concat(list(in_batches), axis=0)
+        with faults.named(self):
+            return tf.concat(list(in_batches), axis=0)
 
     def dataset(self) -> tf.data.Dataset:
         """Returns a `tf.data.Dataset` of decoded (image, label), in file order."""
@@ -160,3 +172,21 @@ def common_shape(
     height = heights.pop() if len(heights) == 1 else None
     width = widths.pop() if len(widths) == 1 else None
     return (height, width, 3)
+
+
+def images_digest(files: Iterable[Sequence]) -> str:
+    """Computes a digest of the files of a source, in the order of its images.
+
+    It needs no contents. Data that were moved have the same digest, because names are
+    relative.
+
+    Args:
+        files: Iterable of sequences: the relative name of a file, and integers such as
+            its size.
+
+    Returns:
+        String, the first 32 hexadecimal digits of a SHA-256.
+    """
+    lines = (b"\0".join(os.fsencode(str(field)) for field in file) for file in files)
+    # No path contains a zero byte: different lists give different bytes.
+    return hashlib.sha256(b"\0\0".join(lines)).hexdigest()[:32]

@@ -13,11 +13,9 @@ import urllib.request
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.data import tfds_library
+from bt_keras.data import tfds_faults, tfds_library, tfds_records
 from bt_keras.data.decode import decode_image
-from bt_keras.data.shuffle import shuffle_blocks
-from bt_keras.data.source import NO_LABEL, Source
-from bt_keras.data.tfrecords import read_examples
+from bt_keras.data.source import NO_LABEL, Source, images_digest
 from bt_keras.errors import UsageError, one_line
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -72,9 +70,7 @@ def load_directory(
     try:
         builder = tfds.builder_from_directory(path)
     except Exception as error:  # The parsers raise many kinds.
-        raise UsageError(
-            f"{path!r} is not a complete TFDS data set: {one_line(error, None)}"
-        ) from error
+        raise tfds_faults.damaged_info(path, error) from error
     return _source(builder, split, name or path, bits)
 
 
@@ -159,11 +155,17 @@ def _source(builder, split, name, bits):
     try:
         split_info = info.splits[split]
     except (ValueError, KeyError) as error:
+        if not info.splits:
+            raise tfds_faults.damaged_info(str(builder.data_dir), error) from error
         raise UsageError(
             f"{name!r} has no split {split!r}: it has {', '.join(info.splits)}, and "
             "subsplits such as 'train[:10%]'."
         ) from error
-    if not split_info.num_examples:
+    try:
+        num_images, files = split_info.num_examples, split_info.file_instructions
+    except Exception as error:  # Numbers of records that are none.
+        raise tfds_faults.damaged_info(str(builder.data_dir), error) from error
+    if not num_images:
         raise UsageError(
             f"The split {split!r} of {name!r} has no images: choose another split."
         )
@@ -178,16 +180,22 @@ def _source(builder, split, name, bits):
         label = record["label"] if has_labels else NO_LABEL
         return image, tf.cast(label, tf.int64)
 
+    sizes = tfds_faults.file_sizes(info, split)
     return Source(
         name=name,
         split=split,
-        num_images=split_info.num_examples,
+        num_images=num_images,
         image_shape=image_shape,
-        records=functools.partial(_records, builder, split),
+        records=functools.partial(tfds_records.records, builder, split),
         decode=decode,
         class_names=tuple(label.names) if has_labels else None,
         smallest_side=min(sides) if len(sides) == 2 else None,
         splits=tuple(info.splits),
+        digest=images_digest(
+            (os.path.basename(file.filename), size, file.skip, file.take)
+            for file, size in zip(files, sizes, strict=True)
+        ),
+        find_fault=functools.partial(tfds_faults.find_fault, info, split, decode),
     )
 
 
@@ -203,31 +211,3 @@ def _image_shape(features, name):
             f"{', '.join(features)}. Choose another data set."
         )
     return (*image.shape[:2], 3)
-
-
-def _records(builder, split, shuffle_seed=None, first=0):
-    read = functools.partial(_read, builder, split, shuffle_seed)
-    if shuffle_seed is None:
-        return read(first)
-    info = builder.info
-    whole = info.splits[re.split(r"[\[+]", split)[0]]
-    bytes_each = whole.num_bytes // max(1, whole.num_examples)
-    num_images = info.splits[split].num_examples
-    return shuffle_blocks(read, num_images, bytes_each, shuffle_seed, first)
-
-
-def _read(builder, split, shuffle_seed, first):
-    """Reads records with undecoded images, in file order or with shuffled files."""
-    tfds = tfds_library.load()
-
-    info, decoders = builder.info, {"image": tfds.decode.SkipDecoding()}
-    if info.file_format != tfds.core.FileFormat.TFRECORD:
-        in_order = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
-        dataset = builder.as_dataset(split, decoders=decoders, read_config=in_order)
-        return dataset.skip(first)
-    # TFDS can shuffle files too, but its seed cannot be a tensor.
-    examples = read_examples(info.splits[split].file_instructions, shuffle_seed, first)
-    return examples.map(
-        lambda example: info.features.deserialize_example(example, decoders=decoders),
-        tf.data.AUTOTUNE,
-    )

@@ -36,6 +36,28 @@ def read_examples(
     Returns:
         `tf.data.Dataset` of scalar strings.
     """
+    files, skipped = files_from(instructions, shuffle_seed, first)
+    group_size = 1 if shuffle_seed is None else _GROUP_FILES
+    groups = tf.data.Dataset.from_tensor_slices(files).batch(group_size)
+    return groups.flat_map(_interleave).skip(tf.cast(first, tf.int64) - skipped)
+
+
+def files_from(
+    instructions: Sequence,
+    shuffle_seed: tf.Tensor | None = None,
+    first: int | tf.Tensor = 0,
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """Lists the files of `read_examples`, from the group with record `first` on.
+
+    Args:
+        instructions: See `read_examples`.
+        shuffle_seed: See `read_examples`.
+        first: See `read_examples`.
+
+    Returns:
+        `(files, skipped)`: the columns path, skip and take, and the number of records
+        before these files.
+    """
     files = {
         "path": tf.constant([os.fspath(i.filename) for i in instructions]),
         "skip": tf.constant([i.skip for i in instructions], tf.int64),
@@ -46,23 +68,33 @@ def read_examples(
         order = epoch_order(len(instructions), fold_in(shuffle_seed, -1))
         files = {key: tf.gather(column, order) for key, column in files.items()}
         group_size = _GROUP_FILES
-
     first = tf.cast(first, tf.int64)
     starts = tf.cumsum(files["take"], exclusive=True)[::group_size]
     group = tf.searchsorted(starts, [first], side="right")[0] - 1
     files = {key: column[group * group_size :] for key, column in files.items()}
-    groups = tf.data.Dataset.from_tensor_slices(files).batch(group_size)
-    return groups.flat_map(_interleave).skip(first - starts[group])
+    return files, starts[group]
 
 
 def _interleave(files):
     """Interleaves the records of a group of files."""
     return tf.data.Dataset.from_tensor_slices(files).interleave(
-        lambda file: (
-            tf.data.TFRecordDataset(file["path"]).skip(file["skip"]).take(file["take"])
-        ),
+        _read_file,
         cycle_length=_GROUP_FILES,
         block_length=_BLOCK_LENGTH,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _read_file(file):
+    """Reads the records of one file, and fails if there are too few."""
+    records = tf.data.TFRecordDataset(file["path"]).skip(file["skip"])
+    # TensorFlow reports no error for a file that ends between two records.
+    end = tf.data.Dataset.from_tensors(file["path"]).map(_too_few)
+    return records.concatenate(end).take(file["take"])
+
+
+def _too_few(path):
+    text = "this file has fewer records than dataset_info.json lists:"
+    with tf.control_dependencies([tf.debugging.Assert(False, [text, path])]):
+        return tf.identity(path)

@@ -13,6 +13,7 @@ import keras
 from bt_keras import config as config_lib
 from bt_keras import hub
 from bt_keras.checkpoint import latest
+from bt_keras.data import faults
 from bt_keras.data.from_config import open_source
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
@@ -153,18 +154,19 @@ def evaluate(
         results_file.read(workdir.results_file)  # Raises before work that takes hours.
     frozen = _freeze(target, source, test_split, evaluators)
     results: list[Result] = []
-    for evaluator in evaluators:
-        for measured in evaluator.run(frozen):
-            new = [_complete(result, target, source) for result in measured]
-            results += new
-            try:
-                # First, because a full disk prevents writing.
-                if progress:
-                    progress(new)
-            finally:
-                # At once: an interruption loses no finished measurement.
-                if workdir:
-                    results_file.append(workdir.results_file, new)
+    with faults.named(frozen.train_source, frozen.test_source):
+        for evaluator in evaluators:
+            for measured in evaluator.run(frozen):
+                new = [_complete(result, target, source) for result in measured]
+                results += new
+                try:
+                    # First, because a full disk prevents writing.
+                    if progress:
+                        progress(new)
+                finally:
+                    # At once: an interruption loses no finished measurement.
+                    if workdir:
+                        results_file.append(workdir.results_file, new)
     return results
 
 

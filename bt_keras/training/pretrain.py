@@ -22,11 +22,12 @@ from bt_keras import data, optimizers
 from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.checkpoint.callbacks import CheckpointPolicy
 from bt_keras.checkpoint.progress import Progress
+from bt_keras.data import faults
 from bt_keras.data.source import Source
 from bt_keras.distribution import devices, strategies
 from bt_keras.errors import StoppedError, UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.training import setup
+from bt_keras.training import same_images, setup
 from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
 from bt_keras.workdir import Workdir, writable
@@ -40,6 +41,7 @@ def pretrain(
     workdir: str | os.PathLike,
     strategy: tf.distribute.Strategy | None = None,
     on_nan: str = "stop",
+    allow_other_images: bool = False,
 ) -> BarlowTwins:
     """Trains the model of a config, or resumes from the newest checkpoint.
 
@@ -56,13 +58,16 @@ def pretrain(
             ends with an error, `"rollback"` restores the last checkpoint and skips
             the batches that led to it, at most `config.checkpoint.max_rollbacks`
             times. Defaults to `"stop"`.
+        allow_other_images: Boolean, whether to resume although the images are not those
+            that the run began with (in number, order, names or sizes). Defaults to
+            `False`.
 
     Returns:
         The trained `bt_keras.BarlowTwins`.
 
     Raises:
-        UsageError: If the config, the data or the workdir cannot be used, or if the
-            loss or a gradient is non-finite.
+        UsageError: If the config, the data or the workdir cannot be used, if an image
+            cannot be read any more, or if the loss or a gradient is non-finite.
         StoppedError: If a signal stopped the run, after a checkpoint was written, or
             if another worker is lost.
     """
@@ -78,6 +83,11 @@ def pretrain(
         with strategies.raise_on_all_workers(strategy):
             folder.check_config(config)
             source, views = setup.load_data(config, strategy.num_replicas_in_sync)
+            first_views = functools.cache(
+                lambda: _sample_views(source, views, config.batch_size, config.seed)
+            )
+            if strategies.is_chief(strategy) and not folder.checkpoints.exists():
+                first_views()  # Images that cannot be read leave no folder behind.
         training = _training(config, source, views, folder, strategy)
         if training.is_chief:
             print(source.describe(), flush=True)
@@ -86,13 +96,15 @@ def pretrain(
             with strategies.raise_on_all_workers(strategy):
                 stack.enter_context(folder.locked(training.is_chief))
             progress, path = training.resume_point()
+            with strategies.raise_on_all_workers(strategy):
+                if path and training.is_chief and not allow_other_images:
+                    same_images.check(folder, source)
             training.restore(model, path)
             with strategies.raise_on_all_workers(strategy):
                 if training.is_chief:
                     folder.claim(config)
-                    count = min(8, config.batch_size)
-                    sample = functools.partial(data.pairs, source, views, count)
-                    _prepare(folder, sample, config.seed, progress, path)
+                    same_images.record(folder, source)
+                    _prepare(folder, first_views, progress, path)
             return _train(training, model, progress, on_nan)
 
 
@@ -118,11 +130,19 @@ def _training(
             seed=config.seed,
             endless=True,
         ),
+        find_fault=functools.partial(
+            faults.in_batches, source, config.batch_size, config.seed
+        ),
         schedule=optimizers.schedule(config, rate, steps_per_epoch),
         settings=Settings(
             epochs=config.epochs,
             steps_per_epoch=steps_per_epoch,
-            num_images=source.num_images,
+            images={
+                "images": source.num_images,
+                "images (a digest of names and sizes)": same_images.digest_number(
+                    source
+                ),
+            },
             max_rollbacks=checkpoint.max_rollbacks,
             checkpoints=CheckpointPolicy(
                 keep=checkpoint.keep,
@@ -155,8 +175,7 @@ def _train(
 
 def _prepare(
     workdir: Workdir,
-    sample: Callable[..., tf.data.Dataset],
-    seed: int,
+    first_views: Callable[[], bytes],
     progress: Progress,
     path: Path | None,
 ) -> None:
@@ -166,9 +185,14 @@ def _prepare(
         workdir.tensorboard.mkdir(exist_ok=True)
         workdir.cut_log(progress.epoch)
         if path is None:
-            workdir.replace(workdir.sample_views, draw_sample_views(sample(seed=seed)))
+            workdir.replace(workdir.sample_views, first_views())
     if path:
         print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
+
+
+def _sample_views(source: Source, views: Callable, batch_size: int, seed: int) -> bytes:
+    with faults.named(source):
+        return draw_sample_views(data.pairs(source, views, min(8, batch_size), seed))
 
 
 def draw_sample_views(pairs: tf.data.Dataset, count: int = 8) -> bytes:

@@ -20,6 +20,7 @@ from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training.epoch_log import EpochLog
+from bt_keras.training.image_faults import saved_before_faults
 from bt_keras.training.nonfinite import (
     NonFiniteError,
     NonFiniteWatch,
@@ -36,14 +37,14 @@ class Settings:
     Args:
         epochs: Integer > 0, epochs of the run.
         steps_per_epoch: Integer > 0, training steps per epoch.
-        num_images: Integer > 0, training images, compared between workers.
+        images: Dict from names to integers of the images, compared between workers.
         max_rollbacks: Integer >= 0, the largest number of rollbacks.
         checkpoints: `CheckpointPolicy`, when checkpoints are written and removed.
     """
 
     epochs: int
     steps_per_epoch: int
-    num_images: int
+    images: dict[str, int]
     max_rollbacks: int
     checkpoints: CheckpointPolicy
 
@@ -58,6 +59,8 @@ class Training:
             initial weights.
         pairs: Function with the argument `first_step` that returns the endless
             `tf.data.Dataset` of batches `(view_a, view_b)` from that batch on.
+        find_fault: Function of an error of TensorFlow, the next batch and a number of
+            batches that returns a `UsageError` if their images cannot be read, or None.
         schedule: Function from a step to its learning rate.
         settings: `Settings`.
     """
@@ -68,6 +71,7 @@ class Training:
         strategy: tf.distribute.Strategy,
         new_model: Callable[[], BarlowTwins],
         pairs: Callable[..., tf.data.Dataset],
+        find_fault: Callable[[tf.errors.OpError, int, int], UsageError | None],
         schedule: Callable,
         settings: Settings,
     ):
@@ -76,6 +80,7 @@ class Training:
         self.is_chief = strategies.is_chief(strategy)
         self._new_model = new_model
         self._pairs = pairs
+        self._find_fault = find_fault
         self._schedule = schedule
         self._settings = settings
         self._stop = StopRequest(strategy, strategies.num_workers(strategy))
@@ -96,7 +101,7 @@ class Training:
         progress = progress or Progress(steps_per_epoch)
         numbers = {
             "newest checkpoint's steps (the workdir must be shared)": progress.step,
-            "images": self._settings.num_images,
+            **self._settings.images,
         }
         strategies.check_agreement(self.strategy, numbers)
         if progress.steps_per_epoch != steps_per_epoch:
@@ -135,12 +140,17 @@ class Training:
         Raises:
             NonFiniteError: If the loss or a gradient is non-finite.
             StoppedError: If the run was asked to stop.
-            UsageError: If a checkpoint cannot be written.
+            UsageError: If a checkpoint cannot be written or an image cannot be read.
         """
         callbacks = self._callbacks(progress)
-        tracker = callbacks[0]
+        tracker, checkpoints = callbacks[0], callbacks[-1]
         epochs, steps_per_epoch = self._settings.epochs, self._settings.steps_per_epoch
-        with self._stop.listening(), self._ended_line(), writable(self.workdir.path):
+        with (
+            self._stop.listening(),
+            self._ended_line(),
+            writable(self.workdir.path),
+            saved_before_faults(self._find_fault, tracker, checkpoints),
+        ):
             while tracker.progress.epoch < epochs:
                 now = tracker.progress
                 with self.strategy.scope():
@@ -220,13 +230,8 @@ class Training:
             EpochLog(str(self.workdir.log_file)),
             TensorBoard(self.workdir.tensorboard),
         ]
-        checkpoints = Checkpoints(
-            self.workdir.checkpoints,
-            tracker,
-            self._stop,
-            self._settings.checkpoints,
-            writes=self.is_chief,
-        )
+        folder, policy = self.workdir.checkpoints, self._settings.checkpoints
+        checkpoints = Checkpoints(folder, tracker, self._stop, policy, self.is_chief)
         logs = logs if self.is_chief else []
         return [tracker, NonFiniteWatch(tracker), *logs, checkpoints]
 

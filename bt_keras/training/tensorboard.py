@@ -33,6 +33,9 @@ class TensorBoard(keras.callbacks.TensorBoard):
         with self._reporting():
             super().on_epoch_begin(epoch, logs)
 
+    def on_train_batch_end(self, batch, logs=None):
+        """Skips the scalars of batches: nobody keeps them, yet each takes memory."""
+
     def on_epoch_end(self, epoch, logs=None):
         with self._reporting():
             super().on_epoch_end(epoch, logs)
