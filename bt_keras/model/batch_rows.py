@@ -103,5 +103,5 @@ def _identity(tensor: tf.Tensor) -> tf.Tensor:
     if not tf.is_tensor(tensor) or tf.executing_eagerly():
         return tensor
     # On the device of its replica.
-    with tf.compat.v1.colocate_with(tensor, ignore_existing=True):
+    with tf.device(tensor.device):
         return tf.identity(tensor)
