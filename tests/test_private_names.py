@@ -1,4 +1,4 @@
-"""Private names of Keras and TensorFlow that the package uses.
+"""Private names of Keras, TensorFlow and TensorFlow Hub that the package uses.
 
 Any release may change them: these tests then say which name is gone. The lists are
 complete, or a test fails.
@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow_hub import compressed_module_resolver
 
 import bt_keras
 
@@ -25,6 +26,10 @@ def optimizer():
     return built
 
 
+def http_resolver():
+    return compressed_module_resolver.HttpCompressedFileResolver()
+
+
 def distributed_dataset():
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     return strategy.distribute_datasets_from_function(
@@ -34,13 +39,16 @@ def distributed_dataset():
 
 # For each name, a function that returns an object that has it.
 USED = {
+    "_HUB_TF_GOOGLE_CN": lambda: compressed_module_resolver,
+    "_append_compressed_format_query": http_resolver,
     "_build_at_init": keras.layers.ReLU,
+    "_call_urlopen": http_resolver,
     "_cardinality": distributed_dataset,
     "_flatten_layers": keras.layers.ReLU,
     "_get_variable_index": optimizer,
     "_initialize": lambda: keras.Variable([1.0]),
-    "_iterations": optimizer,
     "_learning_rate": optimizer,
+    "_module_dir": lambda: compressed_module_resolver,
     "_track_variable": keras.layers.ReLU,
     "_unique_id": lambda: keras.Variable([1.0]).value,
     "_untrack_variable": optimizer,

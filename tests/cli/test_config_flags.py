@@ -35,7 +35,7 @@ from tests.cli.commands import one_error_line
         (["--config.epochs=9000000000"], ["config.epochs is 9000000000", "2**31"]),
         (["--config.data.source=shiped"], ["shiped", "shipped"]),
         (["--config.data.source=tfds:cifar11"], ["cifar11", "cifar10"]),
-        (["--config.data.train_split=dev"], ["dev", "train"]),
+        (["--config.data.train_split=trian"], ["trian", "train"]),
         (["--workdr=x"], ["workdr"]),
         (["stray"], ["stray"]),
         (["--", "--strategy=one"], ["'--'"]),
