@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
-
-if TYPE_CHECKING:
-    from bt_keras.data.source import Source
 
 # Errors that do not come from reading or decoding images.
 _OTHER = (
@@ -30,26 +26,27 @@ _OTHER = (
 
 
 @contextlib.contextmanager
-def named(*sources: Source) -> Iterator[None]:
+def named(*find_faults: Callable | None) -> Iterator[None]:
     """Raises a `UsageError` that names the file for errors of reading images.
 
     The images are checked in the order of the files, up to the first fault.
 
     Args:
-        *sources: `Source`s that are read inside the context.
+        *find_faults: `Source.find_fault` of the sources that are read inside the
+            context.
     """
     try:
         yield
     except tf.errors.OpError as error:
-        checks = (source.find_fault for source in sources)
-        fault = _find(error, checks)
+        fault = _find(error, find_faults)
         if fault is None:
             raise
         raise fault from error
 
 
 def in_batches(
-    source: Source,
+    find_fault: Callable | None,
+    steps_per_epoch: int,
     batch_size: int,
     seed: int,
     error: tf.errors.OpError,
@@ -59,7 +56,8 @@ def in_batches(
     """Finds the fault of the images of some batches of `bt_keras.data.pairs`.
 
     Args:
-        source: `Source`.
+        find_fault: `Source.find_fault`.
+        steps_per_epoch: Integer. Number of batches in an epoch.
         batch_size: Integer. Global batch size.
         seed: Integer. Seed of the order.
         error: `tf.errors.OpError` of the training step.
@@ -69,21 +67,21 @@ def in_batches(
     Returns:
         `UsageError` that names the file, or None if the images have no fault.
     """
-    steps_per_epoch = source.steps_per_epoch(batch_size)
     epoch, step = divmod(first_step, steps_per_epoch)
     place = {
         "shuffle_seed": tf.constant([seed, epoch], tf.int64),
         "first": step * batch_size,
         "count": steps * batch_size,
     }
-    check = source.find_fault
-    return _find(error, [check and functools.partial(check, **place)])
+    return _find(error, [find_fault and functools.partial(find_fault, **place)])
 
 
-def _find(error, checks):
+def _find(
+    error: tf.errors.OpError, find_faults: Iterable[Callable | None]
+) -> UsageError | None:
     if isinstance(error, _OTHER):
         return None
-    for check in checks:
-        if check and (fault := check(str(error))):
+    for find_fault in find_faults:
+        if find_fault and (fault := find_fault(str(error))):
             return UsageError(fault)
     return None

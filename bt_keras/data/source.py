@@ -129,7 +129,7 @@ class Source:
     def images(self) -> tf.Tensor:
         """All decoded images, uint8 `(N, H, W, 3)`, decoded once for each source."""
         in_batches = self.dataset().map(lambda image, _: image).batch(1024)
-        with faults.named(self):
+        with faults.named(self.find_fault):
             return tf.concat(list(in_batches), axis=0)
 
     def dataset(self) -> tf.data.Dataset:

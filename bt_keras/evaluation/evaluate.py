@@ -154,7 +154,8 @@ def evaluate(
         results_file.read(workdir.results_file)  # Raises before work that takes hours.
     frozen = _freeze(target, source, test_split, evaluators)
     results: list[Result] = []
-    with faults.named(frozen.train_source, frozen.test_source):
+    sources = (frozen.train_source, frozen.test_source)
+    with faults.named(*(source.find_fault for source in sources)):
         for evaluator in evaluators:
             for measured in evaluator.run(frozen):
                 new = [_complete(result, target, source) for result in measured]

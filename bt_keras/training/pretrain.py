@@ -131,7 +131,11 @@ def _training(
             endless=True,
         ),
         find_fault=functools.partial(
-            faults.in_batches, source, config.batch_size, config.seed
+            faults.in_batches,
+            source.find_fault,
+            steps_per_epoch,
+            config.batch_size,
+            config.seed,
         ),
         schedule=optimizers.schedule(config, rate, steps_per_epoch),
         settings=Settings(
@@ -191,7 +195,7 @@ def _prepare(
 
 
 def _sample_views(source: Source, views: Callable, batch_size: int, seed: int) -> bytes:
-    with faults.named(source):
+    with faults.named(source.find_fault):
         return draw_sample_views(data.pairs(source, views, min(8, batch_size), seed))
 
 

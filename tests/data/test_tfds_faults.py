@@ -133,7 +133,10 @@ def test_a_damaged_file_is_found_in_the_order_of_an_epoch(shards, damage, monkey
     finished = []
     with pytest.raises(tf.errors.OpError) as raised:
         finished.extend(data.pairs(source, bt_keras.views(8, "small"), 4))
-    error = faults.in_batches(source, 4, 0, raised.value, len(finished))
+    steps = source.steps_per_epoch(4)
+    error = faults.in_batches(
+        source.find_fault, steps, 4, 0, raised.value, len(finished)
+    )
     assert str(path) in str(error)
     assert DAMAGES[damage] in str(error)
 
