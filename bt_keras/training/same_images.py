@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from bt_keras import reading
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
 from bt_keras.workdir import Workdir
@@ -58,11 +59,7 @@ def _text(description):
 
 
 def _recorded(workdir):
-    try:
-        recorded = json.loads(workdir.images_file.read_text(encoding="utf-8"))
+    advice = f"restore it, or resume on any images with {FLAG}, which writes a new one"
+    with reading.reporting_damage(workdir.images_file, advice):
+        recorded = reading.read_json_object(workdir.images_file)
         return {key: recorded[key] for key in ("images", "digest")}
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        raise UsageError(
-            f"{workdir.images_file} cannot be read: restore it, or resume on any "
-            f"images with {FLAG}, which writes it anew."
-        ) from error

@@ -34,7 +34,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
             super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Skips the scalars of batches: nobody keeps them, yet each takes memory."""
+        """Skips the scalars of each batch, which are not written but take memory."""
 
     def on_epoch_end(self, epoch, logs=None):
         with self._reporting():
