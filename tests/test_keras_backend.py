@@ -50,17 +50,19 @@ def test_files_that_set_no_other_backend(not_imported, text):
 
 
 @pytest.mark.parametrize(
-    ("name", "is_command"),
+    ("command", "is_command"),
     [
-        ("/usr/bin/bt-keras", True),
-        ("bt-keras.exe", True),
-        ("-m", True),
-        ("", False),
-        ("train.py", False),
+        (["/usr/bin/bt-keras"], True),
+        (["bt-keras.exe"], True),
+        (["-m", "bt_keras.cli", "report"], True),
+        (["-m", "train"], False),
+        ([""], False),
+        (["train.py"], False),
     ],
 )
-def test_which_programs_are_the_command(monkeypatch, name, is_command):
-    monkeypatch.setattr(sys, "argv", [name])
+def test_which_programs_are_the_command(monkeypatch, command, is_command):
+    monkeypatch.setattr(sys, "argv", command[:1])
+    monkeypatch.setattr(sys, "orig_argv", ["python", *command])
     assert program.is_command() == is_command
 
 
