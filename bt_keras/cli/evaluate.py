@@ -51,11 +51,17 @@ def define_flags() -> absl_flags.FlagValues:
         "Defaults to the images of the run.",
         "test_split": "Split of the images to test on. Defaults to the split in the "
         "run's config.",
-        "layout": "What the subfolders of a folder of images are: classes, splits or "
-        "auto. Defaults to auto with --source, otherwise to the run's config.",
     }
     for name, description in text.items():
         absl_flags.DEFINE_string(name, None, description, flag_values=values)
+    absl_flags.DEFINE_enum(
+        "layout",
+        None,
+        ["auto", "classes", "splits"],
+        "What the subfolders of a folder of images are; auto decides by their names. "
+        "Defaults to auto with --source, otherwise to the run's config.",
+        flag_values=values,
+    )
     absl_flags.DEFINE_integer(
         "bits",
         None,
@@ -89,18 +95,11 @@ def define_flags() -> absl_flags.FlagValues:
 
 
 def _define_evaluator_flags(values):
-    config = (
-        "Requires --protocol=cached or full. Defaults to the value in the run's config."
-    )
-    absl_flags.DEFINE_integer(
-        "k", None, f"Number of neighbors that vote in kNN. {config}", flag_values=values
-    )
-    absl_flags.DEFINE_float(
-        "temperature",
-        None,
-        f"Temperature of the kNN vote. {config}",
-        flag_values=values,
-    )
+    config = "Requires --protocol=cached or full. Defaults to that in the run's config."
+    text = f"Number of neighbors that vote in kNN. {config}"
+    absl_flags.DEFINE_integer("k", None, text, flag_values=values)
+    text = f"Temperature of the kNN vote. {config}"
+    absl_flags.DEFINE_float("temperature", None, text, flag_values=values)
     absl_flags.DEFINE_string(
         "labels",
         "1%,10%,100%",

@@ -209,7 +209,8 @@ def _verify(values):
     limit = {} if values.max_bytes is None else {"max_bytes": values.max_bytes}
     checks = verify.verify(values.verify, trust=values.trust, **limit)
     status = _print_checks(checks)
-    if len(checks) == 1:
+    files, *others = checks
+    if not others and not files.passed:
         print("The module was not loaded: --trust does so if you trust its author.")
     return status
 
