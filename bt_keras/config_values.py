@@ -69,6 +69,8 @@ def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
     for field in defaults:
         if field not in values and not field.startswith(_OPTIONS):
             raise UsageError(f"config.{field} is missing.")
+    if (whole := _OPTIONS.rstrip(".")) in values:  # Not a dict, which has fields.
+        _require(whole, values[whole], lambda value: False, "a dict")
     is_lars = values["optimizer.name"] == "lars"
     for field, value in values.items():
         _require(field, value, _is_json, "of a type that config.json can hold")

@@ -7,6 +7,8 @@ import os
 
 from bt_keras import reading
 
+_LONGEST_EPOCH = 9  # Digits
+
 
 @dataclasses.dataclass(frozen=True)
 class Log:
@@ -76,4 +78,6 @@ def _is_row(values: list[str], columns: int) -> bool:
         [float(value) for value in values if value != "NA"]
     except ValueError:
         return False
-    return len(values) == columns and values[0].isdecimal()
+    # Python does not convert a damaged number of thousands of digits.
+    is_epoch = values[0].isdecimal() and len(values[0]) <= _LONGEST_EPOCH
+    return len(values) == columns and is_epoch

@@ -112,6 +112,7 @@ def test_every_number_must_be_a_finite_number(field):
         ("optimizer.options.momentum", 1.0, "must be a number in [0, 1)"),
         ("optimizer.options.clipnorm", float("nan"), "must be a finite number, a"),
         ("optimizer.options.other", [1, float("inf")], "must be a finite number, a"),
+        ("optimizer.options", None, "must be a dict"),
         ("optimizer.warmup_epochs", 1000, "[0, config.epochs)"),
         ("precision", "int8", "not one of"),
     ],

@@ -30,9 +30,20 @@ def test_the_lines_after_the_checkpoint_are_removed(tmp_path, caplog):
         b"2,1.52,1.5,NA\r\n",
         b"2,\xff,NA\r\n",
         b"x,1.5,NA\r\n",
+        b"9" * 400 + b",1.5,NA\r\n",
+        b"9" * 5000 + b",1.5,NA\r\n",
         b"\x00\x00\x00\x00",
     ],
-    ids=["half", "no line end", "one and a half", "bytes", "no epoch", "zeros"],
+    ids=[
+        "half",
+        "no line end",
+        "one and a half",
+        "bytes",
+        "no epoch",
+        "inf",
+        "digits",
+        "zeros",
+    ],
 )
 def test_a_damaged_line_is_removed_and_reported(tmp_path, caplog, damage):
     workdir = workdir_with(tmp_path, HEADER + b"".join(LINES[:2]) + damage)
