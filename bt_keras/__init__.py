@@ -5,6 +5,9 @@ optimizer -> checkpoint -> evaluation -> export.
 """
 
 import importlib
+import sys
+
+import wrapt
 
 from bt_keras import program
 
@@ -31,6 +34,30 @@ __all__ = [*_MODULES, "convert"]
 if not program.is_command():  # The commands set Keras's backend themselves.
     importlib.import_module("bt_keras.keras_backend").check()
 
+# The modules of the classes in `.keras` files.
+_KERAS_CLASSES = (
+    "bt_keras.hub",
+    "bt_keras.model.barlow_twins",
+    "bt_keras.networks",
+    "bt_keras.optimizers",
+)
+
+
+def _register(keras):
+    """Registers the classes, so that `keras.models.load_model` finds them."""
+    ours = [each for name, each in [*sys.modules.items()] if "bt_keras." in name]
+    specs = [getattr(each, "__spec__", None) for each in ours]
+    # One of our modules imports Keras: only part of the package exists yet.
+    if any(getattr(spec, "_initializing", False) for spec in specs):
+        return
+    if keras.config.backend() == "tensorflow":
+        for name in _KERAS_CLASSES:
+            importlib.import_module(name)
+
+
+# Keras may be imported after this package, which does not import it: see above.
+wrapt.register_post_import_hook(_register, "keras")
+
 
 def __getattr__(name):
     if name == "convert":
@@ -39,6 +66,8 @@ def __getattr__(name):
         raise AttributeError(f"module 'bt_keras' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
+    if "keras" in sys.modules:
+        _register(sys.modules["keras"])
     return value
 
 

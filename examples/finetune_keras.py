@@ -46,7 +46,7 @@ def main():
         metrics=["accuracy"],
     )
     model.fit(train, validation_data=test, epochs=arguments.epochs)
-    # To load it, first `from bt_keras import load_backbone`, then call `load_model`.
+    # To load it, first `import bt_keras`, then call `keras.models.load_model`.
     model.save(arguments.out)
 
 

@@ -37,6 +37,12 @@ def distributed_dataset():
     )
 
 
+def called_layer():
+    layer = keras.layers.ReLU()
+    layer(keras.Input((2,)))
+    return layer
+
+
 # For each name, a function that returns an object that has it.
 USED = {
     "_HUB_TF_GOOGLE_CN": lambda: compressed_module_resolver,
@@ -46,7 +52,9 @@ USED = {
     "_cardinality": distributed_dataset,
     "_flatten_layers": keras.layers.ReLU,
     "_get_variable_index": optimizer,
+    "_inbound_nodes": called_layer,
     "_initialize": lambda: keras.Variable([1.0]),
+    "_keras_history": lambda: keras.Input((2,)),
     "_learning_rate": optimizer,
     "_module_dir": lambda: compressed_module_resolver,
     "_track_variable": keras.layers.ReLU,

@@ -21,9 +21,10 @@ from bt_keras import atomic
 from bt_keras.errors import UsageError
 from bt_keras.export import model_card, reference_sample, saved_model
 from bt_keras.export.describe import describe
+from bt_keras.export.unfreeze import unfrozen
 from bt_keras.hub import checksums, metadata
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.networks import feature_maps
+from bt_keras.networks import behind_normalization, feature_maps
 
 _IMAGE_SIZE = 224
 _CARD = "README.md"
@@ -54,11 +55,13 @@ def export_backbone(
       `feature_maps`, and with the projector `embedding`.
 
     The graph contains no cross-replica operations, even if the model was trained with
-    synchronized batch normalization.
+    synchronized batch normalization. Whatever is frozen in the model, all of the module
+    can be trained.
 
     Args:
         model: `bt_keras.BarlowTwins`, whose backbone is exported, or a backbone: a
-            `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+            `keras.Model` from normalized images (N, H, W, 3) to features (N, F), or one
+            that starts with what `bt_keras.load_backbone` returned.
         folder: String or path of a folder that does not exist yet or is empty.
         projector: Boolean, whether to export the projector of a
             `bt_keras.BarlowTwins`, too. Defaults to `False`.
@@ -94,29 +97,34 @@ def export_backbone(
     backbone, head = _parts(model, projector)
     image_size = image_size or _input_size(backbone) or _IMAGE_SIZE
     _check(backbone, image_size, resize_ratio, images)
-    maps = feature_maps(backbone)
-    described = describe(
-        backbone,
-        head,
-        list(maps),
-        image_size=image_size,
-        resize_ratio=resize_ratio,
-        about=about,
-    )
-    folder = os.path.expanduser(folder)
-    # TensorFlow's errors are those of the file system: the model was called before.
-    with atomic.atomic_directory(folder, errors=(tf.errors.OpError,)) as temporary:
-        saved_model.save(str(temporary), backbone, head, maps, described)
-        extra = temporary / metadata.FOLDER
-        extra.mkdir()
-        reference_sample.write(extra, backbone, head, maps, described, images)
-        described.write(extra)
-        sums = checksums.compute(temporary)
-        card = temporary / _CARD
-        card.write_text(
-            model_card.render(described, sums), encoding="utf-8", newline="\n"
+    with unfrozen(backbone, head):
+        maps = feature_maps(backbone)
+        described = describe(
+            backbone,
+            head,
+            list(maps),
+            image_size=image_size,
+            resize_ratio=resize_ratio,
+            about=about,
         )
-        checksums.write(temporary, {**sums, _CARD: atomic.sha256(card)})
+        folder = os.path.expanduser(folder)
+        # TensorFlow's errors are those of the file system: the model was called before.
+        errors = (tf.errors.OpError,)
+        with atomic.atomic_directory(folder, errors=errors) as temporary:
+            saved_model.save(str(temporary), backbone, head, maps, described)
+            extra = temporary / metadata.FOLDER
+            extra.mkdir()
+            reference_sample.write(extra, backbone, head, maps, described, images)
+            _write_documents(temporary, described)
+
+
+def _write_documents(folder, described):
+    """Writes the metadata, the model card and the checksums."""
+    described.write(folder / metadata.FOLDER)
+    sums = checksums.compute(folder)
+    card = folder / _CARD
+    card.write_text(model_card.render(described, sums), encoding="utf-8", newline="\n")
+    checksums.write(folder, {**sums, _CARD: atomic.sha256(card)})
 
 
 def _parts(model, projector):
@@ -128,7 +136,7 @@ def _parts(model, projector):
             f"{model.name!r} is a backbone without a projector: pass the "
             "bt_keras.BarlowTwins to export_backbone, or projector=False."
         )
-    return model, None
+    return behind_normalization(model), None
 
 
 def _check(backbone, image_size, resize_ratio, images):

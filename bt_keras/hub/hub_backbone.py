@@ -1,8 +1,10 @@
-"""Exported backbones as Keras 3 layers."""
+"""Graphs of modules as Keras layers.
+
+`load_backbone` uses them for modules without an architecture.
+"""
 
 from __future__ import annotations
 
-import os
 import weakref
 from pathlib import Path
 
@@ -10,69 +12,18 @@ import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
-from bt_keras.hub import image_range, loaded_module, resolve, saved_model_files
+from bt_keras.hub import loaded_module, resolve, saved_model_files
 from bt_keras.hub.tar_members import MAX_BYTES
+from bt_keras.networks import image_range
 from bt_keras.scratch import Scratch
 
 # From the SHA-256 of the graph to a layer that has its files, for clones of the layer.
 _LAYERS = weakref.WeakValueDictionary()
 
 
-def load_backbone(
-    handle: str | os.PathLike,
-    trainable: bool = False,
-    *,
-    return_endpoints: bool = False,
-    check_range: bool = True,
-    max_bytes: int = MAX_BYTES,
-) -> HubBackbone:
-    """Loads an exported backbone as a Keras 3 layer.
-
-    Args:
-        handle: String or path: a SavedModel folder, a `.tar.gz` of one, a `file://`
-            URL of either, or a TensorFlow Hub handle (a URL), which is downloaded once
-            and cached in the folder `TFHUB_CACHE_DIR`.
-        trainable: Boolean, whether `fit` updates the weights and the batch
-            normalization statistics. Defaults to `False`: the layer then always runs
-            in inference mode.
-        return_endpoints: Boolean, whether to return the feature maps as well as the
-            features. Defaults to `False`.
-        check_range: Boolean, whether to raise an error for images outside [0, 1]. Only
-            eager calls are checked, not the graphs of `fit` and `predict`. (Within a
-            model, Keras adds lines to the error.) Defaults to `True`.
-        max_bytes: Integer, the most bytes that the files of an archive may have.
-            Defaults to 8 GiB.
-
-    Returns:
-        `HubBackbone`, a `keras.Layer` from images (N, H, W, 3) in [0, 1] to features
-        (N, F), float32; with `return_endpoints=True` to a dict of `"features"` and the
-        feature maps, from `"stride4"` (N, H / 4, W / 4, C) to `"stride32"`.
-
-    Raises:
-        UsageError: If the module does not exist, cannot be loaded or cannot be
-            trained, or its archive has anything but plain files and folders, more than
-            10,000 of them, or more than `max_bytes` bytes.
-
-    Example:
-
-    >>> bt_keras.export_backbone(bt_keras.resnet(18, width=1 / 16), "module")
-    >>> backbone = bt_keras.load_backbone("module", trainable=True)
-    >>> classifier = keras.Sequential([backbone, keras.layers.Dense(10)])
-    >>> classifier(np.zeros((2, 64, 64, 3), "float32")).shape
-    TensorShape([2, 10])
-    """
-    return HubBackbone(
-        handle,
-        return_endpoints=return_endpoints,
-        check_range=check_range,
-        max_bytes=max_bytes,
-        trainable=trainable,
-    )
-
-
 @keras.saving.register_keras_serializable("bt_keras")
 class HubBackbone(keras.layers.Layer):
-    """Exported backbone as a Keras 3 layer. Use `load_backbone` to create one.
+    """Graph of an exported backbone as a Keras layer, made by `load_backbone`.
 
     Unlike `keras.layers.TFSMLayer`, it passes `training` to the module, as batch
     normalization needs for fine-tuning. A `.keras` file of a model with this layer
@@ -94,6 +45,8 @@ class HubBackbone(keras.layers.Layer):
     Input: float tensor (N, H, W, 3) in [0, 1]. Output: features (N, F), or a dict of
     tensors. The layer computes in float32 under every dtype policy.
     """
+
+    takes_unit_images = True
 
     def __init__(
         self,
@@ -195,6 +148,8 @@ class HubBackbone(keras.layers.Layer):
         self._track_variable(variable)
 
     def __call__(self, inputs, *args, **kwargs):
+        if expected := loaded_module.input_shape(self.module):
+            image_range.check_shape(inputs, expected)
         if self.check_range:
             image_range.check(inputs)
         return super().__call__(inputs, *args, **kwargs)

@@ -52,6 +52,18 @@ def options(module) -> frozenset[str]:
     return frozenset(inspect.signature(module.__call__).parameters)
 
 
+def input_shape(module) -> tuple | None:
+    """Returns the shape of images that a module takes, `None` if it is not known."""
+    if module is None:
+        return None
+    shapes = set()
+    for function in getattr(module.__call__, "concrete_functions", ()):
+        specs = tf.nest.flatten(function.structured_input_signature)
+        shapes |= {spec.shape for spec in specs if isinstance(spec, tf.TensorSpec)}
+    shape = shapes.pop() if len(shapes) == 1 else tf.TensorShape(None)
+    return tuple(shape) if shape.rank == 4 else None
+
+
 def call(module, images: tf.Tensor, **arguments):
     """Calls a loaded module; outside `strategy.run`, on the first replica.
 

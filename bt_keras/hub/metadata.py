@@ -1,7 +1,7 @@
 """Metadata of an exported module, stored as JSON in the module's folder.
 
 The model card is rendered from it, `bt-keras export --verify` compares the module with
-it, and `read_backbone` rebuilds the Keras model from its architecture.
+it, and `rebuild.py` builds the Keras model of its architecture.
 """
 
 from __future__ import annotations
@@ -13,14 +13,8 @@ import os
 import typing
 from pathlib import Path
 
-import keras
-import tensorflow as tf
-
 from bt_keras.errors import UsageError, one_line, shown
-from bt_keras.hub import resolve
-from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.reading import parse_json_object, read_text
-from bt_keras.scratch import scratch_folder
 
 # SavedModel reserves this folder for files of the user.
 FOLDER = "assets.extra"
@@ -169,63 +163,19 @@ def read(folder: str | os.PathLike, handle: str | os.PathLike) -> ModuleMetadata
         ) from error
 
 
-def read_backbone(
-    handle: str | os.PathLike, *, max_bytes: int = MAX_BYTES
-) -> tuple[keras.Model, ModuleMetadata]:
-    """Rebuilds the Keras model that a module was exported from.
+def has_architecture(folder: str | os.PathLike) -> bool:
+    """Returns whether bt_keras exported a module with the network's architecture.
 
     Args:
-        handle: String or path, as for `bt_keras.load_backbone`.
-        max_bytes: Integer, as for `bt_keras.load_backbone`. Defaults to 8 GiB.
+        folder: Path of the module.
 
     Returns:
-        Tuple `(backbone, metadata)`: a `keras.Model` with the module's weights, from
-        normalized images (N, H, W, 3) to features (N, F), and the `ModuleMetadata`.
-
-    Raises:
-        UsageError: If the module does not exist, was not exported by bt_keras, or its
-            architecture cannot be rebuilt.
-
-    Example:
-
-    >>> model = bt_keras.resnet(18, width=1 / 16)
-    >>> bt_keras.export_backbone(model, "module", image_size=32)
-    >>> backbone, metadata = bt_keras.hub.read_backbone("module")
-    >>> backbone.output_shape, metadata.strides
-    ((None, 32), [4, 8, 16, 32])
+        Boolean; `True` also for metadata that are damaged.
     """
-    with scratch_folder() as scratch:
-        folder = resolve.resolve(handle, scratch, max_bytes=max_bytes)
-        metadata = read(folder, handle)
-        backbone = _build(metadata, handle)
-        _load_weights(backbone, folder, handle)
-    return backbone, metadata
-
-
-def _build(metadata, handle):
-    """Builds the model with new weights."""
+    path = Path(folder, FOLDER, _FILE)
     try:
-        model = keras.models.model_from_json(json.dumps(metadata.architecture))
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"it is a {type(model).__name__}, not a model")
-        return model
-    # Keras raises various errors for classes that it does not know.
-    except Exception as error:
-        raise UsageError(
-            f"the architecture of module {handle} cannot be rebuilt "
-            f"({one_line(error)}): import the modules that define its layers first, or "
-            "use bt_keras.load_backbone."
-        ) from error
-
-
-def _load_weights(backbone, folder, handle):
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        for variable, value in zip(backbone.variables, loaded.variables, strict=True):
-            variable.assign(value)
-    # TensorFlow raises various errors for damaged files.
-    except Exception as error:
-        raise UsageError(
-            f"the weights of module {handle} do not fit its architecture or are "
-            f"damaged ({one_line(error)}): export or download the module again."
-        ) from error
+        return ModuleMetadata.from_json(read_text(path)).architecture is not None
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True

@@ -42,6 +42,9 @@ def checked_parts(
     Raises:
         UsageError: If one of them is anything else, or if `fit` would not train it.
     """
+    if isinstance(backbone, keras.Layer):
+        # Views are normalized already.
+        backbone = networks.behind_normalization(backbone)
     check_backbone(backbone)
     feature_dim = networks.feature_dim(backbone)
     if isinstance(projector, keras.Layer) or is_foreign(projector):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from bt_keras.errors import UsageError
+from bt_keras.networks import graph
 
 # A side length that all strides up to 32 divide.
 _SIDE = 256
@@ -91,17 +92,12 @@ def _nodes(backbone):
     # Operations, not layers: a sum written with `+` is an operation, but no layer.
     operations = getattr(backbone, "operations", [])
     # The graph of a nested model is not part of this graph.
-    if any(isinstance(operation, keras.Model) for operation in operations):
+    if not operations or any(isinstance(each, keras.Model) for each in operations):
         return []
-    nodes = []
-    try:
-        for operation in operations:
-            if not isinstance(operation, keras.layers.InputLayer):
-                nodes.append((keras.tree.flatten(operation.input), operation.output))
-    # Raised by Keras for operations that are called more than once.
-    except (AttributeError, ValueError):
-        return []
-    return nodes
+    nodes = graph.own_nodes(backbone)
+    return [
+        (node.input_tensors, output) for node in nodes for output in node.output_tensors
+    ]
 
 
 def _bottlenecks(nodes):

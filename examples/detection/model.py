@@ -113,9 +113,7 @@ def reinitialize(layer, module):
     """Initializes the weights of a loaded backbone randomly."""
     backbone, _ = bt_keras.hub.read_backbone(module)
     untrained = keras.models.clone_model(backbone)
-    for variable, value in zip(
-        layer.module.variables, untrained.variables, strict=True
-    ):
+    for variable, value in zip(layer.variables, untrained.variables, strict=True):
         variable.assign(value)
 
 

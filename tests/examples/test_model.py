@@ -55,8 +55,8 @@ def test_random_initialization_replaces_all_weights(module):
     backbone, _ = bt_keras.hub.read_backbone(module)
     for own, before, after in zip(
         backbone.variables,
-        kept.module.variables,
-        forgotten.module.variables,
+        kept.variables,
+        forgotten.variables,
         strict=True,
     ):
         before, after = before.numpy(), after.numpy()

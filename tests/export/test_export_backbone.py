@@ -77,7 +77,8 @@ def test_a_subclassed_model(tmp_path):
     backbone = Custom()
     backbone(np.zeros((1, 16, 16, 3), "float32"))
     bt_keras.export_backbone(backbone, tmp_path / "module", image_size=16)
-    layer = bt_keras.load_backbone(tmp_path / "module")
+    with pytest.warns(UserWarning, match="'Custom' is unknown.*graph is loaded"):
+        layer = bt_keras.load_backbone(tmp_path / "module")
     assert layer(np.zeros((2, 20, 20, 3), "float32")).shape == (2, 4)
     with pytest.raises(bt_keras.UsageError, match="architecture"):
         bt_keras.hub.read_backbone(tmp_path / "module")

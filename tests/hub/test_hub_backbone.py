@@ -6,7 +6,7 @@ import pytest
 
 import bt_keras
 from bt_keras.export import archive
-from bt_keras.hub import hub_backbone, read_backbone
+from bt_keras.hub import HubBackbone, hub_backbone, read_backbone
 from tests.conftest import relative_error
 
 
@@ -25,7 +25,7 @@ def classifier(layer):
 
 
 def test_a_keras_file_contains_the_module(exported, moved, tmp_path):
-    model = classifier(bt_keras.load_backbone(moved, trainable=True))
+    model = classifier(HubBackbone(moved, trainable=True))
     labels = np.arange(4) % 2
     model.fit(exported.images, labels, epochs=2, verbose=0)
     shutil.rmtree(moved)  # The layer has its own files.
@@ -53,7 +53,7 @@ def reloaded(path):
 def test_trainable_and_frozen_layers_are_saved_and_loaded(
     exported, moved, tmp_path, trainable, toggled, options
 ):
-    layer = bt_keras.load_backbone(moved, trainable=trainable, **options)
+    layer = HubBackbone(moved, trainable=trainable, **options)
     if toggled:
         layer.trainable = not trainable
     images = keras.Input((None, None, 3))
@@ -69,14 +69,14 @@ def test_trainable_and_frozen_layers_are_saved_and_loaded(
 
 def test_a_module_loaded_from_an_archive_is_saved(exported, tmp_path):
     archive.pack(exported.folder, tmp_path / "module.tar.gz")
-    model = classifier(bt_keras.load_backbone(tmp_path / "module.tar.gz"))
+    model = classifier(HubBackbone(tmp_path / "module.tar.gz"))
     model.save(tmp_path / "model.keras")
     again = reloaded(tmp_path / "model.keras")
     np.testing.assert_allclose(again(exported.images), model(exported.images))
 
 
 def test_another_module_at_the_handle_is_not_used(exported, moved, tmp_path):
-    model = classifier(bt_keras.load_backbone(moved))
+    model = classifier(HubBackbone(moved))
     model.save(tmp_path / "model.keras")
     shutil.rmtree(moved)
     bt_keras.export_backbone(bt_keras.resnet(10, width=1 / 8), moved, image_size=32)
@@ -85,7 +85,7 @@ def test_another_module_at_the_handle_is_not_used(exported, moved, tmp_path):
 
 
 def test_clones_use_the_files_of_the_original_layer(exported, moved):
-    model = classifier(bt_keras.load_backbone(moved))
+    model = classifier(HubBackbone(moved))
     shutil.rmtree(moved)
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
@@ -93,19 +93,19 @@ def test_clones_use_the_files_of_the_original_layer(exported, moved):
 
 
 def test_a_config_without_its_module_is_an_error(exported, moved):
-    layer = bt_keras.load_backbone(moved)
+    layer = HubBackbone(moved)
     config = layer.get_config()
     del layer
     shutil.rmtree(moved)
     hub_backbone._LAYERS.clear()
-    orphan = hub_backbone.HubBackbone.from_config(config)
+    orphan = HubBackbone.from_config(config)
     with pytest.raises(bt_keras.UsageError, match="not available"):
         orphan.call(exported.images)
 
 
 def test_replicas_have_the_same_statistics(exported, replicas):
     with replicas(2).scope():
-        model = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
+        model = classifier(HubBackbone(exported.folder, trainable=True))
     before = [v.numpy() for v in model.layers[1].non_trainable_weights]
     model.fit(exported.images, np.arange(4) % 2, epochs=2, batch_size=4, verbose=0)
     for old, variable in zip(
@@ -117,16 +117,16 @@ def test_replicas_have_the_same_statistics(exported, replicas):
 
 
 def test_weights_are_saved_and_loaded_without_the_module(exported, tmp_path):
-    model = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
+    model = classifier(HubBackbone(exported.folder, trainable=True))
     model.fit(exported.images, np.arange(4) % 2, verbose=0)
     model.save_weights(tmp_path / "model.weights.h5")
-    again = classifier(bt_keras.load_backbone(exported.folder, trainable=True))
+    again = classifier(HubBackbone(exported.folder, trainable=True))
     again.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_allclose(again(exported.images), model(exported.images))
 
 
 def test_endpoints_by_name(exported):
-    layer = bt_keras.load_backbone(exported.folder, return_endpoints=True)
+    layer = HubBackbone(exported.folder, return_endpoints=True)
     images = keras.Input((None, None, 3))
     shapes = {name: tensor.shape for name, tensor in layer(images).items()}
     assert shapes["features"] == (None, 32)
@@ -141,18 +141,18 @@ def test_endpoints_by_name(exported):
 def test_images_outside_0_to_1_are_refused(exported, scale, shift, values):
     images = exported.images.copy()
     images[0, 0, 0], images[0, 0, 1] = 0.0, 1.0
-    layer = bt_keras.load_backbone(exported.folder)
+    layer = HubBackbone(exported.folder)
     with pytest.raises(bt_keras.UsageError, match=rf"in \[0, 1\].*{values}"):
         layer(scale * images + shift)
     with pytest.raises(bt_keras.UsageError, match=r"in \[0, 1\]"):
         layer(np.full_like(images, np.nan))
-    trusting = bt_keras.load_backbone(exported.folder, check_range=False)
+    trusting = HubBackbone(exported.folder, check_range=False)
     assert trusting(scale * images + shift).shape == (4, 32)
 
 
 def test_mixed_precision_computes_in_float32(exported):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    layer = bt_keras.load_backbone(exported.folder)
+    layer = HubBackbone(exported.folder)
     assert relative_error(layer(exported.images), exported.features()) < 1e-5
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras.export import archive
+from bt_keras.hub import HubBackbone
 from tests.conftest import relative_error
 
 
@@ -49,7 +50,7 @@ def test_the_cache_of_tensorflow_hub(exported, tmp_path, monkeypatch):
 
 
 def test_the_files_of_an_unpacked_archive_are_removed_with_the_layer(packed, tmp_path):
-    layer = bt_keras.load_backbone(packed)
+    layer = HubBackbone(packed)
     scratch = layer.folder.parent
     assert os.listdir(scratch)
     del layer

@@ -249,3 +249,32 @@ def test_data_without_pairs_of_images_are_reported():
     model.compile(optimizer="sgd")
     with pytest.raises(ValueError, match="view_a, view_b"):
         model.fit(np.zeros((4, 8, 8, 3)), shuffle=False, verbose=0)
+
+
+def test_a_loaded_backbone_is_trained_without_its_normalization(exported):
+    """Starting again from a module gives the losses of the model it came from."""
+    kwargs = {"projector": (8, 6)}
+    views = np.random.default_rng(0).normal(size=(2, 8, 32, 32, 3)).astype("float32")
+    histories = []
+    loaded = bt_keras.load_backbone(exported.folder, trainable=True)
+    copy = keras.models.clone_model(exported.model.backbone)
+    copy.set_weights(exported.model.backbone.get_weights())
+    for backbone in (copy, loaded):
+        keras.utils.set_random_seed(0)
+        model = bt_keras.BarlowTwins(backbone, **kwargs)
+        model.compile(bt_keras.LARS(0.1), jit_compile=False)
+        fit = model.fit(*views, batch_size=8, epochs=3, shuffle=False, verbose=0)
+        histories.append(fit.history["loss"])
+    np.testing.assert_allclose(*histories, rtol=1e-5)
+    # The loaded backbone has the trained weights.
+    np.testing.assert_array_equal(
+        model.backbone.get_weights()[0], loaded.get_weights()[0]
+    )
+
+
+def test_a_frozen_loaded_backbone_is_one_line(exported):
+    with pytest.raises(
+        bt_keras.UsageError, match="trainable=True to bt_keras"
+    ) as error:
+        bt_keras.BarlowTwins(bt_keras.load_backbone(exported.folder), (8, 6))
+    assert "\n" not in str(error.value)

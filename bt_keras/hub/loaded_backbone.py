@@ -1,0 +1,163 @@
+"""Exported backbones as Keras models: the module's network behind a normalization."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from bt_keras.errors import DAMAGE, UsageError, one_line
+from bt_keras.hub import architecture, metadata, rebuild
+from bt_keras.networks import LoadedBackbone, feature_maps, graph
+from bt_keras.networks.image_normalization import (
+    FEATURES,
+    Float32Output,
+    ImageNormalization,
+)
+
+# In the folder of extra files, see `export/reference_sample.py`.
+SAMPLE = "sample.npz"
+# Largest difference between the features of the loaded model and the stored ones,
+# relative to the largest feature: in float32 on any device, and in half precision.
+_TOLERANCE, _HALF_TOLERANCE = 1e-2, 1e-1
+
+
+def load(
+    folder: str | os.PathLike,
+    handle: str | os.PathLike,
+    *,
+    trainable: bool,
+    return_endpoints: bool,
+    check_range: bool,
+) -> LoadedBackbone:
+    """Rebuilds the network of a module behind a normalization of images.
+
+    Args:
+        folder: Path of the module.
+        handle: The handle as given by the user, for error messages.
+        trainable: Boolean, as for `bt_keras.load_backbone`.
+        return_endpoints: Boolean, as for `bt_keras.load_backbone`.
+        check_range: Boolean, as for `bt_keras.load_backbone`.
+
+    Returns:
+        `LoadedBackbone` under the global dtype policy.
+
+    Raises:
+        UsageError: If the network cannot be rebuilt, or is not that of the module.
+    """
+    described = metadata.read(folder, handle)
+    policy = keras.config.dtype_policy().name
+    network = rebuild.rebuild(folder, described, handle, policy)
+    maps = feature_maps(network)
+    if list(maps) != described.strides:
+        raise UsageError(
+            f"the network of module {handle} has feature maps at strides {list(maps)}, "
+            f"but the module at {described.strides}."
+        )
+    try:
+        backbone = _assemble(network, maps, return_endpoints, check_range)
+    # Keras raises various errors for networks that it cannot copy.
+    except Exception as error:
+        raise UsageError(
+            f"the network of module {handle} cannot be copied ({one_line(error)})."
+        ) from error
+    is_half = policy != "float32" or architecture.is_mixed(described.architecture)
+    _compare(backbone, folder, handle, _HALF_TOLERANCE if is_half else _TOLERANCE)
+    backbone.trainable = trainable
+    return backbone
+
+
+def _assemble(network, maps, return_endpoints, check_range):
+    """Builds the model of new layers with the weights of the network."""
+    # Not the layers themselves: each then belongs to one graph only, so that
+    # `layer.output` is a tensor of the returned model.
+    copies = []
+
+    def copy(layer):
+        copies.append((layer, type(layer).from_config(layer.get_config())))
+        return copies[-1][1]
+
+    # All but the input's, which is replaced.
+    inputs = keras.layers.InputLayer
+    names = {each.name for each in network.layers if not isinstance(each, inputs)}
+    if isinstance(network, keras.Sequential):
+        network = keras.Model(network.inputs, network.outputs, name=network.name)
+    (shape,) = (tensor.shape for tensor in network.inputs)
+    images = keras.Input(shape[1:], name=_unused("images", names))
+    normalization = ImageNormalization(
+        check_range, name=_unused("image_normalization", names)
+    )
+    normalized = normalization(images)
+
+    def call(layer, *args, **kwargs):
+        args, kwargs = keras.tree.map_structure(
+            lambda value: normalized if value is images else value, (args, kwargs)
+        )
+        return layer(*args, **kwargs)
+
+    clone = keras.models.clone_model(
+        network,
+        input_tensors=keras.tree.pack_sequence_as(network.input, [images]),
+        clone_function=copy,
+        call_function=call,
+    )
+    for old, new in copies:
+        # Operations other than layers have none.
+        variables = (getattr(each, "variables", ()) for each in (old, new))
+        for source, target in zip(*variables, strict=True):
+            target.assign(source)
+    (features,) = clone.outputs
+    outputs = {FEATURES: features}
+    if return_endpoints:
+        tensors = _counterparts(network, clone, normalization)
+        outputs |= {f"stride{s}": tensors[id(tensor)] for s, tensor in maps.items()}
+    outputs = {
+        name: _as_float32(tensor, _unused(f"{name}_float32", names))
+        for name, tensor in outputs.items()
+    }
+    outputs = outputs if return_endpoints else outputs[FEATURES]
+    return LoadedBackbone(images, outputs, name=network.name)
+
+
+def _counterparts(network, clone, normalization):
+    """Returns the clone's tensors by the id of the network's."""
+    pairs = zip(
+        graph.own_nodes(network),
+        (n for n in graph.own_nodes(clone) if n.operation is not normalization),
+        strict=True,
+    )
+    return {
+        id(tensor): copy
+        for old, new in pairs
+        for tensor, copy in zip(old.output_tensors, new.output_tensors, strict=True)
+    }
+
+
+def _unused(name, names):
+    while name in names:
+        name += "_"
+    return name
+
+
+def _as_float32(tensor, name):
+    return tensor if tensor.dtype == "float32" else Float32Output(name=name)(tensor)
+
+
+def _compare(backbone, folder, handle, tolerance):
+    """Raises `UsageError` if the features are not those stored at the export."""
+    try:
+        with np.load(Path(folder, metadata.FOLDER, SAMPLE)) as file:
+            images, expected = file["images"][:1], file[FEATURES][:1]
+    except (OSError, *DAMAGE):  # The sample is not needed for anything else.
+        return
+    outputs = backbone(images / np.float32(255.0), training=False)
+    features = outputs[FEATURES] if isinstance(outputs, dict) else outputs
+    limit = tolerance * max(float(np.abs(expected).max()), 1e-12)
+    if not np.allclose(features, expected, rtol=0, atol=limit, equal_nan=True):
+        raise UsageError(
+            f"the network that the architecture of module {handle} describes has "
+            "other features than those stored in the module: a layer has changed "
+            "since the export, or the files are of several modules."
+        )
