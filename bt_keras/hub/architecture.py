@@ -43,6 +43,9 @@ _FUNCTIONS = (
     keras.initializers,
     keras.regularizers,
 )
+# Arguments that releases of Keras since 3.11, the lowest one that is supported, have
+# added to layers and initializers. `None` is what earlier ones do.
+_NEWER = ("input_axes", "output_axes", "quantization_config")
 # Values that JSON does not have.
 _VALUES = (
     "__bytes__",
@@ -75,6 +78,7 @@ def build(architecture: dict | None, policy: str | None = None) -> keras.Model:
         for each in _objects(architecture):
             # A network is not used as it was compiled.
             each.pop("compile_config", None)
+            _drop_newer_arguments(each.get("config"))
         _check(architecture)
         if policy is not None:
             _set_policy(architecture, policy)
@@ -100,6 +104,13 @@ def _objects(value) -> Iterator[dict]:
         value = list(value.values())
     for each in value if isinstance(value, list) else ():
         yield from _objects(each)
+
+
+def _drop_newer_arguments(config):
+    """Removes arguments that earlier releases of Keras do not accept."""
+    for name in _NEWER:
+        if isinstance(config, dict) and config.get(name, "") is None:
+            del config[name]
 
 
 def _check(architecture):

@@ -34,6 +34,16 @@ def test_networks_of_keras_and_registered_layers_are_built():
     assert architecture.build(config).count_params() == backbone.count_params()
 
 
+def test_arguments_of_a_newer_keras_that_are_none_are_left_out(monkeypatch):
+    monkeypatch.setattr(architecture, "_NEWER", ("novelty",))
+    config = network()
+    layer(config, "Conv2D")["config"]["novelty"] = None
+    assert architecture.build(config).output_shape == (None, 2)
+    layer(config, "Conv2D")["config"]["novelty"] = 1
+    with pytest.raises(bt_keras.UsageError):
+        architecture.build(config)
+
+
 def test_networks_are_not_compiled():
     config = network()
     optimizer = {"module": "keras.optimizers", "class_name": "Adam", "config": {}}
