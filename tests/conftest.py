@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,6 +23,11 @@ pytest_plugins = ["tests.exported"]
 # Tests and the processes that they start never touch the user's cache.
 _CACHE = tempfile.TemporaryDirectory(prefix="bt_keras_cache")
 os.environ["BT_KERAS_CACHE"] = _CACHE.name
+
+# TensorFlow counts the tracings of all tests in a process, and gives advice on stderr.
+logging.getLogger("tensorflow").addFilter(
+    lambda record: "triggered tf.function retracing" not in record.getMessage()
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 
