@@ -71,19 +71,28 @@ def scratch_folder() -> Iterator[Path]:
     >>> path.exists()
     False
     """
+    created = new_scratch()
     try:
-        created = Scratch()
         files = created.path / "files"
         files.mkdir()
+        yield files
+    finally:
+        created.remove()
+
+
+def new_scratch() -> Scratch:
+    """Creates a `Scratch` in the system's temporary folder.
+
+    Raises:
+        UsageError: If it cannot be created.
+    """
+    try:
+        return Scratch()
     except OSError as error:
         raise UsageError(
             f"no temporary folder can be created ({error.strerror}): free space, or "
             "set TMPDIR to another folder."
         ) from error
-    try:
-        yield files
-    finally:
-        created.remove()
 
 
 def _remove_abandoned(parent, prefix):

@@ -15,7 +15,7 @@ from bt_keras.errors import UsageError
 from bt_keras.hub import loaded_module, resolve, saved_model_files
 from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.networks import image_range
-from bt_keras.scratch import Scratch
+from bt_keras.scratch import new_scratch
 
 # From the SHA-256 of the graph to a layer that has its files, for clones of the layer.
 _LAYERS = weakref.WeakValueDictionary()
@@ -63,7 +63,7 @@ class HubBackbone(keras.layers.Layer):
         self.handle = str(handle)
         self.return_endpoints = return_endpoints
         self.check_range = check_range
-        scratch = Scratch()
+        scratch = new_scratch()
         self._scratch = scratch.path
         weakref.finalize(self, scratch.remove)
         self.module = None
