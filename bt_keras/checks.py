@@ -25,7 +25,7 @@ _LONGEST = 80
 class Number:
     """A kind of number: its type and its range.
 
-    Booleans, NaN and infinities are no numbers here; NumPy's scalars are.
+    Booleans, NaN and infinities are not accepted; NumPy's scalars are.
 
     Args:
         low: Float, the lowest value, or `None` for that of float32. Defaults to `None`.

@@ -7,6 +7,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bt_keras.errors import one_line
+
 
 def complete(config: ConfigDict, defaults: ConfigDict, prefix: str = "") -> None:
     """Adds the fields that a config lacks, and checks the types of the others.
@@ -64,5 +66,6 @@ def _kind(default: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value.to_dict() if isinstance(value, ConfigDict) else value)
-    return text if len(text) <= 40 else f"{text[:40]}..."
+    return one_line(
+        repr(value.to_dict() if isinstance(value, ConfigDict) else value), 40
+    )

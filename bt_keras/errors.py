@@ -6,6 +6,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 
 # Exceptions that reading a damaged or hostile file can raise.
 DAMAGE = (
@@ -46,6 +47,24 @@ def one_line(error: object, longest: int | None = _LONGEST) -> str:
 def shown(name: object) -> str:
     """Returns a name from a file for a message, in quotes and shortened."""
     return repr(name[:_LONGEST_NAME] if isinstance(name, str) else name)
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Lists names in quotes for a message, separated by commas.
+
+    Args:
+        names: Sequence of strings.
+        most: Integer, how many of them are shown. Defaults to `8`.
+
+    Example:
+
+    >>> from bt_keras.errors import listed
+    >>> listed(["cat", "dog", "horse"], most=2)
+    "'cat', 'dog' and 1 more"
+    """
+    more = len(names) - most
+    text = ", ".join(map(shown, names[:most]))
+    return f"{text} and {more} more" if more > 0 else text
 
 
 class UsageError(ValueError):

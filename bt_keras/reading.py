@@ -1,4 +1,4 @@
-"""Small files that may be damaged: a half-written file is one line of error."""
+"""Read small files that may be damaged; errors are one line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     """
     path = Path(path)
     size = path.stat().st_size
-    if not path.is_file():  # Reading a FIFO would wait for ever.
+    if not path.is_file():  # Reading a FIFO would wait forever.
         raise ValueError("it is a folder" if path.is_dir() else "it is not a file")
     if size > LARGEST:
         raise ValueError(f"it has {size:,} bytes, more than {LARGEST:,}")

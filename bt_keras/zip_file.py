@@ -8,7 +8,11 @@ import os
 import stat
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
+from bt_keras import reading
+
+# The limits of all archives.
 MAX_MEMBERS = 10_000
 # Bytes that compressed members may have when decompressed.
 MAX_BYTES = 2**33
@@ -44,6 +48,25 @@ def opened(
         file.longest = None
         _check(archive, os.fstat(file.fileno()).st_size, max_bytes)
         yield archive
+
+
+def read_json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    """Reads a JSON object from a member.
+
+    Args:
+        archive: What `opened` yields.
+        name: String, the name of the member.
+
+    Returns:
+        Dict.
+
+    Raises:
+        bt_keras.errors.DAMAGE: If there is no such member, it is larger than 64 MiB,
+            damaged, or another value than an object.
+    """
+    if archive.getinfo(name).file_size > reading.LARGEST:
+        raise ValueError(f"{name} is too large")
+    return reading.parse_json_object(archive.read(name).decode())
 
 
 class _Reader(io.BufferedReader):

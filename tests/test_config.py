@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
 from bt_keras import UsageError, config
 
@@ -86,7 +87,7 @@ def with_value(field, value):
         section = section[key]
     section[last] = value
     # Not `from_json`, which checks the types.
-    return config.ConfigDict(values, convert_dict=True)
+    return ConfigDict(values, convert_dict=True)
 
 
 @pytest.mark.parametrize("field", NUMBERS)

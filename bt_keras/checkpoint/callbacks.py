@@ -153,7 +153,7 @@ class Checkpoints(keras.callbacks.Callback):
             error: `UsageError` that ends the run; the step has not changed the weights.
 
         Returns:
-            String that tells the user where the run resumes, "" at its beginning.
+            String that says where the run resumes, "" at its beginning.
 
         Raises:
             UsageError: If the checkpoint cannot be written; it contains `error`, too.

@@ -75,7 +75,7 @@ def read(path: Path) -> Progress:
         DamagedError: If the file is truncated, changed, or not a checkpoint.
         OSError: If the file cannot be read; its contents may be intact.
     """
-    if path.exists() and not path.is_file():  # Reading a FIFO would wait for ever.
+    if path.exists() and not path.is_file():  # Reading a FIFO would wait forever.
         raise DamagedError("it is a folder" if path.is_dir() else "it is not a file")
     try:
         run = _run(path)
@@ -111,9 +111,7 @@ def other_versions(path: Path) -> str:
 
 def _run(path: Path) -> dict[str, Any]:
     with zip_file.opened(path) as archive:
-        if archive.getinfo(_RUN).file_size > reading.LARGEST:
-            raise ValueError(f"{_RUN} is too large")
-        return reading.parse_json_object(archive.read(_RUN).decode())
+        return zip_file.read_json_object(archive, _RUN)
 
 
 def find_newest(

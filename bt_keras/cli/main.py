@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with streams.surviving() as stdout, signals.raising() as raiser:
+    with streams.tolerant() as stdout, signals.raising() as raiser:
         try:
             _configure_logging()
             environment.prepare()

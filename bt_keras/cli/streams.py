@@ -1,4 +1,4 @@
-"""Standard streams that outlive their reader: closed, full, or of few characters."""
+"""Standard streams that may be closed, full, or lack characters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Null(io.TextIOBase):
         return len(text)
 
 
-class SurvivingStream:
+class TolerantStream:
     """A text stream that discards what it cannot write.
 
     After the first error of the system, such as a closed pipe or a full disk, the
@@ -46,7 +46,7 @@ class SurvivingStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        with self._survived():
+        with self._tolerated():
             try:
                 self._stream.write(text)
             except UnicodeEncodeError as error:
@@ -57,11 +57,11 @@ class SurvivingStream:
         self.write("".join(lines))
 
     def flush(self) -> None:
-        with self._survived():
+        with self._tolerated():
             self._stream.flush()
 
     @contextlib.contextmanager
-    def _survived(self) -> Iterator[None]:
+    def _tolerated(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -70,11 +70,11 @@ class SurvivingStream:
 
 
 @contextlib.contextmanager
-def surviving() -> Iterator[SurvivingStream]:
-    """Makes `sys.stdout` and `sys.stderr` survive errors; yields stdout."""
+def tolerant() -> Iterator[TolerantStream]:
+    """Replaces `sys.stdout` and `sys.stderr` by tolerant streams; yields stdout."""
     _open_closed_descriptors()
     before = sys.stdout, sys.stderr
-    stdout, stderr = map(SurvivingStream, before)
+    stdout, stderr = map(TolerantStream, before)
     sys.stdout, sys.stderr = stdout, stderr  # type: ignore[assignment]
     handler = logging.get_absl_handler().python_handler
     logged_to, handler.stream = handler.stream, stderr

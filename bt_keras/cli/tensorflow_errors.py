@@ -1,6 +1,6 @@
-"""What the errors of TensorFlow mean, which only their texts tell.
+"""Classify errors of TensorFlow by their texts.
 
-Keras raises some of them anew, as `RuntimeError`.
+Keras raises some of them again, as `RuntimeError`.
 """
 
 from __future__ import annotations

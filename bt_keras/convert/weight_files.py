@@ -51,7 +51,7 @@ def load(path: str | os.PathLike, *, max_bytes: int | None = None):
     suffix = get_suffix(path)
     if path.is_dir():
         raise UsageError(f"{path} is a folder: pass a weight file.")
-    if path.exists() and not path.is_file():  # Opening a FIFO would wait for ever.
+    if path.exists() and not path.is_file():  # Opening a FIFO would wait forever.
         raise UsageError(f"{path} is not a file: pass a weight file.")
     if suffix in _TREES:
         return reader.load(path)

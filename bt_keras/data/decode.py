@@ -14,7 +14,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.data import jpeg_memory
+from bt_keras.data import jpeg_memory, pillow_image
+from bt_keras.data.jpeg_memory import MAX_BYTES
 
 JPEG = b"\xff\xd8\xff"
 PNG = b"\x89PNG"
@@ -28,8 +29,6 @@ _SIGNATURES = {
 }
 _BY_TENSORFLOW = ("JPEG", "PNG")
 KINDS = "JPEG, PNG, BMP, GIF, WebP or TIFF"
-# The largest decoded image. A small file can describe a huge one.
-MAX_BYTES = 2**29
 _SIXTEEN = b"\x10"  # Byte 24 of a PNG file is its number of bits.
 # Bytes that decoding a pixel takes: Pillow stores four, and three are copied.
 _TENSORFLOW_PIXEL, _PILLOW_PIXEL = 3, 6
@@ -110,8 +109,6 @@ def largest_value(contents: bytes) -> int:
     Args:
         contents: Bytes. Contents of a file that `check_image` finds readable.
     """
-    from bt_keras.data import pillow_image
-
     kind = _kind(contents)
     if kind == "TIFF":
         return pillow_image.largest_value(contents)
@@ -144,8 +141,6 @@ def _kind(contents):
 
 def _reason(contents, kind):
     """Why a file cannot be decoded."""
-    from bt_keras.data import pillow_image
-
     try:
         if problem := _too_large(contents, kind):
             return problem
@@ -160,8 +155,6 @@ def _reason(contents, kind):
 
 def _too_large(contents, kind):
     """Why an image is too large to decode, None if it is not."""
-    from bt_keras.data import pillow_image
-
     height, width = pillow_image.size(contents, kind)
     each = _TENSORFLOW_PIXEL if kind in _BY_TENSORFLOW else _PILLOW_PIXEL
     if height * width * each < MAX_BYTES:
@@ -210,8 +203,5 @@ def _to_uint8(levels, bits):
 
 
 def _decode_pillow(bits, contents):
-    # Imported here because JPEG and PNG files do not need it.
-    from bt_keras.data import pillow_image
-
     # Graphs pass bytes, eager execution an array of one object.
     return pillow_image.decode(np.asarray(contents, object).item(), bits)

@@ -1,4 +1,4 @@
-"""Check what was found in a folder of images, and warn about what is left out."""
+"""Check the files of a folder of images, and warn about what is left out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from absl import logging
 
 from bt_keras.data import image_files
 from bt_keras.data.index_file import FileInfo
-from bt_keras.data.layout import Layout, listed
-from bt_keras.errors import UsageError
+from bt_keras.data.layout import Layout
+from bt_keras.errors import UsageError, listed
 
 # Kinds of files that are often next to images. Only their number is told.
 _TEXT = (".cfg", ".csv", ".ini", ".json", ".jsonl", ".log", ".md", ".tsv", ".txt")
@@ -67,7 +67,7 @@ def warn(
         path: String. The folder as the user gave it.
         found: `Layout`.
         files: Sequence of (path, label), the readable images.
-        left_out: Mapping from a kind to the paths of files that are no images.
+        left_out: Mapping from a kind to the paths of files that are not images.
     """
     if found.ignored:
         logging.warning(
@@ -80,7 +80,7 @@ def warn(
     if unexpected:
         first = min(unexpected[next(iter(image_files.count_kinds(unexpected)))])
         logging.warning(
-            "Left out of %r, because they are no files of a known image format: %s "
+            "Left out of %r, because they are not files of a known image format: %s "
             "(such as %r).",
             found.root,
             image_files.count_text(image_files.count_kinds(unexpected)),

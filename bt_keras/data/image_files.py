@@ -89,7 +89,7 @@ def in_order(path: str, left_out: dict[str, list[str]] | None = None) -> list[st
 
 
 def note_left_out(path: str, left_out: dict[str, list[str]]) -> None:
-    """Adds the files of a folder itself that are no images to `left_out`."""
+    """Adds to `left_out` the files in a folder itself that are not images."""
     _scan(path, left_out)
 
 
@@ -121,7 +121,7 @@ def count_text(counts: Mapping[str, int]) -> str:
 
 
 def _kind_left_out(entry: os.DirEntry) -> str | None:
-    """Returns the kind of a file that is no image, None for images."""
+    """Returns the kind of a file that is not an image, None for images."""
     if _holds(entry.is_file):
         suffix = os.path.splitext(entry.name)[1].lower()
         return None if is_image(entry.name) else suffix or "without extension"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# A small file can describe a huge image.
+# The largest decoded image. A small file can describe a huge one.
 MAX_BYTES = 2**29
 # Start of frame, without the tables (C4, CC) and an extension (C8) between them.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

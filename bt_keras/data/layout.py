@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from bt_keras.data.image_files import has_images, has_images_below, subfolders
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, listed
 
 LAYOUTS = ("auto", "classes", "splits")
 
@@ -31,7 +31,6 @@ _ROLES = {name: role for role, names in _NAMES.items() for name in names}
 _SPLIT_NAME = re.compile(f"({'|'.join(_ROLES)})(set|data|images?|imgs?)*")
 # Held-out images are called either way.
 _INSTEAD = {"test": ("validation",), "validation": ("test",)}
-_LONGEST_LIST = 8
 # Folders around the data that are entered, such as those of unpacked archives.
 _MAX_WRAPPERS = 4
 
@@ -95,13 +94,6 @@ def find_layout(path: str, split: str = "train", layout: str = "auto") -> Layout
         if name not in splits and has_images_below(os.path.join(path, name))
     )
     return Layout(root, names, tuple(splits), tuple(ignored))
-
-
-def listed(names: Sequence[str]) -> str:
-    """Returns names in quotes, separated by commas, at most eight of them."""
-    shown = ", ".join(map(repr, names[:_LONGEST_LIST]))
-    more = len(names) - _LONGEST_LIST
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _role(name: str) -> str | None:
@@ -169,7 +161,7 @@ def _unwrap(path: str) -> str:
             break
         inner = [name for name in names if _wraps(path, name, len(names) == 1)]
         others = [name for name in names if name not in inner]
-        # labels/ next to images/ is no class.
+        # labels/ next to images/ is not a class.
         if len(inner) != 1 or any(
             has_images_below(os.path.join(path, name)) for name in others
         ):

@@ -49,7 +49,7 @@ class Source:
             Defaults to `""`.
         splits: Tuple of strings, the names of all splits. Defaults to `()`.
         left_out: Mapping from a kind of file, such as ".txt", to the number of files
-            of this kind that are no images. Defaults to `{}`.
+            of this kind that are not images. Defaults to `{}`.
         digest: String, see `images_digest`, or None if unknown. Defaults to `None`.
         find_fault: Function of `message, shuffle_seed=None, first=0, count=None` that
             reads as many images in the order of `records` and returns a sentence that

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+from ml_collections import ConfigDict
 
 from bt_keras import config as config_lib
 from bt_keras import hub
@@ -38,7 +39,7 @@ class EvaluationTarget:
     """
 
     backbone: keras.Model
-    config: config_lib.ConfigDict
+    config: ConfigDict
     epoch: str
     workdir: Workdir | None = None
     name: str = "pretrained"

@@ -177,8 +177,8 @@ def _load_newest(workdir):
 def _sample_images(config):
     """Returns the first images of the run's data, uint8, of any sizes.
 
-    A run whose images are gone is exported all the same: random noise, `None`, takes
-    their place, with a warning.
+    A run whose images are missing is exported anyway, with random noise instead: then
+    the result is `None`, after a warning.
     """
     try:
         source = open_source(config)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
-from bt_keras.errors import one_line
+from bt_keras.errors import listed, one_line
 from bt_keras.hub import checksums
 from bt_keras.hub.metadata import ModuleMetadata
 
@@ -47,7 +47,7 @@ def check_files(folder: str | os.PathLike) -> Check:
         return Check("SHA-256 of all files", "equal", found, False)
     if differing is None:
         return Check(checksums.NAME, "present", "missing", False)
-    found = f"differ: {checksums.join(differing)}" if differing else "equal"
+    found = f"differ: {listed(differing, checksums.SHOWN)}" if differing else "equal"
     return Check("SHA-256 of all files", "equal", found, not differing)
 
 

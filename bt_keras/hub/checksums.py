@@ -9,13 +9,13 @@ from pathlib import Path
 
 from bt_keras import reading, system
 from bt_keras.atomic import sha256
-from bt_keras.errors import one_line
+from bt_keras.errors import listed
 
 NAME = "SHA256SUMS"
 # `sha256sum --binary` writes an asterisk before the name.
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 _NOT_A_FILE = "not a file"
-_SHOWN = 5  # Names in a message.
+SHOWN = 5  # Names in a message.
 
 
 def compute(folder: str | os.PathLike) -> dict[str, str]:
@@ -93,13 +93,6 @@ def check(folder: str | os.PathLike) -> None:
     """Raises `ValueError` if files differ from SHA256SUMS; without one it passes."""
     if names := differing(folder):
         raise ValueError(
-            f"{join(names)} in the archive differs from its SHA256SUMS: download the "
-            "archive again."
+            f"{listed(names, SHOWN)} in the archive differs from its SHA256SUMS: "
+            "download the archive again."
         )
-
-
-def join(names: list[str]) -> str:
-    """Joins names for a message, which shows the first ones only."""
-    shown = ", ".join(one_line(name) for name in names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
+from bt_keras import zip_file
 from bt_keras.errors import shown
 
-MAX_MEMBERS = 10_000
+MAX_MEMBERS = zip_file.MAX_MEMBERS
 _MAX_NAME, _MAX_PATH = 255, 1024  # Bytes that file systems allow for names and paths.
 _MAX_DEPTH = 16
 # Windows opens devices of these names in every folder.

@@ -135,7 +135,7 @@ class ModuleMetadata:
 
 
 def _is_of_kind(value, kind) -> bool:
-    """Returns whether a JSON value has a type; a boolean is no number."""
+    """Returns whether a JSON value has a type; a boolean is not a number."""
     if isinstance(value, bool):
         return False
     return isinstance(value, kind | int if kind == float | None else kind)

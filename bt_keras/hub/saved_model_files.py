@@ -28,7 +28,7 @@ def check(folder: str | os.PathLike) -> None:
 
 
 def link_tree(folder: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Links a SavedModel's files, so that they outlive their folder.
+    """Links a SavedModel's files, so that they stay when their folder is removed.
 
     Files are copied where the file system has no hard links.
 

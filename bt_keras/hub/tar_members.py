@@ -11,10 +11,11 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from bt_keras import zip_file
 from bt_keras.errors import shown
 from bt_keras.hub.member_names import MAX_MEMBERS, MemberNames, UnsafeError
 
-MAX_BYTES = 2**33
+MAX_BYTES = zip_file.MAX_BYTES
 _BLOCK = 512
 _CHUNK = 2**20
 # Bytes of an extended header, and how many may precede a member. They hold long names.

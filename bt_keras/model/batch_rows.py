@@ -59,7 +59,7 @@ class RowCheck:
         first = tf.nest.flatten(data)[0] if tf.nest.flatten(data) else None
         shards = self._strategy.experimental_local_results(first)
         if not all(_has_rows(shard) for shard in shards):
-            return data  # `unpack_views` reports what is no view.
+            return data  # `unpack_views` reports what is not a view.
         rows = [shard.shape[0] for shard in shards]
         if None not in rows:
             for valid, message in self._conditions(rows):

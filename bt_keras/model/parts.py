@@ -39,6 +39,9 @@ def checked_parts(
             or layer from (N, F) to (N, D).
         strategy: `tf.distribute.Strategy` of the model.
 
+    Returns:
+        `(backbone, projector)`, both built.
+
     Raises:
         UsageError: If one of them is anything else, or if `fit` would not train it.
     """
@@ -65,8 +68,8 @@ def check_backbone(backbone: Any) -> None:
         backbone: What the user passed.
 
     Raises:
-        UsageError: If it is no layer of Keras 3, does not take images, or has weights
-            that `fit` would not train.
+        UsageError: If it is not a layer of Keras 3, does not take images, or has
+            weights that `fit` would not train.
     """
     _check_layer("backbone", backbone, "such as bt_keras.resnet(50)")
     shape = _known_shape(backbone, "input_shape")
@@ -104,7 +107,7 @@ def check_projector(projector: Any, feature_dim: int) -> None:
         feature_dim: Integer, the width F of the backbone's features.
 
     Raises:
-        UsageError: If it is no layer of Keras 3, has weights that `fit` would not
+        UsageError: If it is not a layer of Keras 3, has weights that `fit` would not
             train, or is not from (N, F) to (N, D).
     """
     _check_layer("projector", projector, "or widths such as (8192, 8192, 8192)")

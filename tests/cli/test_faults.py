@@ -68,7 +68,7 @@ def test_each_exception_is_one_line_with_a_status(error, status, parts):
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError("std::bad_alloc"),
-        # Keras raises it anew where a layer is called.
+        # Keras raises it again where a layer is called.
         RuntimeError(
             "Exception encountered when calling Dense.call().\n\n{{function_node "
             "__wrapped__MatMul}} OOM when allocating tensor with shape[9,9]"

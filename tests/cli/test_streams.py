@@ -26,7 +26,7 @@ class Failing(io.RawIOBase):
 
 
 def test_the_first_error_is_kept_and_later_text_discarded():
-    stream = streams.SurvivingStream(text_stream(Failing()))
+    stream = streams.TolerantStream(text_stream(Failing()))
     assert stream.error is None
     assert stream.write("text\n") == 5
     first = stream.error
@@ -40,7 +40,7 @@ def test_the_first_error_is_kept_and_later_text_discarded():
 def test_a_full_device_is_replaced_by_the_null_device():
     """Python flushes again when the process ends, and TensorFlow prints, too."""
     with open("/dev/full", "w") as full:
-        stream = streams.SurvivingStream(full)
+        stream = streams.TolerantStream(full)
         stream.write("text\n")
         stream.flush()
         assert stream.error.strerror == "No space left on device"
@@ -51,7 +51,7 @@ def test_a_full_device_is_replaced_by_the_null_device():
 def test_a_closed_stream_takes_everything(closed):
     if closed:
         closed.close()
-    stream = streams.SurvivingStream(closed)
+    stream = streams.TolerantStream(closed)
     stream.write("text\n")
     stream.flush()
     assert stream.error is None
@@ -63,7 +63,7 @@ def test_a_closed_stream_takes_everything(closed):
 )
 def test_characters_that_the_stream_lacks(encoding, expected):
     raw = io.BytesIO()
-    stream = streams.SurvivingStream(text_stream(raw, encoding))
+    stream = streams.TolerantStream(text_stream(raw, encoding))
     stream.write("━━ 71.4 ± 0.3 \xe9\n")
     assert raw.getvalue().decode(encoding) == expected
     assert stream.error is None
