@@ -16,9 +16,9 @@ import tensorflow as tf
 from bt_keras import npz_file
 from bt_keras.augmentation import ops
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
-from bt_keras.hub.metadata import ModuleMetadata
+from bt_keras.hub.metadata import SAMPLE, ModuleMetadata
 
-FILE = "sample.npz"
+FILE = SAMPLE
 # PNG files; resized and cropped, they are the `images` of the arrays.
 FILES = "sample-*.png"
 _COUNT = 4

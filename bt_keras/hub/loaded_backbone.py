@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from bt_keras import npz_file
 from bt_keras.errors import DAMAGE, UsageError, one_line
 from bt_keras.hub import architecture, metadata, rebuild
 from bt_keras.networks import LoadedBackbone, feature_maps, graph
@@ -17,8 +18,6 @@ from bt_keras.networks.image_normalization import (
     ImageNormalization,
 )
 
-# In the folder of extra files, see `export/reference_sample.py`.
-SAMPLE = "sample.npz"
 # Largest difference between the features of the loaded model and the stored ones,
 # relative to the largest feature: in float32 on any device, and in half precision.
 _TOLERANCE, _HALF_TOLERANCE = 1e-2, 1e-1
@@ -148,8 +147,8 @@ def _as_float32(tensor, name):
 def _compare(backbone, folder, handle, tolerance):
     """Raises `UsageError` if the features are not those stored at the export."""
     try:
-        with np.load(Path(folder, metadata.FOLDER, SAMPLE)) as file:
-            images, expected = file["images"][:1], file[FEATURES][:1]
+        arrays = npz_file.load(Path(folder, metadata.FOLDER, metadata.SAMPLE))
+        images, expected = arrays["images"][:1], arrays[FEATURES][:1]
     except (OSError, *DAMAGE):  # The sample is not needed for anything else.
         return
     outputs = backbone(images / np.float32(255.0), training=False)

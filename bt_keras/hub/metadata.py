@@ -18,6 +18,8 @@ from bt_keras.reading import parse_json_object, read_text
 
 # SavedModel reserves this folder for files of the user.
 FOLDER = "assets.extra"
+# In this folder, see `export/reference_sample.py`.
+SAMPLE = "sample.npz"
 _FILE = "bt_keras.json"
 
 
