@@ -129,7 +129,9 @@ def _configure_logging() -> None:
     absl_flags.FLAGS.mark_as_parsed()
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
-    logging.get_absl_handler().addFilter(_is_not_from_tfds)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(std_logging.Formatter("bt-keras: warning: %(message)s"))
+    handler.addFilter(_is_not_from_tfds)
     # What Pillow warns about in damaged files is reported with the file's name.
     warnings.filterwarnings("ignore", module="PIL")
 

@@ -88,10 +88,10 @@ def warn(
         )
     if names := [path for path, _ in files if not _is_utf8(path)]:
         logging.warning(
-            "%d file names in %r are not UTF-8, such as %r: rename them for other "
+            "Names in %r that are not UTF-8: %d, such as %r. Rename them for other "
             "programs.",
-            len(names),
             found.root,
+            len(names),
             os.path.relpath(names[0], found.root),
         )
     if found.class_names is not None:
