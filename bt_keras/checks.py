@@ -19,6 +19,7 @@ FLOAT32_MAX = 3.4028234663852886e38
 FLOAT32_TINY = 1.1754943508222875e-38
 INT32_MAX = 2**31 - 1
 _LONGEST = 80
+_MOST_PARTS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Number:
         kind = numbers.Integral if self.integer else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind):
             return False
-        value = self.convert(value)  # float16 cannot be compared with large numbers.
+        try:  # float16 cannot be compared with large numbers.
+            value = self.convert(value)
+        except OverflowError:  # A fraction beyond float64.
+            return False
         largest = INT32_MAX if self.integer else FLOAT32_MAX
         low = -FLOAT32_MAX if self.low is None else self.low
         high = largest if self.high is None else self.high
@@ -187,7 +191,10 @@ def described(value: Any) -> str:
         # numpy 2 writes np.float64(0.5).
         plain = getattr(value, "item", lambda: value)()
         return one_line(repr(plain), _LONGEST)
-    if isinstance(value, (tuple, list)) and len(value) <= 8:
+    simple = (bool, str, numbers.Number, type(None))
+    if isinstance(value, (tuple, list)) and all(isinstance(v, simple) for v in value):
+        if len(value) > _MOST_PARTS:
+            return f"a {type(value).__name__} of {len(value)} values"
         parts = ", ".join(map(described, value))
         comma = "," if len(value) == 1 else ""
         return f"[{parts}]" if isinstance(value, list) else f"({parts}{comma})"

@@ -64,6 +64,8 @@ def load_folder(
     files, infos, num_skipped = _readable(files, found.root, skip_corrupt)
     folder_checks.check_bits(found.root, files, infos, bits)
     folder_checks.warn(path, found, files, left_out)
+    if layout == "auto" and not found.splits:
+        folder_checks.warn_about_possible_splits(found.root, files)
     return _source(
         files,
         infos,

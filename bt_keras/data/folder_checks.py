@@ -117,6 +117,32 @@ def _warn_about_classes(found: Layout, labels: set[int]) -> None:
         )
 
 
+def warn_about_possible_splits(root: str, files: Sequence[_File]) -> None:
+    """Warns if classes hold folders of the same names, as splits under any name do.
+
+    Args:
+        root: String. Folder of the classes.
+        files: Sequence of (path, label).
+    """
+    inside: dict[str, set[str]] = {}
+    for path, _ in files:
+        first, *rest = os.path.relpath(path, root).split(os.sep)
+        if len(rest) > 1:
+            inside.setdefault(first, set()).add(rest[0])
+    alike = [
+        name
+        for name, names in inside.items()
+        if len(names) > 1 and list(inside.values()).count(names) > 1
+    ]
+    if alike:
+        logging.warning(
+            "%s in %r hold folders of the same names and are read as classes: if they "
+            "are splits, give config.data.layout=splits, otherwise classes.",
+            listed(alike),
+            root,
+        )
+
+
 def _is_utf8(path: str) -> bool:
     if path.isascii():
         return True

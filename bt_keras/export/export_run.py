@@ -86,7 +86,7 @@ def export(
         counts = {"module": str(folder), "checks": len(checks), "passed": passed}
         workdir.replace(workdir.export_report, json.dumps(counts, indent=2) + "\n")
     except BaseException:  # A full disk, a signal: the same command can be repeated.
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         packed.unlink(missing_ok=True)
         raise
     return checks

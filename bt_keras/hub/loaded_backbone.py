@@ -148,13 +148,18 @@ def _compare(backbone, folder, handle, tolerance):
     """Raises `UsageError` if the features are not those stored at the export."""
     try:
         arrays = npz_file.load(Path(folder, metadata.FOLDER, metadata.SAMPLE))
-        images, expected = arrays["images"][:1], arrays[FEATURES][:1]
+        images = np.asarray(arrays["images"][:1], np.float32)
+        expected = np.asarray(arrays[FEATURES][:1], np.float32)
+        if not images.size or images.ndim != 4:
+            return
     except (OSError, *DAMAGE):  # The sample is not needed for anything else.
         return
     outputs = backbone(images / np.float32(255.0), training=False)
     features = outputs[FEATURES] if isinstance(outputs, dict) else outputs
-    limit = tolerance * max(float(np.abs(expected).max()), 1e-12)
-    if not np.allclose(features, expected, rtol=0, atol=limit, equal_nan=True):
+    limit = tolerance * max(float(np.abs(expected).max(initial=0.0)), 1e-12)
+    if expected.shape != tuple(features.shape) or not np.allclose(
+        features, expected, rtol=0, atol=limit, equal_nan=True
+    ):
         raise UsageError(
             f"the network that the architecture of module {handle} describes has "
             "other features than those stored in the module: a layer has changed "

@@ -207,6 +207,19 @@ def test_one_class_is_told(tmp_path, caplog):
     assert "have one class, 'photos'" in caplog.text
 
 
+def test_folders_that_may_be_splits_are_told(tmp_path, caplog):
+    for split in ("trn", "tst"):
+        for name in ("cat", "dog"):
+            files.write_many(tmp_path / split / name, 2)
+    assert load(tmp_path).class_names == ("trn", "tst")
+    assert "'trn' and 'tst'" in caplog.text or "'trn', 'tst'" in caplog.text
+    assert "config.data.layout=splits" in caplog.text
+    caplog.clear()
+    assert load(tmp_path, "trn", layout="splits").class_names == ("cat", "dog")
+    assert load(tmp_path, layout="classes").class_names == ("trn", "tst")
+    assert not caplog.messages
+
+
 def test_file_names_that_are_not_utf8_are_told(tmp_path, caplog):
     files.write_many(tmp_path, 2)
     os.rename(tmp_path / "000.png", os.fsencode(tmp_path) + b"/\xe4%s\n.png")
