@@ -14,12 +14,14 @@ from bt_keras.hub.unpack import unpack
 _CHUNK = 2**20
 
 
-def download(handle: str, max_bytes: int) -> str:
+def download(handle: str, max_bytes: int, check_sums: bool = True) -> str:
     """Downloads a module, unless it is in the cache.
 
     Args:
         handle: String, a URL that TensorFlow Hub resolves.
         max_bytes: Integer, the most bytes that the module's files may have.
+        check_sums: Boolean, whether a download that differs from its SHA256SUMS is
+            refused. Defaults to `True`.
 
     Returns:
         String, the path of the module in the cache.
@@ -42,7 +44,8 @@ def download(handle: str, max_bytes: int) -> str:
             with _open(handle) as response:
                 _copy(response, file, max_bytes)
             unpack(file, folder, max_bytes)
-        checksums.check(folder)
+        if check_sums:
+            checksums.check(folder)
 
     def _open(handle):
         if gcs.is_supported(handle):

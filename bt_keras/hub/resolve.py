@@ -64,7 +64,10 @@ def is_local(handle: str | os.PathLike) -> bool:
 
 def _folder(handle, scratch, max_bytes, check_sums):
     if not is_local(handle):
-        return download.download(handle, max_bytes)
+        folder = download.download(handle, max_bytes, check_sums)
+        if check_sums:  # Also a module that has been in the cache.
+            intact.check(folder)
+        return folder
     path = _path(handle)
     if not path.exists():
         raise ValueError("no such folder or archive.")

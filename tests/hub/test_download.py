@@ -3,13 +3,14 @@
 import functools
 import http.server
 import os
+import shutil
 import tarfile
 import threading
 
 import pytest
 
 import bt_keras
-from bt_keras.export import archive
+from bt_keras.export import archive, verify
 from tests.conftest import relative_error
 
 
@@ -79,3 +80,17 @@ def test_damage_and_changed_files_are_found(served, exported, tmp_path):
     refused(served, "saved_model.pb.*SHA256SUMS")
     path.unlink()
     refused(served, "404")
+
+
+def test_a_changed_module_in_the_cache_is_not_loaded(served, exported, tmp_path):
+    """`--verify --trust` puts it there."""
+    folder, url = served
+    changed = shutil.copytree(exported.folder, tmp_path / "changed")
+    (changed / "variables" / "variables.index").write_bytes(b"")
+    archive.pack(changed, folder / "m.tar.gz")
+    (check,) = verify.verify(f"{url}/m.tar.gz")
+    assert not check.passed
+    assert "variables.index" in check.found
+    assert len(verify.verify(f"{url}/m.tar.gz", trust=True)) > 1
+    with pytest.raises(bt_keras.UsageError, match=r"variables\.index differs"):
+        bt_keras.load_backbone(f"{url}/m.tar.gz")
