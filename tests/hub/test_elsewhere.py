@@ -52,7 +52,9 @@ def test_features_weights_and_statistics(exported, results, group, way):
     folder = results(group)
     findings = json.loads((folder / f"{way}.json").read_text())
     features = np.load(folder / f"{way}.npy")
-    assert relative_error(features, exported.features()) < 1e-5
+    # The layers compute under the global policy.
+    tolerance = 0.05 if way == "mixed" else 1e-5
+    assert relative_error(features, exported.features()) < tolerance
     assert findings["moved_by_inference"] == 0
     assert findings["losses"][-1] < findings["losses"][0]
     backbone = exported.model.backbone
