@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -38,9 +39,26 @@ def write(model: BarlowTwins, folder: Path, progress: Progress) -> Path:
         advice="free some space, or take another --workdir. Earlier checkpoints are "
         "intact, and the same command resumes from the newest",
     ) as temporary:
+        _keep_skipped_attributes()
         model.save(temporary)
         store.seal(temporary, progress, _variables(model))
     return path
+
+
+def _keep_skipped_attributes() -> None:
+    """Lets Keras find the names of an optimizer's attributes that it does not save.
+
+    It stores them under another name than it looks for, and so makes an optimizer for
+    each checkpoint, of which TensorFlow keeps 70 KB.
+    """
+    name = "saving_attr_skiplist_Optimizer"
+    with contextlib.suppress(ImportError, AttributeError):  # Another release of Keras.
+        from keras.src.backend.common import global_state
+        from keras.src.saving import saving_lib
+
+        if global_state.get_global_attribute(name) is None:
+            names = saving_lib.get_attr_skipset("Optimizer")
+            global_state.set_global_attribute(name, names)
 
 
 def restore(path: Path, model: BarlowTwins) -> None:
