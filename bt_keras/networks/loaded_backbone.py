@@ -22,8 +22,9 @@ class LoadedBackbone(keras.Model):
         **kwargs: Keyword arguments of `keras.Model` (`trainable`).
     """
 
-    def __init__(self, inputs, outputs, name=None, **kwargs):
-        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+    # Keras 3.11 rebuilds subclasses from their layers only with these arguments.
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
 
     def __call__(self, inputs, *args, **kwargs):
         image_range.check_shape(inputs, self.input_shape)

@@ -80,8 +80,3 @@ def test_a_list_that_is_not_a_file_differs(folder, kind):
     else:
         sums(folder).symlink_to("nowhere")
     assert checksums.differing(folder) == [checksums.NAME]
-
-
-def test_a_message_names_the_first_differences():
-    assert checksums.join(["a\n", "b"]) == "a, b"
-    assert checksums.join(list("abcdefgh")) == "a, b, c, d, e and 3 more"
