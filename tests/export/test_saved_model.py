@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.export import verify
+from bt_keras.export import static_checks
 from tests.conftest import half_precision, relative_error
 from tests.exported import MEAN, STD, photographs, small_model
 
@@ -107,7 +107,9 @@ def test_a_model_of_several_replicas_runs_on_one_device(replicas, tmp_path, insi
             bt_keras.export_backbone(model, tmp_path / "module")
     if not inside:
         bt_keras.export_backbone(model, tmp_path / "module")
-    checks = {check.name: check for check in verify._check_graph(tmp_path / "module")}
+    checks = {
+        check.name: check for check in static_checks.check_graph(tmp_path / "module")
+    }
     assert checks["cross-replica operations"].passed
     assert checks["fixed devices"].passed
     images = photographs().astype("float32") / 255

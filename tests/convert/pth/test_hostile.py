@@ -205,7 +205,7 @@ def test_messages_escape_and_shorten_names(tmp_path):
             {"weight_decay": float("inf")},
             "'weight_decay' must be finite and not negative",
         ),
-        ({"momentum": 2.0}, "momentum=2.0 must be in"),
+        ({"momentum": 2.0}, "momentum=2.0 must be a number in"),
     ],
 )
 def test_malformed_parameter_groups(changes, message):
