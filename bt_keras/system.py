@@ -78,7 +78,7 @@ def owner_has_ended(file: IO) -> bool:
 
 @contextlib.contextmanager
 def locked(path: Path, notice: str | None = None) -> Iterator[None]:
-    """Waits for the lock of a file and holds it; goes on if the file cannot be written.
+    """Waits for the lock of a file; runs without one if the file cannot be written.
 
     Args:
         path: Path of a file that only serves as a lock, in an existing folder. The file

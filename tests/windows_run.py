@@ -20,7 +20,6 @@ import matplotlib.figure  # noqa: F401
 import numpy as np
 import safetensors.numpy  # noqa: F401
 import tensorboard.compat.proto  # noqa: F401
-import tensorflow as tf
 import tensorflow_datasets  # noqa: F401
 import tensorflow_hub  # noqa: F401
 
@@ -100,22 +99,9 @@ def _signal_after_step(step):
 def _poisoned_step(number):
     """Makes the views of one batch non-finite."""
     from bt_keras.training import setup
+    from tests import poison
 
-    make = setup.make_views
-
-    def poisoned(*args):
-        views = make(*args)
-
-        class Poisoned(type(views)):
-            def __call__(self, images, seed, shard=(0, 1)):
-                step = tf.cast(tf.convert_to_tensor(seed)[1], tf.int64)
-                pair = super().__call__(images, seed, shard)
-                return tuple(tf.where(step == number, np.inf, v) for v in pair)
-
-        views.__class__ = Poisoned
-        return views
-
-    with mock.patch.object(setup, "make_views", poisoned):
+    with mock.patch.object(setup, "make_views", poison.make_views([number])):
         yield
 
 

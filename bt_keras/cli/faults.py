@@ -47,7 +47,7 @@ class Advice:
 
     Args:
         memory: String, how the command can do with less memory.
-        resumes: Boolean, whether the same command goes on after a signal. Its output is
+        resumes: Boolean, whether the same command resumes after a signal. Its output is
             then only progress, which may be lost. Defaults to `False`.
     """
 

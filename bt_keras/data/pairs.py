@@ -79,7 +79,7 @@ def pairs(
 
     Raises:
         UsageError: If the source cannot be used, `batch_size` does not fit it, or
-            another argument is of another kind or out of range.
+            another argument has the wrong type or is out of range.
 
     Example:
 

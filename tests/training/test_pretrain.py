@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import bt_keras
 from bt_keras import config as config_lib
@@ -15,6 +14,7 @@ from bt_keras.training.nonfinite import largest_activation
 from tests import tiny
 from tests.models import Subclass
 from tests.models import tiny as tiny_model
+from tests.poison import make_views as poison_views
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +33,7 @@ def poison(monkeypatch):
     """`poison(steps)`: the batches with these numbers get non-finite views."""
 
     def install(steps):
-        make = setup.make_views
-
-        def poisoned(*args):
-            views = make(*args)
-
-            class Poisoned(type(views)):
-                def __call__(self, images, seed, shard=(0, 1)):
-                    step = tf.cast(tf.convert_to_tensor(seed)[1], tf.int64)
-                    bad = tf.reduce_any(step == tf.constant(steps, tf.int64))
-                    pair = super().__call__(images, seed, shard)
-                    return tuple(tf.where(bad, np.inf, view) for view in pair)
-
-            views.__class__ = Poisoned
-            return views
-
-        monkeypatch.setattr(setup, "make_views", poisoned)
+        monkeypatch.setattr(setup, "make_views", poison_views(steps))
 
     return install
 
