@@ -10,9 +10,10 @@ from pathlib import Path
 from absl import logging
 from ml_collections import ConfigDict
 
-from bt_keras import atomic, log_file, reading, system
 from bt_keras import config as config_lib
+from bt_keras import system
 from bt_keras.errors import UsageError
+from bt_keras.files import atomic, log_file, reading
 
 
 class Workdir:

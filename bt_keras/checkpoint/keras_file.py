@@ -16,8 +16,8 @@ import zipfile
 import h5py
 import keras
 
-from bt_keras import zip_file
 from bt_keras.errors import shown
+from bt_keras.files import zip_file
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 # Functions that read or write files, or change settings.

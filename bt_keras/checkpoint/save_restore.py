@@ -8,10 +8,10 @@ from pathlib import Path
 
 import keras
 
-from bt_keras import atomic
 from bt_keras.checkpoint import keras_file, store
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import DAMAGE, UsageError, one_line
+from bt_keras.files import atomic
 from bt_keras.model.barlow_twins import BarlowTwins
 
 

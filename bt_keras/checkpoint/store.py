@@ -20,10 +20,11 @@ from typing import Any
 
 from absl import logging
 
-from bt_keras import reading, system, zip_file
-from bt_keras.atomic import sha256
+from bt_keras import system
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import DAMAGE, UsageError, one_line
+from bt_keras.files import reading, zip_file
+from bt_keras.files.atomic import sha256
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _RUN = "run.json"

@@ -6,7 +6,6 @@ import math
 import os
 from pathlib import Path
 
-from bt_keras import atomic
 from bt_keras.checkpoint import save_restore
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.convert import (
@@ -18,6 +17,7 @@ from bt_keras.convert import (
     weight_files,
 )
 from bt_keras.errors import UsageError
+from bt_keras.files import atomic
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training import setup
 from bt_keras.workdir import Workdir, writable

@@ -12,9 +12,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from bt_keras import atomic, npz_file
 from bt_keras.convert.pth import reader, writer
 from bt_keras.errors import DAMAGE, UsageError, one_line, shown
+from bt_keras.files import atomic, npz_file
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
 _TREES = (".pth", ".pt")  # The other formats hold a flat dict of arrays.

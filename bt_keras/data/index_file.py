@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bt_keras import system
-from bt_keras.atomic import atomic_file
 from bt_keras.errors import DAMAGE, UsageError
+from bt_keras.files.atomic import atomic_file
 
 FORMAT = 3
 

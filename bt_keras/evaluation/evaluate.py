@@ -21,7 +21,7 @@ from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluator import PROTOCOLS, Evaluator, build_evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.results import Result
-from bt_keras.reading import reporting_damage
+from bt_keras.files.reading import reporting_damage
 from bt_keras.workdir import Workdir
 
 

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from bt_keras import atomic
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.fine_tuning_summary import (
     mean_and_deviation,
     summarize_fine_tuning,
 )
 from bt_keras.evaluation.results import Result
+from bt_keras.files import atomic
 
 _ADVICE = "give another path, or free space"
 

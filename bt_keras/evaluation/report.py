@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from absl import logging
 
-from bt_keras import reading
 from bt_keras.errors import DAMAGE, one_line
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.fine_tuning_summary import (
@@ -17,6 +16,7 @@ from bt_keras.evaluation.fine_tuning_summary import (
 )
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.settings import Scalar
+from bt_keras.files import reading
 from bt_keras.workdir import Workdir
 
 # Accuracies are printed in percent; tables always have their columns.

@@ -16,7 +16,7 @@ from absl import logging
 from bt_keras import system
 from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation.settings import Scalar, check_settings, parse_settings
-from bt_keras.reading import read_bytes, reporting_damage
+from bt_keras.files.reading import read_bytes, reporting_damage
 from bt_keras.workdir import writable
 
 # The columns of results.csv. `settings` is a JSON object that also holds the seed.

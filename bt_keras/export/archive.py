@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from bt_keras import system
-from bt_keras.atomic import atomic_file
+from bt_keras.files.atomic import atomic_file
 
 # 1980-01-02: zip files, such as `.keras` files, cannot store earlier times.
 _TIME = 315_619_200

@@ -17,11 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras import atomic
 from bt_keras.errors import UsageError
 from bt_keras.export import model_card, reference_sample, saved_model
 from bt_keras.export.describe import describe
 from bt_keras.export.unfreeze import unfrozen
+from bt_keras.files import atomic
 from bt_keras.hub import checksums, metadata
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.networks import behind_normalization, feature_maps

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from bt_keras import atomic
 from bt_keras.checkpoint import latest, save_restore
 from bt_keras.data.from_config import open_source
 from bt_keras.errors import UsageError, one_line
@@ -27,6 +26,7 @@ from bt_keras.export import (
     tflite_format,
     verify,
 )
+from bt_keras.files import atomic
 from bt_keras.workdir import Workdir
 
 # How many of the run's images are stored in the module.

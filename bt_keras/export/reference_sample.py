@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras import npz_file
 from bt_keras.augmentation import ops
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
+from bt_keras.files import npz_file
 from bt_keras.hub.metadata import SAMPLE, ModuleMetadata
 
 FILE = SAMPLE

@@ -12,7 +12,7 @@ import tensorflow as tf
 from bt_keras.errors import UsageError, one_line
 from bt_keras.export import keras_format, preprocessing
 from bt_keras.export.saved_model import FEATURES
-from bt_keras.scratch import scratch_folder
+from bt_keras.files.scratch import scratch_folder
 
 
 def convert(backbone: keras.Model, image_size: int) -> bytes:

@@ -14,9 +14,9 @@ from bt_keras.errors import DAMAGE, one_line
 from bt_keras.export import reference_sample, static_checks
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
 from bt_keras.export.static_checks import Check, join
+from bt_keras.files.scratch import scratch_folder
 from bt_keras.hub import checksums, metadata, resolve
 from bt_keras.hub.tar_members import MAX_BYTES
-from bt_keras.scratch import scratch_folder
 
 _SCRIPT = Path(__file__).with_name("verify_in_subprocess.py")
 # Tolerances, relative to the largest feature. The operations are the same, but may run

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bt_keras import reading, system
-from bt_keras.atomic import sha256
+from bt_keras import system
 from bt_keras.errors import listed
+from bt_keras.files import reading
+from bt_keras.files.atomic import sha256
 
 NAME = "SHA256SUMS"
 # `sha256sum --binary` writes an asterisk before the name.

@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
+from bt_keras.files.scratch import new_scratch
 from bt_keras.hub import loaded_module, resolve, saved_model_files
 from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.networks import image_range
-from bt_keras.scratch import new_scratch
 
 # From the SHA-256 of the graph to a layer that has its files, for clones of the layer.
 _LAYERS = weakref.WeakValueDictionary()

@@ -6,11 +6,11 @@ import os
 import warnings
 
 from bt_keras.errors import UsageError
+from bt_keras.files.scratch import scratch_folder
 from bt_keras.hub import loaded_backbone, metadata, resolve
 from bt_keras.hub.hub_backbone import HubBackbone
 from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.networks import LoadedBackbone
-from bt_keras.scratch import scratch_folder
 
 
 def load_backbone(

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from bt_keras import npz_file
 from bt_keras.errors import DAMAGE, UsageError, one_line
+from bt_keras.files import npz_file
 from bt_keras.hub import architecture, metadata, rebuild
 from bt_keras.networks import LoadedBackbone, feature_maps, graph
 from bt_keras.networks.image_normalization import (

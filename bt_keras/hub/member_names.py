@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from bt_keras import zip_file
 from bt_keras.errors import shown
+from bt_keras.files import zip_file
 
 MAX_MEMBERS = zip_file.MAX_MEMBERS
 _MAX_NAME, _MAX_PATH = 255, 1024  # Bytes that file systems allow for names and paths.

@@ -14,7 +14,7 @@ import typing
 from pathlib import Path
 
 from bt_keras.errors import UsageError, one_line, shown
-from bt_keras.reading import parse_json_object, read_text
+from bt_keras.files.reading import parse_json_object, read_text
 
 # SavedModel reserves this folder for files of the user.
 FOLDER = "assets.extra"

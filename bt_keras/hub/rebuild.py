@@ -11,10 +11,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from bt_keras.errors import UsageError, one_line
+from bt_keras.files.scratch import scratch_folder
 from bt_keras.hub import architecture, metadata, resolve
 from bt_keras.hub.metadata import ModuleMetadata
 from bt_keras.hub.tar_members import MAX_BYTES
-from bt_keras.scratch import scratch_folder
 
 
 def read_backbone(

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from bt_keras import atomic
+from bt_keras.files import atomic
 
 _GRAPH = "saved_model.pb"
 _NAMES = (_GRAPH, "fingerprint.pb", "variables", "assets")

@@ -11,8 +11,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from bt_keras import zip_file
 from bt_keras.errors import shown
+from bt_keras.files import zip_file
 from bt_keras.hub.member_names import MAX_MEMBERS, MemberNames, UnsafeError
 
 MAX_BYTES = zip_file.MAX_BYTES

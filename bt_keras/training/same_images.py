@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 
-from bt_keras import reading
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
+from bt_keras.files import reading
 from bt_keras.workdir import Workdir
 
 FLAG = "--allow_other_images"

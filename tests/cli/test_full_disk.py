@@ -14,7 +14,7 @@ from bt_keras import UsageError
 from bt_keras.cli import main
 from bt_keras.evaluation import plots, results
 from bt_keras.export import archive, export_run
-from bt_keras.scratch import scratch_folder
+from bt_keras.files.scratch import scratch_folder
 from bt_keras.training.tensorboard import TensorBoard
 from bt_keras.workdir import Workdir
 from tests.cli.commands import one_error_line

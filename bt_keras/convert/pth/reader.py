@@ -16,7 +16,6 @@ import zipfile
 
 import numpy as np
 
-from bt_keras import zip_file
 from bt_keras.convert.pth import unpickler
 from bt_keras.convert.pth.allowed_globals import (
     DamagedFileError,
@@ -26,6 +25,7 @@ from bt_keras.convert.pth.allowed_globals import (
     UnsupportedTensorError,
 )
 from bt_keras.errors import DAMAGE, UsageError, one_line, shown
+from bt_keras.files import zip_file
 
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"

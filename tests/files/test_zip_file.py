@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from bt_keras import zip_file
+from bt_keras.files import zip_file
 
 
 def write(path, members, kind=zipfile.ZIP_DEFLATED):

@@ -4,8 +4,8 @@ import io
 import pytest
 
 import bt_keras
-from bt_keras import atomic
-from bt_keras.atomic import atomic_directory, atomic_file
+from bt_keras.files import atomic
+from bt_keras.files.atomic import atomic_directory, atomic_file
 
 
 def names(folder):

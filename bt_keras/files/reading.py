@@ -65,7 +65,7 @@ def parse_json_object(text: str) -> dict[str, Any]:
 
     Example:
 
-    >>> from bt_keras.reading import parse_json_object
+    >>> from bt_keras.files.reading import parse_json_object
     >>> parse_json_object('{"epochs": 2}')
     {'epochs': 2}
     """

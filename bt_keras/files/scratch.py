@@ -65,7 +65,7 @@ def scratch_folder() -> Iterator[Path]:
 
     Example:
 
-    >>> from bt_keras.scratch import scratch_folder
+    >>> from bt_keras.files.scratch import scratch_folder
     >>> with scratch_folder() as path:
     ...     _ = (path / "notes.txt").write_text("for a moment")
     >>> path.exists()

@@ -3,7 +3,7 @@ import os
 import pytest
 
 import bt_keras
-from bt_keras import reading
+from bt_keras.files import reading
 
 
 def test_a_fifo_is_not_opened(tmp_path):

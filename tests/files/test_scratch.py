@@ -3,12 +3,12 @@ import signal
 import subprocess
 import sys
 
-from bt_keras.atomic import atomic_directory
-from bt_keras.scratch import Scratch, scratch_folder
+from bt_keras.files.atomic import atomic_directory
+from bt_keras.files.scratch import Scratch, scratch_folder
 
 _WAIT_TO_BE_KILLED = """
 import signal, sys
-from bt_keras.atomic import atomic_directory
+from bt_keras.files.atomic import atomic_directory
 with atomic_directory(sys.argv[1]) as temporary:
     (temporary / "file").write_text("half of it")
     print("ready", flush=True)

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from bt_keras import reading
+from bt_keras.files import reading
 
 # The limits of all archives.
 MAX_MEMBERS = 10_000

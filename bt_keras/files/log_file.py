@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from bt_keras import reading
+from bt_keras.files import reading
 
 _LONGEST_EPOCH = 9  # Digits
 

@@ -25,9 +25,9 @@ def complete(config: ConfigDict, defaults: ConfigDict, prefix: str = "") -> None
     Example:
 
     >>> from ml_collections import ConfigDict
-    >>> from bt_keras import config_types
+    >>> from bt_keras.config import json_types
     >>> config = ConfigDict({"epochs": 2})
-    >>> config_types.complete(config, ConfigDict({"epochs": 1, "seed": 0}))
+    >>> json_types.complete(config, ConfigDict({"epochs": 1, "seed": 0}))
     >>> config.to_dict()
     {'epochs': 2, 'seed': 0}
     """

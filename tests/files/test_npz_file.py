@@ -4,8 +4,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from bt_keras import npz_file
 from bt_keras.errors import DAMAGE
+from bt_keras.files import npz_file
 
 ARRAYS = {
     "file": np.arange(6.0).reshape(2, 3),

@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 
-from bt_keras import zip_file
+from bt_keras.files import zip_file
 
 _SUFFIX = ".npy"
 # Bytes: the magic number, the version, and the length of the header in both versions.
@@ -34,7 +34,7 @@ def load(path: str | os.PathLike, max_bytes: int | None = None) -> dict:
 
     Example:
 
-    >>> from bt_keras import npz_file
+    >>> from bt_keras.files import npz_file
     >>> np.savez_compressed("zeros.npz", zeros=np.zeros(3))
     >>> npz_file.load("zeros.npz")["zeros"]
     array([0., 0., 0.])

@@ -19,12 +19,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bt_keras import checks, config_types, config_values
+from bt_keras import checks
+from bt_keras.config import json_types, ranges
 from bt_keras.errors import UsageError, one_line
-from bt_keras.reading import parse_json_object
+from bt_keras.files.reading import parse_json_object
 
 # Beside the package in a checkout, inside it in a wheel (see setup.cfg).
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE.parent / "configs", _PACKAGE / "configs")
 
 
@@ -103,7 +104,7 @@ def check(config: ConfigDict) -> None:
             f"config={checks.described(config)} must be a ConfigDict, such as "
             "bt_keras.config.load('demo')."
         )
-    config_values.check(_leaves(config), _leaves(default()))
+    ranges.check(_leaves(config), _leaves(default()))
 
 
 @contextlib.contextmanager
@@ -167,7 +168,7 @@ def from_json(text: str) -> ConfigDict:
             in configs/default.py.
     """
     config = ConfigDict(parse_json_object(text), convert_dict=True)
-    config_types.complete(config, default())
+    json_types.complete(config, default())
     return config
 
 

@@ -12,7 +12,7 @@ from typing import IO
 
 from bt_keras import system
 from bt_keras.errors import UsageError, one_line
-from bt_keras.scratch import Scratch
+from bt_keras.files.scratch import Scratch
 
 _CHUNK = 2**22
 _ADVICE = "take another folder, or free space"
@@ -87,7 +87,7 @@ def atomic_file(
 
     Example:
 
-    >>> from bt_keras.atomic import atomic_file
+    >>> from bt_keras.files.atomic import atomic_file
     >>> with atomic_file("notes.txt") as temporary:
     ...     _ = temporary.write_text("complete")
     >>> open("notes.txt").read()
@@ -162,7 +162,7 @@ def atomic_directory(
 
     Example:
 
-    >>> from bt_keras.atomic import atomic_directory
+    >>> from bt_keras.files.atomic import atomic_directory
     >>> with atomic_directory("module") as temporary:
     ...     _ = (temporary / "notes.txt").write_text("complete")
     >>> open("module/notes.txt").read()
@@ -218,7 +218,7 @@ def sha256(file: str | os.PathLike | IO[bytes]) -> str:
     Example:
 
     >>> import io
-    >>> from bt_keras import atomic
+    >>> from bt_keras.files import atomic
     >>> atomic.sha256(io.BytesIO(b"abc"))[:8]
     'ba7816bf'
     """

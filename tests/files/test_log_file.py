@@ -1,6 +1,6 @@
 import pytest
 
-from bt_keras import log_file
+from bt_keras.files import log_file
 from bt_keras.workdir import Workdir
 
 HEADER = b"epoch,loss,val_loss\r\n"
