@@ -71,7 +71,8 @@ class LARS(keras.optimizers.Optimizer):
         weight_decay: Float >= 0, added to the gradient (coupled, unlike the
             `weight_decay` of Keras's optimizers). Defaults to `1e-6`.
         trust_coefficient: Float > 0, the paper's η. Defaults to `1e-3`.
-        name: String. Defaults to `"lars"`.
+        name: Optional string. Defaults to `"lars"`, then `"lars_1"` and so on, as for
+            Keras's optimizers.
         bias_rate_ratio: Float >= 0, the rate of biases divided by `learning_rate`.
             Unused if `bias_learning_rate` is given. Defaults to `0.0015`.
         **kwargs: Keyword arguments of `keras.optimizers.Optimizer`, such as
@@ -99,7 +100,7 @@ class LARS(keras.optimizers.Optimizer):
         momentum: float = 0.9,
         weight_decay: float = 1e-6,
         trust_coefficient: float = 1e-3,
-        name: str = "lars",
+        name: str | None = None,
         *,
         bias_rate_ratio: float = BIAS_RATE_RATIO,
         **kwargs,
@@ -172,6 +173,11 @@ class LARS(keras.optimizers.Optimizer):
 
     def apply(self, grads, trainable_variables=None):
         """Updates the variables; see `keras.optimizers.Optimizer.apply`."""
+        # Clipping needs the sums of the rows that a sparse gradient has several times.
+        grads = [
+            tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g
+            for g in grads
+        ]
         # Evaluated once per step, not once per bias.
         self._bias_rate_now = self.current_bias_rate()
         try:
@@ -190,7 +196,7 @@ class LARS(keras.optimizers.Optimizer):
         momentum = self.momenta[self._get_variable_index(variable)]
         has_decay = self.coupled_weight_decay and self._use_weight_decay(variable)
         variable, momentum = _resource(variable), _resource(momentum)
-        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        gradient = tf.cast(gradient, variable.dtype)
         if variable.shape.rank > 1:
             value = tf.convert_to_tensor(variable)
             if has_decay:

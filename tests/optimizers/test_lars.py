@@ -366,3 +366,38 @@ def test_rates_that_are_no_numbers_cannot_be_set():
     optimizer.learning_rate = np.float32(0.25)
     optimizer.learning_rate = tf.constant(0.25)
     assert float(optimizer.learning_rate) == 0.25
+
+
+def test_default_names_differ_as_in_keras():
+    keras.backend.clear_session()  # It counts the names.
+    optimizers = [bt_keras.LARS(), bt_keras.LARS(0.1), bt_keras.LARS(name="mine")]
+    assert [each.name for each in optimizers] == ["lars", "lars_1", "mine"]
+    restored = bt_keras.LARS.from_config(optimizers[1].get_config())
+    assert restored.name == "lars_1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"clipnorm": 1.0},
+        {"clipvalue": 3.0},
+        {"loss_scale_factor": 2.0},
+        {"gradient_accumulation_steps": 2},
+    ],
+    ids=str,
+)
+def test_sparse_gradients_train_like_dense_ones(arguments):
+    rows = tf.constant([[1.0, 2.0], [3.0, 4.0], [50.0, 6.0]])
+    # Row 0 twice, whose sum is clipped.
+    sparse = tf.IndexedSlices(rows, tf.constant([0, 2, 0]), tf.constant([4, 2]))
+    dense = tf.constant([[51.0, 8.0], [0.0, 0.0], [3.0, 4.0], [0.0, 0.0]])
+    kernels = []
+    for gradient in (sparse, dense):
+        kernel = keras.Variable(np.arange(1, 9, dtype="float32").reshape(4, 2))
+        optimizer = bt_keras.LARS(0.5, trust_coefficient=0.1, **arguments)
+        for _ in range(2):
+            optimizer.apply([gradient], [kernel])
+        kernels.append(kernel.numpy())
+    np.testing.assert_array_equal(*kernels)
+    assert kernels[0][0, 0] < 0.99
