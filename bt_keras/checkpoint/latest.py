@@ -1,4 +1,4 @@
-"""Find a run's newest checkpoint and load its model."""
+"""Find a run's checkpoint, by default the newest, and load its model."""
 
 from __future__ import annotations
 
@@ -15,41 +15,51 @@ from bt_keras.workdir import Workdir
 
 
 def load_model(
-    workdir: Workdir, config: ConfigDict, untrained: bool = False
+    workdir: Workdir,
+    config: ConfigDict,
+    untrained: bool = False,
+    checkpoint: str | None = None,
 ) -> tuple[str, BarlowTwins]:
-    """Loads the model of a run's newest checkpoint.
+    """Loads the model of a run's checkpoint.
 
     Args:
         workdir: `Workdir` of the run.
         config: `ConfigDict` of the run.
         untrained: Boolean, whether to build the model with its initial weights instead.
             Defaults to `False`.
+        checkpoint: Optional string, as for `require_checkpoint`. Defaults to `None`.
 
     Returns:
         `(epochs, model)`: the number of finished epochs as a string, and the
         `bt_keras.BarlowTwins`, not compiled.
 
     Raises:
-        UsageError: If there is no checkpoint.
+        UsageError: If there is no such checkpoint.
     """
     if untrained:
         return "0", build_model(config)
-    progress, path = require_checkpoint(workdir)
+    progress, path = require_checkpoint(workdir, checkpoint)
     return progress.epochs, save_restore.load(path)
 
 
-def require_checkpoint(workdir: Workdir) -> tuple[Progress, Path]:
-    """Finds a run's newest checkpoint.
+def require_checkpoint(
+    workdir: Workdir, checkpoint: str | None = None
+) -> tuple[Progress, Path]:
+    """Finds a run's checkpoint.
 
     Args:
         workdir: `Workdir` of the run.
+        checkpoint: Optional string, the name of a checkpoint, such as `"epoch-0050"`.
+            Defaults to `None`: the newest.
 
     Returns:
         `(progress, path)` of the checkpoint.
 
     Raises:
-        UsageError: If there is no checkpoint.
+        UsageError: If there is no such checkpoint.
     """
+    if checkpoint is not None:
+        return store.find_named(workdir.checkpoints, checkpoint)
     progress, path = store.find_newest(workdir.checkpoints)
     if progress is None or path is None:
         raise UsageError(

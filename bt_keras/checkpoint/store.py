@@ -22,10 +22,11 @@ from absl import logging
 
 from bt_keras import system
 from bt_keras.checkpoint.progress import Progress
-from bt_keras.errors import DAMAGE, UsageError, one_line
+from bt_keras.errors import DAMAGE, UsageError, listed, one_line
 from bt_keras.files import reading, zip_file
 from bt_keras.files.atomic import sha256
 
+_SUFFIX = ".keras"
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _RUN = "run.json"
 # In a folder of its own, because Keras may write temporary files beside it.
@@ -162,6 +163,40 @@ def find_newest(
     return None, None
 
 
+def find_named(folder: Path, name: str) -> tuple[Progress, Path]:
+    """Finds the checkpoint of a name.
+
+    Args:
+        folder: Path of the folder of checkpoints.
+        name: String, a file name with or without `.keras`, such as `"epoch-0050"`;
+            zeros before a number may be left out.
+
+    Returns:
+        `(progress, path)`.
+
+    Raises:
+        UsageError: If there is no such checkpoint (the message lists those that are
+            there), it is damaged, or it cannot be read.
+    """
+    wanted = _NAME.fullmatch(f"{name.removesuffix(_SUFFIX)}{_SUFFIX}")
+    checkpoints = dict(_all(folder))
+    path = checkpoints.get(_numbers(wanted)) if wanted else None
+    try:
+        if path:
+            return read(path), path
+    except FileNotFoundError:  # Another process removed it just now.
+        checkpoints = dict(_all(folder))
+    except (DamagedError, OSError) as error:
+        raise UsageError(
+            f"checkpoint {path} cannot be read ({one_line(error)}): take another."
+        ) from error
+    names = listed([path.stem for path in checkpoints.values()], most=20)
+    raise UsageError(
+        f"there is no checkpoint {name!r} in {folder}: "
+        f"{f'take one of {names}' if names else 'it has none'}."
+    )
+
+
 def _report_damaged(
     damaged: dict[Path, DamagedError], path: Path | None, rename: bool
 ) -> None:
@@ -198,7 +233,12 @@ def versions() -> dict[str, str]:
 def _all(folder: Path) -> list[tuple[tuple[int, int], Path]]:
     """Returns `((epoch, step in the epoch), path)` of all checkpoints, oldest first."""
     matches = ((_NAME.fullmatch(p.name), p) for p in folder.glob("epoch-*.keras"))
-    return sorted(((int(m[1]), int(m[2] or 0)), path) for m, path in matches if m)
+    return sorted((_numbers(match), path) for match, path in matches if match)
+
+
+def _numbers(match: re.Match) -> tuple[int, int]:
+    """Returns `(epoch, step in the epoch)` in a checkpoint's name."""
+    return int(match[1]), int(match[2] or 0)
 
 
 def _digests(archive: zipfile.ZipFile) -> dict[str, str]:

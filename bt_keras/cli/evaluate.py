@@ -1,13 +1,14 @@
 """Evaluate a backbone with kNN, a linear probe or fine-tuning.
 
-Takes the newest checkpoint of a run, or an exported module, and prints a table of
-accuracies. Results of a run are also appended to its results.csv, which
+Takes a run, by default its newest checkpoint, or an exported module, and prints a table
+of accuracies. Results of a run are also appended to its results.csv, which
 `bt-keras report` prints.
 
 Examples:
 
     bt-keras evaluate --workdir runs/demo
     bt-keras evaluate --workdir runs/demo --untrained
+    bt-keras evaluate --workdir runs/demo --checkpoint epoch-0050
     bt-keras evaluate --workdir runs/demo --protocol finetune --labels 1%,10%
     bt-keras evaluate --module runs/demo/module --source tfds:cifar10
 """
@@ -54,6 +55,7 @@ def define_flags() -> absl_flags.FlagValues:
     }
     for name, description in text.items():
         absl_flags.DEFINE_string(name, None, description, flag_values=values)
+    flags.define_checkpoint(values)
     absl_flags.DEFINE_enum(
         "layout",
         None,
@@ -86,7 +88,7 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_bool(
         "untrained",
         False,
-        "Evaluate the run's initial weights instead of its newest checkpoint. Not with "
+        "Evaluate the run's initial weights instead of a checkpoint. Not with "
         "--protocol=finetune, which trains a network from scratch anyway.",
         flag_values=values,
     )
@@ -145,7 +147,9 @@ def run(arguments: Sequence[str]) -> None:
         target = evaluation.target_from_module(values.module)
     else:
         workdir = Workdir(values.workdir)
-        target = evaluation.target_from_workdir(workdir, values.untrained)
+        target = evaluation.target_from_workdir(
+            workdir, values.untrained, values.checkpoint
+        )
     images = target.config.data  # Other images are not arranged like the run's.
     images.layout = values.layout or ("auto" if values.source else images.layout)
     images.bits = values.bits or images.bits
@@ -223,6 +227,10 @@ def _check(values):
                 f"--{name} requires --protocol={' or '.join(protocols)}: leave it out, "
                 "or change the protocol."
             )
+    if values.checkpoint and (values.module or values.untrained):
+        raise UsageError(
+            "--checkpoint requires --workdir, and cannot be used with --untrained."
+        )
     if values.module and values.untrained:
         raise UsageError(
             "--untrained requires --workdir: a module does not contain the initial "

@@ -1,9 +1,10 @@
 """Export the backbone of a run, verify an exported module, or publish it.
 
-Writes the backbone of the newest checkpoint as a TensorFlow Hub module (a SavedModel
-folder, and a .tar.gz of it), as a .keras file or as a .tflite file, and checks that it
-gives the same features when it is loaded again; a module is loaded in a fresh process.
-Publishing sends a module to Kaggle Models; kagglehub must be logged in.
+Writes the backbone of a run, by default of its newest checkpoint, as a TensorFlow Hub
+module (a SavedModel folder, and a .tar.gz of it), as a .keras file or as a .tflite
+file, and checks that it gives the same features when it is loaded again; a module is
+loaded in a fresh process. Publishing sends a module to Kaggle Models; kagglehub must be
+logged in.
 
 Examples:
 
@@ -68,6 +69,7 @@ def define_flags() -> absl_flags.FlagValues:
     values = flags.new()
     text = functools.partial(absl_flags.DEFINE_string, flag_values=values)
     text("workdir", None, "Folder of the run to export.")
+    flags.define_checkpoint(values)
     text(
         "out",
         None,
@@ -146,7 +148,7 @@ def _check(values):
     """Rejects flags that contradict each other, before TensorFlow is imported."""
     if values.verify is not None:
         others = ("workdir", "out", "publish", "handle", "license")
-        others += ("projector", "format", "dry_run")
+        others += ("projector", "format", "dry_run", "checkpoint")
         given = [f"--{name}" for name in others if values[name].present]
         if given:
             raise UsageError(
@@ -161,6 +163,8 @@ def _check(values):
             "--workdir is missing: give the run to export (or --verify=MODULE, or "
             "--publish=kaggle --out=MODULE for an existing module)."
         )
+    if values.checkpoint and not values.workdir:
+        raise UsageError("--checkpoint requires --workdir.")
     if values.publish:
         if values.format != "savedmodel":
             raise UsageError(
@@ -187,12 +191,16 @@ def _export(values):
     if values.format != "savedmodel":
         write = getattr(export_run, f"export_{values.format}")
         path = values.out or Path(values.workdir, f"backbone.{values.format}")
-        difference = write(workdir, path)
+        difference = write(workdir, path, values.checkpoint)
         print(f"{path}: features differ by at most {difference:.2g} after reloading")
         return 0
     module = _module(values)
     checks = export_run.export(
-        workdir, module, projector=values.projector, license=values.license
+        workdir,
+        module,
+        projector=values.projector,
+        license=values.license,
+        checkpoint=values.checkpoint,
     )
     if not all(check.passed for check in checks):
         return _print_checks(checks)

@@ -39,6 +39,17 @@ def new(*required: str) -> flags.FlagValues:
     return values
 
 
+def define_checkpoint(values: flags.FlagValues) -> None:
+    """Adds `--checkpoint`, the name of a run's checkpoint, to a command's flags."""
+    flags.DEFINE_string(
+        "checkpoint",
+        None,
+        "Checkpoint of the run, such as epoch-0050. Defaults to the newest; "
+        "config.checkpoint.keep_every keeps earlier ones.",
+        flag_values=values,
+    )
+
+
 def parse(
     values: flags.FlagValues, arguments: Sequence[str], known_only: bool = False
 ) -> list[str]:

@@ -45,23 +45,27 @@ class EvaluationTarget:
     name: str = "pretrained"
 
 
-def target_from_workdir(workdir: Workdir, untrained: bool = False) -> EvaluationTarget:
+def target_from_workdir(
+    workdir: Workdir, untrained: bool = False, checkpoint: str | None = None
+) -> EvaluationTarget:
     """Loads the backbone of a run.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
-        untrained: Boolean, whether to take the initial weights instead of those of the
-            newest checkpoint. Defaults to `False`.
+        untrained: Boolean, whether to take the initial weights instead of those of a
+            checkpoint. Defaults to `False`.
+        checkpoint: Optional string, the name of a checkpoint, such as `"epoch-0050"`.
+            Defaults to `None`: the newest.
 
     Returns:
         `EvaluationTarget`.
 
     Raises:
-        UsageError: If the run has no checkpoint or its folder cannot be written.
+        UsageError: If the run has no such checkpoint or its folder cannot be written.
     """
     config = workdir.checked_config()
     workdir.check_writable()
-    epoch, model = latest.load_model(workdir, config, untrained)
+    epoch, model = latest.load_model(workdir, config, untrained, checkpoint)
     name = "untrained" if untrained else "pretrained"
     return EvaluationTarget(model.backbone, config, epoch, workdir, name)
 

@@ -1,4 +1,4 @@
-"""Export the newest checkpoint of a run, and check the result by loading it again."""
+"""Export a checkpoint of a run, and check the result by loading it again."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def export(
     *,
     projector: bool = False,
     license: str | None = None,
+    checkpoint: str | None = None,
 ) -> list[verify.Check]:
-    """Exports the newest backbone of a run as a module for TensorFlow Hub.
+    """Exports the backbone of a run as a module for TensorFlow Hub.
 
     The number of passed checks is written to export.json in the workdir.
 
@@ -53,6 +54,8 @@ def export(
         projector: Boolean, whether to export the projector, too. Defaults to `False`.
         license: Optional string, the SPDX name of the weights' license. Defaults to
             `None`.
+        checkpoint: Optional string, the name of a checkpoint, such as `"epoch-0050"`.
+            Defaults to `None`: the newest.
 
     Returns:
         List of `bt_keras.export.verify.Check`: the module's outputs in a process
@@ -60,15 +63,15 @@ def export(
         run.
 
     Raises:
-        UsageError: If the run has no checkpoint, or the folder or the archive exists
-            already or cannot be written.
+        UsageError: If the run has no such checkpoint, or the folder or the archive
+            exists already or cannot be written.
     """
     folder = Path(folder).expanduser().resolve()
     if not folder.name:
         raise UsageError(f"--out={folder} cannot be a module: name a new folder.")
     packed = folder.with_name(folder.name + ".tar.gz")
     atomic.check_free(packed)
-    config, progress, model = _load_newest(workdir)
+    config, progress, model = _load(workdir, checkpoint)
     workdir.check_writable()
     export_backbone(
         model,
@@ -92,23 +95,26 @@ def export(
     return checks
 
 
-def export_keras(workdir: Workdir, path: str | os.PathLike) -> float:
-    """Exports the newest backbone of a run as a `.keras` file of Keras's own layers.
+def export_keras(
+    workdir: Workdir, path: str | os.PathLike, checkpoint: str | None = None
+) -> float:
+    """Exports the backbone of a run as a `.keras` file of Keras's own layers.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
         path: String or path of a new file that ends in `.keras`.
+        checkpoint: Optional string, as for `export`. Defaults to `None`.
 
     Returns:
         Float, the largest difference between the features of the model and of the
         file, relative to the largest feature.
 
     Raises:
-        UsageError: If the run has no checkpoint, the path exists already, cannot be
-            written or has another suffix, or the features differ.
+        UsageError: If the run has no such checkpoint, the path exists already, cannot
+            be written or has another suffix, or the features differ.
     """
     path = _check_path(path, ".keras")
-    config, _, model = _load_newest(workdir)
+    config, _, model = _load(workdir, checkpoint)
     portable = keras_format.with_keras_layers(model.backbone)
     images = _crops(config)
 
@@ -120,12 +126,15 @@ def export_keras(workdir: Workdir, path: str | os.PathLike) -> float:
     return _write_checked(path, write)
 
 
-def export_tflite(workdir: Workdir, path: str | os.PathLike) -> float:
-    """Exports the newest backbone of a run for TensorFlow Lite.
+def export_tflite(
+    workdir: Workdir, path: str | os.PathLike, checkpoint: str | None = None
+) -> float:
+    """Exports the backbone of a run for TensorFlow Lite.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
         path: String or path of a new file that ends in `.tflite`.
+        checkpoint: Optional string, as for `export`. Defaults to `None`.
 
     Returns:
         Float, as for `export_keras`.
@@ -134,7 +143,7 @@ def export_tflite(workdir: Workdir, path: str | os.PathLike) -> float:
         UsageError: As for `export_keras`.
     """
     path = _check_path(path, ".tflite")
-    config, _, model = _load_newest(workdir)
+    config, _, model = _load(workdir, checkpoint)
     contents = tflite_format.convert(model.backbone, config.views.size)
     images = _crops(config)
 
@@ -167,10 +176,10 @@ def _public_name(source):
     return os.path.basename(os.path.abspath(source)) if is_folder else source
 
 
-def _load_newest(workdir):
-    """Returns `(config, progress, model)` of a run's newest checkpoint."""
+def _load(workdir, checkpoint):
+    """Returns `(config, progress, model)` of a run's checkpoint."""
     config = workdir.checked_config()
-    progress, path = latest.require_checkpoint(workdir)
+    progress, path = latest.require_checkpoint(workdir, checkpoint)
     return config, progress, save_restore.load(path)
 
 

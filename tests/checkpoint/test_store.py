@@ -221,3 +221,27 @@ def test_a_progress_of_other_types_is_damage(tmp_path, fields):
             archive.writestr(name, content)
     with pytest.raises(store.DamagedError):
         store.read(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["epoch-0001", "epoch-1", "epoch-0001.keras", "epoch-0001-step-000002"]
+)
+def test_a_checkpoint_is_found_by_its_name(tmp_path, name):
+    for step in (4, 6, 8):
+        sealed(tmp_path, step)
+    progress, path = store.find_named(tmp_path, name)
+    assert progress.step == (6 if "step" in name else 4)
+    assert path.name == store.name(progress)
+
+
+def test_a_missing_checkpoint_lists_those_that_are_there(tmp_path):
+    with pytest.raises(UsageError, match="it has none"):
+        store.find_named(tmp_path, "epoch-0003")
+    for step in (8, 6):
+        sealed(tmp_path, step)
+    for name in ("epoch-0003", "newest", "epoch-0002/..", ""):
+        with pytest.raises(UsageError, match="'epoch-0001-step-000002', 'epoch-0002'"):
+            store.find_named(tmp_path, name)
+    (tmp_path / "epoch-0002.keras").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match=r"epoch-0002.*not a zip file"):
+        store.find_named(tmp_path, "epoch-0002")

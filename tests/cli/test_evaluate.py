@@ -64,6 +64,14 @@ def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     assert len(set(map(tuple, picture.numpy().reshape(-1, 3)))) > 10
 
 
+def test_an_earlier_checkpoint(copied, capsys):
+    arguments = ["evaluate", f"--workdir={copied}"]
+    assert main([*arguments, "--checkpoint=epoch-0001"]) == 0
+    assert {r.epoch for r in results(copied)} == {"1"}
+    parts = ["'epoch-0003'", "'epoch-0001', 'epoch-0002'"]
+    one_error_line(capsys, [*arguments, "--checkpoint=epoch-0003"], *parts)
+
+
 def test_finished_measurements_are_kept_after_an_interruption(copied):
     target = target_from_workdir(Workdir(copied))
 
@@ -130,6 +138,8 @@ def test_a_module_that_does_not_exist_is_named(tmp_path, capsys):
         ([], ["--workdir", "--module"]),
         (["--workdir=x", "--module=y"], ["--workdir", "--module", "not both"]),
         (["--module=y", "--untrained"], ["--untrained", "--workdir"]),
+        (["--module=y", "--checkpoint=epoch-1"], ["--checkpoint", "--workdir"]),
+        (["--workdir=x", "--untrained", "--checkpoint=e"], ["--checkpoint"]),
         (["--workdir=x", "--protocol=half"], ["half", "finetune"]),
         (["--workdir=x", "--labels=1%"], ["--labels", "finetune"]),
         (["--workdir=x", "--seeds=1"], ["--seeds", "finetune"]),

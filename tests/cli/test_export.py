@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bt_keras.augmentation import ops
+from bt_keras.checkpoint import save_restore
 from bt_keras.cli import main
 from tests.cli.commands import one_error_line
 
@@ -98,6 +100,22 @@ def test_a_keras_file(evaluated, tmp_path, capsys):
     one_error_line(capsys, ["export", *flags], "exists already")
 
 
+def test_an_earlier_checkpoint(run, tmp_path, capsys):
+    out = tmp_path / "backbone.keras"
+    flags = [f"--workdir={run}", f"--out={out}", "--format=keras"]
+    parts = ["'epoch-0003'", "'epoch-0001', 'epoch-0002'"]
+    one_error_line(capsys, ["export", *flags, "--checkpoint=epoch-0003"], *parts)
+    assert main(["export", *flags, "--checkpoint=epoch-0001"]) == 0
+    checkpoint = save_restore.load(run / "checkpoints" / "epoch-0001.keras")
+    images = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
+    np.testing.assert_allclose(
+        keras.models.load_model(out)(images),
+        checkpoint.backbone(ops.normalize_unit(images), training=False),
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
 def test_a_tensorflow_lite_file(evaluated, tmp_path, capsys):
     out = tmp_path / "backbone.tflite"
     flags = [f"--workdir={evaluated}", f"--out={out}", "--format=tflite"]
@@ -125,6 +143,7 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
         (["--workdir=w", "--trust"], ["--trust", "--verify"]),
         (["--workdir=w", "--max_bytes=9"], ["--max_bytes", "--verify"]),
         (["--verify=m", "--projector"], ["--verify", "--projector"]),
+        (["--verify=m", "--checkpoint=epoch-1"], ["--verify", "--checkpoint"]),
         (["--verify="], ["empty"]),
         (["--workdir=RUN", "--out=/"], ["--out=/"]),
         (["--workdir=nowhere"], ["nowhere", "holds no run"]),
@@ -136,6 +155,7 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
         (["--workdir=RUN", "--publish=kaggle", "--handle=a/b"], ["a/b"]),
         (["--workdir=RUN", "--publish=kaggle", HANDLE], ["--license"]),
         (["--workdir=RUN", "--dry_run"], ["--publish=kaggle"]),
+        (["--out=x", "--publish=kaggle", "--checkpoint=e"], ["--checkpoint requires"]),
         (["--out=nowhere", "--publish=kaggle", HANDLE], ["nowhere"]),
         (["--workdir=RUN", "--out=RUN"], ["not empty"]),
     ],
