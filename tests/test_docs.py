@@ -141,7 +141,7 @@ def _check_command(command, known_only=False):
     name, arguments = command[0], command[1:]
     assert name in COMMANDS, f"bt-keras {name}: no such command"
     fields = [a for a in arguments if a.startswith("--config.")]
-    config_flags.override(config.default(), fields, ())
+    config_flags.override(config.default(), fields, _flags(name))
     rest = [a for a in arguments if a not in fields]
     if "--help" not in rest:
         unknown = flags.parse(_flags(name), rest, known_only)

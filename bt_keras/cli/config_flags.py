@@ -17,19 +17,54 @@ def are_given(arguments: Sequence[str]) -> bool:
     return any(a.startswith(("-config.", "--config.")) for a in arguments)
 
 
+def define(values: absl_flags.FlagValues) -> None:
+    """Adds `--config` to a command's flags, for `resolve`."""
+    absl_flags.DEFINE_string(
+        "config",
+        None,
+        "Config file, or the name of one of this project's configs. Without it, the "
+        "config in the workdir is used. --config.FIELD=VALUE overrides a field, for "
+        "example --config.batch_size=512.",
+        flag_values=values,
+    )
+
+
+def resolve(values: absl_flags.FlagValues, arguments: Sequence[str]) -> ConfigDict:
+    """Returns the config of a command, with all fields and after checking its values.
+
+    Args:
+        values: The command's parsed flags, with `--config` and `--workdir`.
+        arguments: The command's arguments.
+
+    Returns:
+        `ConfigDict`: the one of `--config`, or without it that of the workdir, changed
+        by `--config.FIELD=VALUE`.
+
+    Raises:
+        UsageError: If there is no such config, or as `override`, or if no run could
+            use a value.
+    """
+    from bt_keras import config as config_lib
+    from bt_keras.workdir import Workdir
+
+    if values.config:
+        config = config_lib.load(values.config)
+    else:
+        config = Workdir(values.workdir).config()
+    config = override(config, arguments, values)
+    config_lib.check(config)
+    return config
+
+
 def override(
-    config: ConfigDict,
-    arguments: Sequence[str],
-    parsed: Sequence[str],
-    switches: Sequence[str] = (),
+    config: ConfigDict, arguments: Sequence[str], own: absl_flags.FlagValues
 ) -> ConfigDict:
     """Changes the fields of a config that `--config.FIELD=VALUE` names.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
         arguments: The command's arguments.
-        parsed: Names of the command's own flags with a value.
-        switches: Names of its Boolean flags. Defaults to `()`.
+        own: The command's own flags, which are skipped.
 
     Returns:
         The changed `ConfigDict`.
@@ -39,7 +74,9 @@ def override(
             than the field.
     """
     values = absl_flags.FlagValues()
-    rest = flags.without(arguments, parsed, switches)
+    switches = [name for name in own if own[name].boolean]
+    others = [name for name in own if not own[name].boolean]
+    rest = flags.without(arguments, others, switches)
     _check_repeated(rest)
     try:
         config_flags.DEFINE_config_dict(

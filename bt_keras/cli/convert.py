@@ -151,8 +151,7 @@ def _to_workdir(values, arguments):
     from bt_keras import config as config_lib
 
     config = config_lib.load(values.config)
-    own_flags = ("input", "config", "workdir")
-    config = config_flags.override(config, arguments, own_flags)
+    config = config_flags.override(config, arguments, values)
     config_lib.check(config)
     start.tensorflow()
 

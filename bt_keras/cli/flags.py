@@ -194,13 +194,17 @@ def _described(values: flags.FlagValues, flag: flags.Flag) -> str:
         text += f"{separator}Required."
     elif flag.name != "help" and flag.default is not None:
         text += f"{separator}Defaults to {_typed(flag.default)}."
+    return "\n".join([f"    {_form(flag)}", *indented(text)])
+
+
+def indented(text: str) -> list[str]:
+    """Returns the lines below a flag in a manual page; a line break is kept."""
     width = _WIDTH - len(_INDENT)
-    lines = [
+    return [
         _INDENT + line
         for paragraph in text.splitlines()
         for line in textwrap.wrap(paragraph, width, break_on_hyphens=False)
     ]
-    return "\n".join([f"    {_form(flag)}", *lines])
 
 
 def _typed(value: object) -> str:

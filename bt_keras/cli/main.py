@@ -32,9 +32,10 @@ from bt_keras.cli import environment, faults, flags, signals, streams
 from bt_keras.errors import UsageError
 
 # Each name is a module of `bt_keras.cli`: its docstring is the command's manual,
-# `define_flags()` returns its flags, `run(arguments)` its exit status, and `ADVICE`,
-# if there is one, what to say about general faults.
-COMMANDS = ("pretrain", "evaluate", "export", "convert", "report")
+# `define_flags()` returns its flags and `run(arguments)` its exit status. If they are
+# there, `manual_end()` returns the end of the manual, and `ADVICE` is what to say about
+# general faults.
+COMMANDS = ("pretrain", "evaluate", "export", "convert", "report", "config")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,6 +108,8 @@ def _run(arguments: list[str]) -> int | None:
     command = _module(name)
     if set(flags.HELP) & set(arguments):
         print(flags.manual(name, command.__doc__ or "", command.define_flags()))
+        if hasattr(command, "manual_end"):
+            print("\n" + command.manual_end())
         return 0
     return command.run(arguments[1:])
 

@@ -12,6 +12,7 @@ Examples:
 
     bt-keras pretrain --config demo --workdir runs/demo
     bt-keras pretrain --config demo --workdir runs/long --config.epochs=20
+    bt-keras pretrain --config demo --workdir runs/demo --dry_run
     bt-keras pretrain --workdir runs/demo
 """
 
@@ -22,7 +23,7 @@ from collections.abc import Sequence
 from absl import flags as absl_flags
 from ml_collections import ConfigDict
 
-from bt_keras.cli import config_flags, faults, flags, start
+from bt_keras.cli import config_flags, config_manual, faults, flags, start
 
 ADVICE = faults.Advice(
     memory="lower config.batch_size, config.projector or config.views.size, or raise "
@@ -34,14 +35,7 @@ ADVICE = faults.Advice(
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
     values = flags.new("workdir")
-    absl_flags.DEFINE_string(
-        "config",
-        None,
-        "Config file, or the name of one of this project's configs. Without it, the "
-        "config in the workdir is used. --config.FIELD=VALUE overrides a field, for "
-        "example --config.batch_size=512.",
-        flag_values=values,
-    )
+    config_flags.define(values)
     absl_flags.DEFINE_string(
         "strategy",
         "auto",
@@ -68,6 +62,13 @@ def define_flags() -> absl_flags.FlagValues:
         "Resume although the images are not those that the run began with.",
         flag_values=values,
     )
+    absl_flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Build the data, the model and the optimizer, read one batch, write views.png "
+        "into the workdir, print what the run would train, and train nothing.",
+        flag_values=values,
+    )
     absl_flags.DEFINE_float(
         "join_timeout",
         300.0,
@@ -79,20 +80,21 @@ def define_flags() -> absl_flags.FlagValues:
     return values
 
 
+def manual_end() -> str:
+    """Returns the end of the manual page: all fields of a config."""
+    return config_manual.text()
+
+
 def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments, known_only=True)
 
-    from bt_keras import config as config_lib
     from bt_keras.workdir import Workdir
 
     workdir = Workdir(values.workdir)
-    config = config_lib.load(values.config) if values.config else workdir.config()
-    parsed = ("config", "workdir", "strategy", "on_nan", "join_timeout")
-    switches = ("allow_other_images",)
-    config = config_flags.override(config, arguments, parsed, switches)
-    config_lib.check(config)  # Before the command waits for TensorFlow and workers.
+    # Before the command waits for TensorFlow and workers.
+    config = config_flags.resolve(values, arguments)
 
     strategy = start.strategy(
         values.strategy,
@@ -100,6 +102,12 @@ def run(arguments: Sequence[str]) -> None:
         timeout=values.join_timeout,
         start_check=lambda: workdir.check_start(config),
     )
+
+    if values.dry_run:
+        from bt_keras.training.dry_run import dry_run
+
+        dry_run(config, values.workdir, strategy)
+        return
 
     from bt_keras.training.pretrain import pretrain
 
@@ -113,5 +121,6 @@ def _settings(config: ConfigDict, values: absl_flags.FlagValues) -> dict:
 
     fields = {f"config.{f}": value for f, value in config_lib.fields(config).items()}
     versions = {f"version of {p}": v for p, v in store.versions().items()}
-    own = {name: values[name].value for name in ("on_nan", "allow_other_images")}
+    names = ("on_nan", "allow_other_images", "dry_run")
+    own = {name: values[name].value for name in names}
     return {**own, **versions, **fields}

@@ -31,12 +31,17 @@ _FOLDERS = (_PACKAGE.parent / "configs", _PACKAGE / "configs")
 
 def default() -> ConfigDict:
     """Returns the locked `ConfigDict` of configs/default.py, with every field."""
-    config = _module(_find("default")).get_config()
+    config = _module(default_file()).get_config()
     # `options` are the arguments of the optimizer's class: any name is allowed.
     with config.unlocked():
         config.lock()
         config.optimizer.options.unlock()
     return config
+
+
+def default_file() -> Path:
+    """Returns the path of configs/default.py."""
+    return _find("default")
 
 
 def load(name: str | os.PathLike) -> ConfigDict:

@@ -12,22 +12,18 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
-from absl import logging
 from ml_collections import ConfigDict
 
-from bt_keras import config as config_lib
 from bt_keras import data, optimizers
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
 from bt_keras.checkpoint.callbacks import CheckpointPolicy
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.data import faults
 from bt_keras.data.source import Source
-from bt_keras.distribution import devices, strategies
+from bt_keras.distribution import strategies
 from bt_keras.errors import StoppedError, UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.training import same_images, setup
+from bt_keras.training import same_images, sample_views, setup
 from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
 from bt_keras.workdir import Workdir, writable
@@ -72,20 +68,18 @@ def pretrain(
             if another worker is lost.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    config_lib.check(config)
     if on_nan not in ON_NAN:
         raise UsageError(f"--on_nan={on_nan} is not one of {', '.join(ON_NAN)}.")
-    _warn_if_emulated(config.precision)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
+    setup.apply(config)
     folder = Workdir(workdir)
     with _lost_workers_stop(strategy):
         with strategies.raise_on_all_workers(strategy):
             folder.check_config(config)
             source, views = setup.load_data(config, strategy.num_replicas_in_sync)
-            first_views = functools.cache(
-                lambda: _sample_views(source, views, config.batch_size, config.seed)
+            draw = functools.partial(
+                sample_views.draw_first, source, views, config.batch_size, config.seed
             )
+            first_views = functools.cache(draw)
             if strategies.is_chief(strategy) and not folder.checkpoints.exists():
                 first_views()  # Images that cannot be read leave no folder behind.
         training = _training(config, source, views, folder, strategy)
@@ -194,28 +188,6 @@ def _prepare(
         print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
 
 
-def _sample_views(source: Source, views: Callable, batch_size: int, seed: int) -> bytes:
-    with faults.named(source.find_fault):
-        return draw_sample_views(data.pairs(source, views, min(8, batch_size), seed))
-
-
-def draw_sample_views(pairs: tf.data.Dataset, count: int = 8) -> bytes:
-    """Draws the first pairs: one per column, one view above the other.
-
-    Args:
-        pairs: `tf.data.Dataset` of batches `(view_a, view_b)`.
-        count: Integer > 0, the largest number of pairs. Defaults to `8`.
-
-    Returns:
-        Bytes of a PNG file.
-    """
-    rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
-    rows = [np.concatenate(list(row), axis=1) for row in rows]
-    picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
-    picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
-    return tf.io.encode_png(picture).numpy()
-
-
 @contextlib.contextmanager
 def _lost_workers_stop(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Raises `StoppedError` for TensorFlow's errors that mean a lost worker."""
@@ -229,11 +201,3 @@ def _lost_workers_stop(strategy: tf.distribute.Strategy) -> Iterator[None]:
             f"{lost} of the {strategies.num_workers(strategy)} stopped responding; the "
             "same command on all workers resumes from the last checkpoint"
         ) from error
-
-
-def _warn_if_emulated(precision: str) -> None:
-    if precision == "mixed_bfloat16" and devices.bfloat16_is_emulated():
-        logging.warning(
-            "config.precision is mixed_bfloat16, which this CPU can only emulate, "
-            "several times slower than float32."
-        )

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import tensorflow as tf
+from absl import logging
 from ml_collections import ConfigDict
 
+from bt_keras import config as config_lib
 from bt_keras import data, optimizers
 from bt_keras.augmentation import views as make_views
 from bt_keras.data.from_config import open_source
 from bt_keras.data.source import Source
+from bt_keras.distribution import devices
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.model.from_config import build_model
+
+
+def apply(config: ConfigDict) -> None:
+    """Checks a config, and applies its settings that concern the whole process.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+
+    Raises:
+        UsageError: If no run could use a value.
+    """
+    config_lib.check(config)
+    if config.precision == "mixed_bfloat16" and devices.bfloat16_is_emulated():
+        logging.warning(
+            "config.precision is mixed_bfloat16, which this CPU can only emulate, "
+            "several times slower than float32."
+        )
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:

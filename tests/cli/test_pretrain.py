@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.checkpoint import save_restore
 from bt_keras.cli import main
+from tests import tiny
 from tests.cli.commands import one_error_line, rows
 
 
@@ -33,6 +35,29 @@ def test_pretrain_writes_config_logs_checkpoints_and_a_picture(run):
     assert picture.shape == (2 * 8, 8 * 8, 3)
     # The images are noise: neither black nor white.
     assert 20 < np.mean(picture) < 235
+
+
+def test_a_dry_run_writes_the_picture_of_the_run_only(run, recipe, tmp_path, capsys):
+    workdir = tmp_path / "new"
+    flags = [f"--config={recipe}", f"--workdir={workdir}", "--dry_run"]
+    assert main(["pretrain", *flags]) == 0
+    assert [path.name for path in workdir.iterdir()] == ["views.png"]
+    picture = (workdir / "views.png").read_bytes()
+    assert picture == (run / "views.png").read_bytes()
+    out = capsys.readouterr().out
+    for part in ("18 images of 2 classes", "2 epochs of 2 steps", "8 x 8 pixels"):
+        assert part in out
+    backbone = save_restore.load(run / "checkpoints" / "epoch-0001.keras").backbone
+    assert f"backbone: {backbone.count_params():,} weights" in out
+
+
+def test_a_dry_run_with_a_fault_leaves_no_workdir(images, tmp_path, capsys):
+    copied = shutil.copytree(images, tmp_path / "images")
+    (copied / "train" / "dark" / "4.png").write_bytes(b"damaged")
+    recipe = tiny.write_config(tmp_path / "tiny.py", copied)
+    flags = [f"--config={recipe}", f"--workdir={tmp_path / 'new'}", "--dry_run"]
+    one_error_line(capsys, ["pretrain", *flags], "4.png")
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_interrupted_run_resumes_with_the_same_weights(run, copied, capsys):

@@ -1,0 +1,53 @@
+"""Print a config with all its fields.
+
+Prints the config that `bt-keras pretrain` would train with the same flags, as the
+config.json of its workdir, after checking the type and the range of every value.
+
+Examples:
+
+    bt-keras config --config demo
+    bt-keras config --config demo --config.epochs=20 --config.views.size=64
+    bt-keras config --workdir runs/demo
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import flags as absl_flags
+
+from bt_keras.cli import config_flags, config_manual, flags
+from bt_keras.errors import UsageError
+
+
+def define_flags() -> absl_flags.FlagValues:
+    """Returns the command's flags."""
+    values = flags.new()
+    config_flags.define(values)
+    absl_flags.DEFINE_string(
+        "workdir",
+        None,
+        "Folder of the run whose config is printed. Requires no --config.",
+        flag_values=values,
+    )
+    return values
+
+
+def manual_end() -> str:
+    """Returns the end of the manual page: all fields of a config."""
+    return config_manual.text()
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs the command."""
+    values = define_flags()
+    flags.parse(values, arguments, known_only=True)
+    if (values.config is None) == (values.workdir is None):
+        raise UsageError(
+            "give one of --config (a config file or a name) and --workdir (a run)"
+            f"{', not both' if values.config else ''}."
+        )
+
+    from bt_keras import config as config_lib
+
+    print(config_lib.to_json(config_flags.resolve(values, arguments)), end="")

@@ -1,0 +1,66 @@
+"""Try out a run without training: build everything and read one batch."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from bt_keras import data
+from bt_keras.data import faults
+from bt_keras.distribution import strategies
+from bt_keras.training import sample_views, setup
+from bt_keras.workdir import Workdir, writable
+
+
+def dry_run(
+    config: ConfigDict,
+    workdir: str | os.PathLike,
+    strategy: tf.distribute.Strategy | None = None,
+) -> None:
+    """Builds the data, the model and the optimizer of a run, and reads one batch.
+
+    Prints what the run would train, and writes views.png into the workdir, nothing
+    else: `pretrain` can start there afterwards.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        workdir: Path of the run's folder.
+        strategy: `tf.distribute.Strategy`. Defaults to the one in scope.
+
+    Raises:
+        UsageError: If the config, the data or the workdir cannot be used, or an image
+            of the first batch cannot be read.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    setup.apply(config)
+    folder = Workdir(workdir)
+    folder.check_config(config)
+    source, views = setup.load_data(config, strategy.num_replicas_in_sync)
+    steps_per_epoch = source.steps_per_epoch(config.batch_size)
+    with strategy.scope():
+        model = setup.new_model(config, steps_per_epoch)
+        model.optimizer.build(model.trainable_variables)
+    start = time.monotonic()
+    with faults.named(source.find_fault):
+        batch = next(iter(data.pairs(source, views, config.batch_size, config.seed)))
+    seconds = time.monotonic() - start
+    if strategies.is_chief(strategy):
+        with writable(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
+        pairs = tf.data.Dataset.from_tensors(batch)
+        folder.replace(folder.sample_views, sample_views.draw(pairs))
+        size = config.views.size
+        print(
+            source.describe(),
+            f"backbone: {model.backbone.count_params():,} weights; projector: "
+            f"{model.projector.count_params():,}",
+            f"{config.epochs} epochs of {steps_per_epoch} steps; the first batch, "
+            f"{config.batch_size} pairs of views of {size} x {size} pixels, was read "
+            f"in {seconds:.1f} s",
+            f"first pairs of views: {folder.sample_views}",
+            "nothing was trained: --dry_run",
+            sep="\n",
+        )
