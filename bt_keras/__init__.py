@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "LARS": "bt_keras.optimizers",
     "BarlowTwins": "bt_keras.model.barlow_twins",
+    "Statistics": "bt_keras.augmentation",
     "StoppedError": "bt_keras.errors",
     "UsageError": "bt_keras.errors",
     "WarmupCosine": "bt_keras.optimizers",

@@ -93,6 +93,7 @@ COUNT = Number(1, integer=True)
 WHOLE = Number(0, integer=True)
 SEED = Number(0, 2**32 - 1, integer=True)
 BITS = Number(8, 16, integer=True)
+CHANNELS = Number(1, 16, integer=True)
 
 INT64 = Number(-(2**63), 2**63 - 1, integer=True)
 STEP = Number(0, 2**63 - 1, integer=True)

@@ -5,6 +5,7 @@ keras-cv is slow.
 """
 
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe
+from bt_keras.augmentation.statistics import Statistics
 from bt_keras.augmentation.views import Views, views
 
-__all__ = ["RECIPES", "ViewRecipe", "Views", "views"]
+__all__ = ["RECIPES", "Statistics", "ViewRecipe", "Views", "views"]

@@ -6,9 +6,11 @@ import tensorflow as tf
 
 from bt_keras import checks
 from bt_keras.augmentation import ops, sampling
-from bt_keras.augmentation.ops import blur, color, geometry
+from bt_keras.augmentation import statistics as statistics_lib
+from bt_keras.augmentation.ops import bands, blur, color, geometry
 from bt_keras.augmentation.ops.packed_rgb import to_image
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.errors import UsageError
 
 # AutoGraph takes seconds, and there is no Python control flow to convert.
@@ -43,29 +45,45 @@ def sample_distortion(
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _distort(images, sampled, max_sigma):
+def _distort(images, sampled, max_sigma, statistics):
     """Applies all operations after the crop in one compiled loop over the images."""
+    is_rgb = bands.is_rgb(images)
+    color_jitter = color.color_jitter if is_rgb else color.band_jitter
 
     def distort(x, flip, jitter, grayscale, sigma=None, solarize=None):
         x = geometry.flip_packed(x, flip)
-        x = color.color_jitter(x, **jitter)
-        x = color.grayscale(x, grayscale)
+        x = color_jitter(x, **jitter)
+        if is_rgb:
+            x = color.grayscale(x, grayscale)
         if sigma is not None:
             x = blur.gaussian_blur(x, sigma, max_sigma=max_sigma)
         if solarize is not None:
             x = color.solarize(x, solarize)
-        return color.normalize(to_image(x))
+        return color.normalize(to_image(x), statistics) if is_rgb else to_image(x)
 
-    return ops.map_images(distort, images, sampled)
+    made = ops.map_images(distort, images, sampled)
+    return made if is_rgb else color.normalize(made, statistics)
 
 
 class Views:
     """Make two random views of every image of a batch; see `views`."""
 
-    def __init__(self, size: int, recipe: str, pair: tuple[ViewRecipe, ViewRecipe]):
+    def __init__(
+        self,
+        size: int,
+        recipe: str,
+        pair: tuple[ViewRecipe, ViewRecipe],
+        statistics: Statistics = IMAGENET,
+    ):
         self.size = size
         self.recipe = recipe
+        self.statistics = statistics
         self._pair = pair
+
+    @property
+    def channels(self) -> int:
+        """Number of bands of the images."""
+        return self.statistics.channels
 
     def __repr__(self):
         return f"Views(size={self.size}, recipe={self.recipe!r})"
@@ -77,7 +95,7 @@ class Views:
         """Returns both views of `images`; the same seed gives the same pixels.
 
         Args:
-            images: uint8 tensor of shape `(N, H, W, 3)`.
+            images: uint8 tensor of shape `(N, H, W, C)`.
             seed: Two integers or integer tensor of shape `(2,)`, such as (seed, step).
             shard: Tuple (i, k), i an integer or scalar tensor, k an integer. `images`
                 is the i-th of k equal shards of a batch. Random parameters are sampled
@@ -85,8 +103,8 @@ class Views:
                 the views of the batch. Defaults to `(0, 1)`, a whole batch.
 
         Returns:
-            `(view_a, view_b)`, float32 tensors of shape `(N, size, size, 3)`,
-            normalized with ImageNet's mean and standard deviation.
+            `(view_a, view_b)`, float32 tensors of shape `(N, size, size, C)`,
+            normalized with `statistics`.
         """
         return self.distort(*self.crop(images, seed, shard), seed, shard)
 
@@ -101,14 +119,14 @@ class Views:
         can be batched for `distort`.
 
         Args:
-            images: uint8 tensor of shape `(N, H, W, 3)`.
+            images: uint8 tensor of shape `(N, H, W, C)`.
             seed: Two integers or integer tensor of shape `(2,)`.
             shard: See `__call__`. Defaults to `(0, 1)`.
 
         Returns:
-            Two uint8 tensors of shape `(N, size, size, 3)`.
+            Two uint8 tensors of shape `(N, size, size, C)`.
         """
-        images = _check_images(images)
+        images = _check_images(images, self.channels)
         count, height, width, _ = tf.unstack(tf.shape(images))
         crops = []
         for recipe, (crop_seed, _) in zip(self._pair, view_seeds(seed), strict=True):
@@ -135,7 +153,7 @@ class Views:
         """Flips, jitters, blurs, solarizes and normalizes the crops of both views.
 
         Args:
-            crop_a: uint8 tensor of shape `(N, size, size, 3)`, see `crop`.
+            crop_a: uint8 tensor of shape `(N, size, size, C)`, see `crop`.
             crop_b: Same as `crop_a`, for the second view.
             seed: Two integers or integer tensor of shape `(2,)`.
             shard: See `__call__`. Defaults to `(0, 1)`.
@@ -147,11 +165,12 @@ class Views:
         for crop, recipe, (_, distort_seed) in zip(
             (crop_a, crop_b), self._pair, view_seeds(seed), strict=True
         ):
-            crop = _check_images(crop)
+            crop = _check_images(crop, self.channels)
             count = tf.shape(crop)[0]
             sampled = sample_distortion(distort_seed, count * shard[1], recipe)
             sampled = _shard_rows(sampled, count, shard)
-            views.append(_distort(crop, sampled, recipe.sigma[1]))
+            sigma = recipe.sigma[1]
+            views.append(_distort(crop, sampled, sigma, self.statistics))
         return tuple(views)
 
 
@@ -170,41 +189,52 @@ def _shard_rows(sampled, count, shard):
     return tf.nest.map_structure(lambda column: column[first : first + count], sampled)
 
 
-def _check_images(images):
+def _check_images(images, channels):
     try:
         images = tf.convert_to_tensor(images)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"images={checks.described(images)} must be a uint8 tensor (N, H, W, 3)."
+            f"images={checks.described(images)} must be a uint8 tensor (N, H, W, "
+            f"{channels})."
         ) from error
-    if images.dtype != tf.uint8 or images.shape.rank != 4 or images.shape[-1] != 3:
+    shape = images.shape
+    if images.dtype != tf.uint8 or shape.rank != 4 or shape[-1] != channels:
         raise UsageError(
-            "Views need images as uint8 of shape (N, H, W, 3) with levels 0..255, got "
-            f"{images.dtype.name} of shape {tuple(images.shape)}: decode to RGB "
-            "without scaling, and add a batch axis."
+            f"Views need images as uint8 of shape (N, H, W, {channels}) with levels "
+            f"0..255, got {images.dtype.name} of shape {tuple(shape)}: decode to "
+            f"{'RGB' if channels == 3 else f'{channels} bands'} without scaling, and "
+            "add a batch axis."
         )
     return images
 
 
-def views(size: int = 224, recipe: str = "imagenet") -> Views:
+def views(
+    size: int = 224, recipe: str = "imagenet", statistics: Statistics = IMAGENET
+) -> Views:
     """Makes the function that gives the two asymmetric views of the official recipe.
 
     Every view is a random resized crop (bicubic), a flip, color jitter in random
-    order, grayscale, blur and solarization with the recipe's probabilities, normalized
-    with ImageNet's mean and standard deviation. Before normalization its pixels equal
-    those of torchvision's transforms on Pillow images.
+    order, grayscale, blur and solarization with the recipe's probabilities, normalized.
+    Before normalization its pixels equal those of torchvision's transforms on Pillow
+    images. Images of other than three bands are changed band by band, each as Pillow
+    changes a gray image; hue, saturation and grayscale, which need RGB, are left out.
 
     Args:
         size: Integer > 0. Side of the square views in pixels. Defaults to `224`.
         recipe: `"imagenet"` (paper, section 2.2: blur with probability 1.0 and 0.1,
             solarization with 0.0 and 0.2) or `"small"`, the same without blur, for
             images of a few dozen pixels. Defaults to `"imagenet"`.
+        statistics: `bt_keras.Statistics`, or another pair (mean, deviation) with a
+            number for each band of images in [0, 1]: what normalization uses. Images
+            must have as many bands. `bt_keras.data.measure` measures them. Defaults to
+            ImageNet's, of three bands.
 
     Returns:
         `Views`, a callable `(images, seed) -> (view_a, view_b)`.
 
     Raises:
-        UsageError: If `size` is not a positive integer or `recipe` is unknown.
+        UsageError: If `size` is not a positive integer, `recipe` is unknown, or
+            `statistics` are out of range.
 
     Example:
 
@@ -216,4 +246,5 @@ def views(size: int = 224, recipe: str = "imagenet") -> Views:
     """
     size = checks.number("size", size, checks.COUNT, ", the side in pixels.")
     recipe = checks.choice("recipe", recipe, tuple(RECIPES))
-    return Views(size, recipe, RECIPES[recipe])
+    statistics = statistics_lib.check(statistics)
+    return Views(size, recipe, RECIPES[recipe], statistics)

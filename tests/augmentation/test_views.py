@@ -14,10 +14,13 @@ from bt_keras.errors import UsageError
 
 
 def with_pillow(image, sampled, index):
-    """Applies the official transform to the crop of a view."""
+    """Applies the official transform to the crop of a view, or to one band of it."""
+    is_rgb = image.mode == "RGB"
     image = ImageOps.mirror(image) if sampled["flip"][index] else image
     jitter = {name: value[index].numpy() for name, value in sampled["jitter"].items()}
     for operation in jitter["order"] if jitter["apply"] else ():
+        if operation > 1 and not is_rgb:
+            continue
         if operation == 3:
             hue, saturation, value = image.convert("HSV").split()
             levels = np.array(hue)
@@ -32,14 +35,13 @@ def with_pillow(image, sampled, index):
             ImageEnhance.Color,
         )[operation]
         image = enhancer(image).enhance(float(jitter[name]))
-    if sampled["grayscale"][index]:
+    if sampled["grayscale"][index] and is_rgb:
         image = image.convert("L").convert("RGB")
     if "sigma" in sampled and sampled["sigma"][index] > 0:
         image = image.filter(ImageFilter.GaussianBlur(float(sampled["sigma"][index])))
     if "solarize" in sampled and sampled["solarize"][index]:
         image = ImageOps.solarize(image)
-    levels = np.asarray(image, np.float32) / 255
-    return (levels - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    return np.asarray(image, np.float32) / 255
 
 
 @pytest.mark.parametrize("recipe", ["imagenet", "small"])
@@ -60,7 +62,26 @@ def test_views_equal_pillow(batch, recipe):
                 for index, crop in enumerate(crops[view].numpy())
             ]
         )
+        expected = (expected - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         np.testing.assert_allclose(got[view], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_views_of_bands_equal_pillow_on_each_band(batch, channels):
+    images = np.concatenate([batch, np.roll(batch, 3, axis=2)], axis=-1)[:6]
+    images = images[..., :channels]
+    mean, deviation = np.linspace(0.1, 0.9, channels), np.linspace(0.2, 1, channels)
+    make = views(32, "imagenet", (mean, deviation))
+    crops, got = make.crop(images, (5, 6)), make(images, (5, 6))
+    for view, (_, seed) in enumerate(view_seeds((5, 6))):
+        sampled = sample_distortion(seed, len(images), RECIPES["imagenet"][view])
+        for band in range(channels):
+            expected = [
+                with_pillow(Image.fromarray(crop[..., band]), sampled, index)
+                for index, crop in enumerate(crops[view].numpy())
+            ]
+            expected = (np.stack(expected) - mean[band]) / deviation[band]
+            np.testing.assert_allclose(got[view][..., band], expected, atol=2e-6)
 
 
 def test_the_seed_determines_the_pixels(batch):
@@ -159,6 +180,8 @@ def test_images_of_another_shape_or_dtype_are_refused(shape, dtype):
     message = rf"{name} of shape \({shape[0]}, .*batch axis"
     with pytest.raises(UsageError, match=message):
         views(32)(np.zeros(shape, dtype), seed=(0, 0))
+    with pytest.raises(UsageError, match=r"\(N, H, W, 2\).*decode to 2 bands"):
+        views(32, "small", [[0.5] * 2] * 2)(np.zeros(shape, dtype), seed=(0, 0))
 
 
 @pytest.mark.parametrize("recipe", [None, 3, ["small"], "Small", True])

@@ -1,10 +1,12 @@
 """Pure image operations on batches, with the same 8-bit results as Pillow's.
 
 The operations are not random: every parameter is an argument with one value for each
-image. They take images of shape `(N, H, W, 3)`, uint8 or float32 with levels 0..255,
+image. They take images of shape `(N, H, W, C)`, uint8 or float32 with levels 0..255,
 round them to whole levels and return whole levels as float32 (`flip` and `normalize`
 do not round). The modules of this package have the same operations for one image in
-packed format, see `packed_rgb`.
+packed format, see `packed_rgb`. Images of other than three bands are changed band by
+band; `adjust_hue`, `adjust_saturation` and `grayscale` refuse them, and `color_jitter`
+leaves these two adjustments out.
 """
 
 from bt_keras.augmentation.ops import blur, color, hsv
@@ -22,14 +24,14 @@ from bt_keras.augmentation.ops.geometry import (
 )
 from bt_keras.augmentation.ops.map_images import batched, map_images
 
-adjust_brightness = batched(color.adjust_brightness)
-adjust_contrast = batched(color.adjust_contrast)
+adjust_brightness = batched(color.adjust_brightness, color.adjust_brightness)
+adjust_contrast = batched(color.adjust_contrast, color.adjust_band_contrast)
 adjust_hue = batched(hsv.adjust_hue)
 adjust_saturation = batched(color.adjust_saturation)
-color_jitter = batched(color.color_jitter)
-gaussian_blur = batched(blur.gaussian_blur)
+color_jitter = batched(color.color_jitter, color.band_jitter)
+gaussian_blur = batched(blur.gaussian_blur, blur.gaussian_blur)
 grayscale = batched(color.grayscale)
-solarize = batched(color.solarize)
+solarize = batched(color.solarize, color.solarize)
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -7,13 +7,15 @@ functions for batches.
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 from bt_keras.augmentation.ops.hsv import adjust_hue
 from bt_keras.augmentation.ops.packed_rgb import channels, from_channels
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = IMAGENET
 
 
 def _luma(packed):
@@ -23,34 +25,42 @@ def _luma(packed):
     return tf.bitwise.right_shift(total, 16)
 
 
-def _blend(base, packed, factor):
-    """base + factor (x - base), clipped and truncated to a level."""
+def _blend(bases, packed, factor):
+    """base + factor (x - base) of each channel, clipped and truncated to a level."""
 
-    def blend(level):
+    def blend(base, level):
         # Pillow rounds the product before the sum. The bound has no effect except that
         # it stops XLA from contracting the two, which would make some levels lower.
         product = tf.maximum(factor * (level - base), tf.float32.min)
         return tf.clip_by_value(base + product, 0.0, 255.0)
 
     # The conversion to whole numbers truncates.
-    return from_channels(*(blend(level) for level in channels(packed, tf.float32)))
+    return from_channels(*map(blend, bases, channels(packed, tf.float32)))
+
+
+def _rounded_mean(levels):
+    count = tf.size(levels)
+    return tf.cast((tf.reduce_sum(levels) + count // 2) // count, tf.float32)
 
 
 def adjust_brightness(packed: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
     """Scales all levels: factor 0 gives black, 1 the unchanged image."""
-    return _blend(0.0, packed, brightness)
+    return _blend([0.0] * 3, packed, brightness)
 
 
 def adjust_contrast(packed: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
     """Scales the differences to the image's mean luma: factor 1 changes nothing."""
-    count = tf.size(packed)
-    mean = (tf.reduce_sum(_luma(packed)) + count // 2) // count
-    return _blend(tf.cast(mean, tf.float32), packed, contrast)
+    return _blend([_rounded_mean(_luma(packed))] * 3, packed, contrast)
+
+
+def adjust_band_contrast(packed: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
+    """Scales the differences to the mean of each band: factor 1 changes nothing."""
+    return _blend(map(_rounded_mean, channels(packed)), packed, contrast)
 
 
 def adjust_saturation(packed: tf.Tensor, saturation: tf.Tensor) -> tf.Tensor:
     """Scales the differences to each pixel's luma: factor 1 changes nothing."""
-    return _blend(tf.cast(_luma(packed), tf.float32), packed, saturation)
+    return _blend([tf.cast(_luma(packed), tf.float32)] * 3, packed, saturation)
 
 
 def color_jitter(
@@ -78,22 +88,56 @@ def color_jitter(
         int32 tensor of shape `(H, W)`.
     """
 
-    def jitter():
+    adjustments = [
+        lambda x: adjust_brightness(x, brightness),
+        lambda x: adjust_contrast(x, contrast),
+        lambda x: adjust_saturation(x, saturation),
+        lambda x: adjust_hue(x, hue),
+    ]
+    return _adjust_in_order(packed, adjustments, order, apply)
+
+
+def band_jitter(
+    packed: tf.Tensor,
+    brightness: tf.Tensor,
+    contrast: tf.Tensor,
+    saturation: tf.Tensor,
+    hue: tf.Tensor,
+    order: tf.Tensor,
+    apply: tf.Tensor,
+) -> tf.Tensor:
+    """Applies the adjustments of `color_jitter` that do not need RGB images.
+
+    Args:
+        packed: int32 tensor of shape `(H, W)`, three bands.
+        brightness: float32 scalar. Factor, 1 for no change.
+        contrast: float32 scalar. Factor for the contrast of each band.
+        saturation: Not used.
+        hue: Not used.
+        order: int32 tensor of shape `(4,)`, as for `color_jitter`.
+        apply: Boolean scalar. If false, the image is returned unchanged.
+
+    Returns:
+        int32 tensor of shape `(H, W)`.
+    """
+    adjustments = [
+        lambda x: adjust_brightness(x, brightness),
+        lambda x: adjust_band_contrast(x, contrast),
+        lambda x: x,
+        lambda x: x,
+    ]
+    return _adjust_in_order(packed, adjustments, order, apply)
+
+
+def _adjust_in_order(packed, adjustments, order, apply):
+    def adjust_all():
         def step(position, x):
-            x = tf.switch_case(
-                order[position],
-                [
-                    lambda: adjust_brightness(x, brightness),
-                    lambda: adjust_contrast(x, contrast),
-                    lambda: adjust_saturation(x, saturation),
-                    lambda: adjust_hue(x, hue),
-                ],
-            )
-            return position + 1, x
+            branches = [functools.partial(adjust, x) for adjust in adjustments]
+            return position + 1, tf.switch_case(order[position], branches)
 
         return tf.while_loop(lambda position, _: position < 4, step, (0, packed))[1]
 
-    return tf.cond(apply, jitter, lambda: packed)
+    return tf.cond(apply, adjust_all, lambda: packed)
 
 
 def grayscale(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -112,18 +156,20 @@ def solarize(packed: tf.Tensor, mask: tf.Tensor, *, threshold: int = 128) -> tf.
     return tf.cond(mask, invert, lambda: packed)
 
 
-def normalize(images: tf.Tensor) -> tf.Tensor:
-    """Normalizes images with ImageNet's mean and standard deviation.
+def normalize(images: tf.Tensor, statistics: Statistics = IMAGENET) -> tf.Tensor:
+    """Subtracts the mean of each band and divides by its standard deviation.
 
     Args:
-        images: Tensor of shape `(..., 3)` with levels 0..255.
+        images: Tensor of shape `(..., C)` with levels 0..255.
+        statistics: `Statistics` of C bands. Defaults to those of ImageNet.
 
     Returns:
         float32 tensor of the same shape.
     """
-    return normalize_unit(tf.cast(images, tf.float32) / 255.0)
+    return normalize_unit(tf.cast(images, tf.float32) / 255.0, statistics)
 
 
-def normalize_unit(images: tf.Tensor) -> tf.Tensor:
+def normalize_unit(images: tf.Tensor, statistics: Statistics = IMAGENET) -> tf.Tensor:
     """Same as `normalize`, for float32 images in [0, 1]."""
-    return (images - tf.constant(IMAGENET_MEAN)) / tf.constant(IMAGENET_STD)
+    mean, deviation = map(tf.constant, statistics)
+    return (images - mean) / deviation

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from bt_keras.augmentation.ops import resample
+from bt_keras.augmentation.ops import bands, resample
 from bt_keras.augmentation.ops.packed_rgb import from_image, to_image
 from bt_keras.errors import UsageError
 
@@ -20,7 +20,7 @@ def _minimum(a, b):
 
 
 def _sides(images):
-    """Height and width of (N, H, W, 3), as Python integers where static."""
+    """Height and width of (N, H, W, C), as Python integers where static."""
     dynamic = tf.shape(images)
     return [dynamic[i] if images.shape[i] is None else images.shape[i] for i in (1, 2)]
 
@@ -107,11 +107,14 @@ def _resize_all(images, boxes, vertical, horizontal, method, taps):
         image, planned = element
         return tf.cast(to_image(resize(from_image(image), **planned)), tf.uint8)
 
-    return tf.map_fn(
+    channels = images.shape[-1]
+    planned = plan(boxes, vertical, horizontal, method, taps)
+    resized = tf.map_fn(
         resize_one,
-        (images, plan(boxes, vertical, horizontal, method, taps)),
+        (bands.split(images), bands.repeat(planned, channels)),
         fn_output_signature=tf.TensorSpec((vertical[1], horizontal[1], 3), tf.uint8),
     )
+    return bands.merge(resized, channels)
 
 
 def _canvas_sides(lengths, smallest):
@@ -127,14 +130,14 @@ def _canvas_sides(lengths, smallest):
 def _pad_to_canvas(images, shape, height, width):
     """Pads images with zeros at the bottom and on the right."""
     # Concatenating rows of bytes is several times as fast as tf.pad.
-    count = shape[0]
-    images = tf.reshape(images, (count * shape[1], 3 * shape[2]))
-    right = tf.zeros((count * shape[1], 3 * (width - shape[2])), tf.uint8)
+    count, pixel = shape[0], images.shape[-1]
+    images = tf.reshape(images, (count * shape[1], pixel * shape[2]))
+    right = tf.zeros((count * shape[1], pixel * (width - shape[2])), tf.uint8)
     images = tf.concat([images, right], axis=1)
-    images = tf.reshape(images, (count, 3 * width * shape[1]))
-    below = tf.zeros((count, 3 * width * (height - shape[1])), tf.uint8)
+    images = tf.reshape(images, (count, pixel * width * shape[1]))
+    below = tf.zeros((count, pixel * width * (height - shape[1])), tf.uint8)
     images = tf.concat([images, below], axis=1)
-    return tf.reshape(images, (count, height, width, 3))
+    return tf.reshape(images, (count, height, width, pixel))
 
 
 def _resize_any(images, boxes, vertical, horizontal, method):
@@ -172,7 +175,7 @@ def crop_and_resize(
     passes is that of Pillow 13; older versions always begin with the horizontal one.
 
     Args:
-        images: uint8 tensor of shape `(N, H, W, 3)`. If `N = 1`, or if `H` and `W` are
+        images: uint8 tensor of shape `(N, H, W, C)`. If `N = 1`, or if `H` and `W` are
             unknown when tracing, the sizes may change from call to call at little
             cost, because only a few sizes are compiled.
         boxes: Integer tensor of shape `(N, 4)`. Top, left, height and width in pixels,
@@ -182,7 +185,7 @@ def crop_and_resize(
             `"bicubic"`.
 
     Returns:
-        uint8 tensor of shape `(N, height, width, 3)`.
+        uint8 tensor of shape `(N, height, width, C)`.
 
     Example:
 
@@ -220,13 +223,13 @@ def resize_and_center_crop(images: tf.Tensor, resize: int, size: int) -> tf.Tens
     """Applies torchvision's Resize (bilinear, antialiased) and CenterCrop.
 
     Args:
-        images: uint8 tensor of shape `(N, H, W, 3)`. `H` and `W` may be unknown when
+        images: uint8 tensor of shape `(N, H, W, C)`. `H` and `W` may be unknown when
             tracing.
         resize: Integer. Length of the shorter side after resizing.
         size: Integer, at most `resize`. Side of the square center crop.
 
     Returns:
-        uint8 tensor of shape `(N, size, size, 3)`.
+        uint8 tensor of shape `(N, size, size, C)`.
 
     Raises:
         UsageError: If `size` exceeds `resize`.
@@ -246,7 +249,7 @@ def resize_and_center_crop(images: tf.Tensor, resize: int, size: int) -> tf.Tens
 
 
 def flip(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Flips those images (N, H, W, 3) horizontally whose `mask` (N,) is true."""
+    """Flips those images (N, H, W, C) horizontally whose `mask` (N,) is true."""
     images, mask = tf.cast(images, tf.float32), tf.convert_to_tensor(mask)
     return tf.where(mask[:, None, None, None], images[:, :, ::-1], images)
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from bt_keras.augmentation.ops import bands
 from bt_keras.augmentation.ops.packed_rgb import from_image, to_image
+from bt_keras.errors import UsageError
 
 
 def map_images(function: Callable, images: tf.Tensor, parameters: dict) -> tf.Tensor:
@@ -21,30 +23,36 @@ def map_images(function: Callable, images: tf.Tensor, parameters: dict) -> tf.Te
 
     Args:
         function: Callable that takes a packed image (see `packed_rgb`) and scalars, as
-            keyword arguments, and returns a float32 image of shape `(H, W, 3)`.
-        images: Tensor of shape `(N, H, W, 3)`, uint8 or float32 of whole levels.
+            keyword arguments, and returns a float32 image of shape `(H, W, 3)`. For
+            images of other than three bands it is applied to groups of three.
+        images: Tensor of shape `(N, H, W, C)`, uint8 or float32 of whole levels.
         parameters: Dict, possibly nested, of tensors with leading dimension `N`.
 
     Returns:
-        float32 tensor of shape `(N, H, W, 3)`.
+        float32 tensor of shape `(N, H, W, C)`.
     """
 
     def one(element):
         image, scalars = element
         return function(from_image(image), **scalars)
 
-    return tf.map_fn(one, (images, parameters), fn_output_signature=tf.float32)
+    channels = images.shape[-1]
+    elements = bands.split(images), bands.repeat(parameters, channels)
+    mapped = tf.map_fn(one, elements, fn_output_signature=tf.float32)
+    return bands.merge(mapped, channels)
 
 
-def batched(function: Callable) -> Callable:
+def batched(function: Callable, of_bands: Callable | None = None) -> Callable:
     """Turns a function of one packed image into a function of a batch.
 
     Args:
         function: Callable `(packed, parameter, ...)` that returns a packed image.
             Its keyword-only arguments are Python constants.
+        of_bands: Callable with the same arguments, for images of other than three
+            bands. Defaults to `None`: the operation needs RGB images.
 
     Returns:
-        Callable that takes images of shape `(N, H, W, 3)` and parameters of shape
+        Callable that takes images of shape `(N, H, W, C)` and parameters of shape
         `(N,)` and returns float32 images. XLA compiles it, also inside another
         `tf.function`.
     """
@@ -59,8 +67,15 @@ def batched(function: Callable) -> Callable:
         fixed = {n: named[n] for n in names if kinds[n].kind is kinds[n].KEYWORD_ONLY}
         per_image = {n: tf.convert_to_tensor(named[n]) for n in names if n not in fixed}
 
+        chosen = function if bands.is_rgb(images) else of_bands
+        if chosen is None:
+            raise UsageError(
+                f"{function.__name__} needs RGB images (N, H, W, 3), but these have "
+                f"{images.shape[-1]} bands."
+            )
+
         def one(packed, **scalars):
-            return to_image(function(packed, **scalars, **fixed))
+            return to_image(chosen(packed, **scalars, **fixed))
 
         return map_images(one, images, per_image)
 
