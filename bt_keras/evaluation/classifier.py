@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from bt_keras.evaluation.linear_probe import accuracies, linear_layer
+from bt_keras.progress_bar import FitProgress
 
 # The learning rate is multiplied by 0.2 after 60 % and after 80 % of the steps, which
 # are epochs 12 and 16 of the paper's 20.
@@ -103,7 +104,10 @@ class Classifier:
         self._network.fit(
             batches,
             steps_per_epoch=steps,
-            callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=set_rate)],
+            callbacks=[
+                keras.callbacks.LambdaCallback(on_train_batch_begin=set_rate),
+                FitProgress("fine-tuning"),
+            ],
             shuffle=False,
             verbose=0,
         )
@@ -114,7 +118,12 @@ class Classifier:
         Args:
             batches: `tf.data.Dataset` of (images, labels).
         """
-        scores = self._network.evaluate(batches, return_dict=True, verbose=0)
+        scores = self._network.evaluate(
+            batches,
+            callbacks=[FitProgress("test of the classifier")],
+            return_dict=True,
+            verbose=0,
+        )
         return {name: scores[name] for name in ("top1", "top5")}
 
     def _initial_weights(self, pretrained):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bt_keras import checks
+from bt_keras.data import Source
 from bt_keras.evaluation.classifier import Classifier
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
@@ -101,15 +102,36 @@ class FineTuning(Evaluator):
                 positions = balanced_subset(labels, share, seed)
                 subset = take_subset(frozen.train_source, positions)
                 count, steps = subset.num_images, self.steps(subset.num_images)
-                batch_size = min(self.batch_size, count)
-                batches = batches_of_crops(subset, frozen.size, batch_size, seed)
                 settings = {"label_share": share, "images": count, "steps": steps}
-                for backbone, rates in self.rates().items():
-                    classifier.reset(seed, backbone == "pretrained")
-                    classifier.train(batches, steps, *rates)
+                for backbone in self.rates():
+                    self.train(classifier, subset, frozen.size, seed, backbone)
                     yield self._results(
                         classifier.test(test), frozen, settings, seed, backbone
                     )
+
+    def train(
+        self,
+        classifier: Classifier,
+        source: Source,
+        size: int,
+        seed: int,
+        backbone: str = "pretrained",
+    ) -> None:
+        """Trains a network from its initial weights on all images of a source.
+
+        Args:
+            classifier: `Classifier`.
+            source: `bt_keras.data.Source` with labels.
+            size: Integer > 0, side of the crops in pixels.
+            seed: Integer. Seeds the fresh weights, the order and the crops.
+            backbone: String, `"pretrained"` or `"scratch"`. Defaults to
+                `"pretrained"`.
+        """
+        batch_size = min(self.batch_size, source.num_images)
+        batches = batches_of_crops(source, size, batch_size, seed)
+        classifier.reset(seed, backbone == "pretrained")
+        steps = self.steps(source.num_images)
+        classifier.train(batches, steps, *self.rates()[backbone])
 
     def rates(self) -> dict[str, tuple[float, float]]:
         """Returns the learning rates of classifier and backbone of both networks."""

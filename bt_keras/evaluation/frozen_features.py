@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from bt_keras.augmentation import ops
 from bt_keras.data import Source
+from bt_keras.progress_bar import track
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +105,23 @@ class FrozenBackbone:
         batches = batches.batch(self.batch_size)
         return batches.map(lambda images, labels: (ops.normalize(images), labels))
 
+    def batches_of_features(
+        self, source: Source
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Computes the features of center crops, a batch at a time.
+
+        Args:
+            source: `bt_keras.data.Source`.
+
+        Yields:
+            Tuple of float32 features (N, F) and int64 labels (N,), in file order.
+        """
+        title = f"features of split {source.split!r} of {source.name!r}"
+        total = -(-source.num_images // self.batch_size)
+        batches = self._batches(source).prefetch(2)
+        for images, labels in track(batches, title, total):
+            yield self.features(images).numpy(), labels.numpy()
+
     def _extract(self, source):
-        batches = [
-            (self.features(images).numpy(), labels.numpy())
-            for images, labels in self._batches(source).prefetch(2)
-        ]
-        features, labels = zip(*batches, strict=True)
+        features, labels = zip(*self.batches_of_features(source), strict=True)
         return Features(np.concatenate(features), np.concatenate(labels))

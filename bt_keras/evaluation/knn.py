@@ -11,6 +11,7 @@ from bt_keras import checks
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.results import Result
+from bt_keras.progress_bar import track
 
 # Entries of one block of the similarity matrix: 256 MiB of float32.
 _BLOCK_ENTRIES = 2**26
@@ -66,6 +67,7 @@ class KNN(Evaluator):
         queries = tf.math.l2_normalize(test.features, axis=1)
         k = min(self.k, len(train.labels))
         block = max(1, _BLOCK_ENTRIES // len(train.labels))
+        starts = range(0, len(test.labels), block)
         ranked = [
             ranked_classes(
                 queries[start : start + block],
@@ -75,7 +77,7 @@ class KNN(Evaluator):
                 k,
                 self.temperature,
             )
-            for start in range(0, len(test.labels), block)
+            for start in track(starts, "votes of the nearest neighbors", len(starts))
         ]
         hits = np.concatenate(ranked) == test.labels[:, np.newaxis]
         settings = {"k": self.k, "temperature": self.temperature}

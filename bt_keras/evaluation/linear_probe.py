@@ -14,6 +14,7 @@ from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import Features, FrozenBackbone
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.train_crops import epoch_of_crops
+from bt_keras.progress_bar import FitProgress
 
 
 class LinearProbe(Evaluator):
@@ -79,17 +80,12 @@ class LinearProbe(Evaluator):
         Yields:
             List of two `Result`s.
         """
-        train, test = self._datasets(frozen)
-        head = self._head(frozen)
-        head.fit(
-            train,
-            epochs=self.epochs,
-            steps_per_epoch=-(-frozen.train_source.num_images // self.batch_size),
-            callbacks=[keras.callbacks.LearningRateScheduler(self._rate)],
-            shuffle=False,
+        scores = self.train(frozen).evaluate(
+            self._test_batches(frozen),
+            callbacks=[FitProgress("test of the linear probe")],
+            return_dict=True,
             verbose=0,
         )
-        scores = head.evaluate(test, return_dict=True, verbose=0)
         yield [
             Result(
                 self.name,
@@ -102,8 +98,31 @@ class LinearProbe(Evaluator):
             for metric in ("top1", "top5")
         ]
 
-    def _datasets(self, frozen):
-        """Returns datasets of (input, label): random crops and test images."""
+    def train(self, frozen: FrozenBackbone) -> keras.Sequential:
+        """Trains a linear layer.
+
+        Args:
+            frozen: `FrozenBackbone`.
+
+        Returns:
+            `keras.Sequential`, compiled; its last layer is the linear layer.
+        """
+        head = self._head(frozen)
+        head.fit(
+            self._train_batches(frozen),
+            epochs=self.epochs,
+            steps_per_epoch=-(-frozen.train_source.num_images // self.batch_size),
+            callbacks=[
+                keras.callbacks.LearningRateScheduler(self._rate),
+                FitProgress("training of the linear probe"),
+            ],
+            shuffle=False,
+            verbose=0,
+        )
+        return head
+
+    def _train_batches(self, frozen):
+        """Returns a dataset of (random crops, labels)."""
         source, size = frozen.train_source, frozen.size
 
         def epoch(number):
@@ -111,7 +130,11 @@ class LinearProbe(Evaluator):
             return crops.batch(self.batch_size)
 
         crops = tf.data.Dataset.range(self.epochs).flat_map(epoch)
-        return crops.prefetch(tf.data.AUTOTUNE), frozen.test_batches()
+        return crops.prefetch(tf.data.AUTOTUNE)
+
+    def _test_batches(self, frozen):
+        """Returns a dataset of (test images, labels)."""
+        return frozen.test_batches()
 
     def _layers_before(self, frozen):
         """Returns the layers before the linear layer."""
@@ -154,18 +177,19 @@ class CachedLinearProbe(LinearProbe):
 
     name = "linear_cached"
 
-    def _datasets(self, frozen):
+    def _train_batches(self, frozen):
+        train = self._standardized(frozen, frozen.train)
+        train = train.shuffle(len(frozen.train.labels), seed=self.seed)
+        return train.batch(self.batch_size).repeat()
+
+    def _test_batches(self, frozen):
+        return self._standardized(frozen, frozen.test).batch(1024)
+
+    def _standardized(self, frozen: FrozenBackbone, split: Features) -> tf.data.Dataset:
         mean = frozen.train.features.mean(axis=0)
         deviation = frozen.train.features.std(axis=0) + 1e-6
-
-        def standardize(split: Features) -> tf.data.Dataset:
-            features = ((split.features - mean) / deviation).astype(np.float32)
-            return tf.data.Dataset.from_tensor_slices((features, split.labels))
-
-        train = standardize(frozen.train)
-        train = train.shuffle(len(frozen.train.labels), seed=self.seed)
-        train = train.batch(self.batch_size).repeat()
-        return train, standardize(frozen.test).batch(1024)
+        features = ((split.features - mean) / deviation).astype(np.float32)
+        return tf.data.Dataset.from_tensor_slices((features, split.labels))
 
     def _layers_before(self, frozen):
         return []

@@ -27,6 +27,7 @@ from bt_keras.export import (
     verify,
 )
 from bt_keras.files import atomic
+from bt_keras.progress_bar import ProgressBar
 from bt_keras.workdir import Workdir
 
 # How many of the run's images are stored in the module.
@@ -73,25 +74,31 @@ def export(
     atomic.check_free(packed)
     config, progress, model = _load(workdir, checkpoint)
     workdir.check_writable()
-    export_backbone(
-        model,
-        folder,
-        projector=projector,
-        image_size=config.views.size,
-        resize_ratio=config.evaluation.resize_ratio,
-        images=_sample_images(config),
-        about=_about(config, progress, results.read(workdir.results_file), license),
-    )
-    try:
-        archive.pack(folder, packed)
-        checks = verify.verify(folder)
-        passed = sum(check.passed for check in checks)
-        counts = {"module": str(folder), "checks": len(checks), "passed": passed}
-        workdir.replace(workdir.export_report, json.dumps(counts, indent=2) + "\n")
-    except BaseException:  # A full disk, a signal: the same command can be repeated.
-        shutil.rmtree(folder, ignore_errors=True)
-        packed.unlink(missing_ok=True)
-        raise
+    with ProgressBar("export", total=3, unit="step") as bar:
+        export_backbone(
+            model,
+            folder,
+            projector=projector,
+            image_size=config.views.size,
+            resize_ratio=config.evaluation.resize_ratio,
+            images=_sample_images(config),
+            about=_about(config, progress, results.read(workdir.results_file), license),
+        )
+        bar.advance()
+        try:
+            archive.pack(folder, packed)
+            bar.advance()
+            checks = verify.verify(folder)
+            bar.advance()
+            passed = sum(check.passed for check in checks)
+            counts = {"module": str(folder), "checks": len(checks), "passed": passed}
+            workdir.replace(workdir.export_report, json.dumps(counts, indent=2) + "\n")
+        except (
+            BaseException
+        ):  # A full disk, a signal: the same command can be repeated.
+            shutil.rmtree(folder, ignore_errors=True)
+            packed.unlink(missing_ok=True)
+            raise
     return checks
 
 
