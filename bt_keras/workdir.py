@@ -78,7 +78,8 @@ class Workdir:
 
         Args:
             config: `ConfigDict`. Its fields for checkpoints and evaluation may differ,
-                and the path of the images if the run has recorded which these are.
+                `data.validation_split`, and the path of the images if the run has
+                recorded which these are.
 
         Raises:
             UsageError: If another field differs; the message names it.
@@ -86,7 +87,11 @@ class Workdir:
         if not self._has_config():
             return
         # These do not affect training.
-        may_differ: tuple[str, ...] = ("checkpoint.", "evaluation.")
+        may_differ: tuple[str, ...] = (
+            "checkpoint.",
+            "evaluation.",
+            "data.validation_split",
+        )
         if self.images_file.is_file():
             may_differ += ("data.source",)  # The images are compared themselves.
         differences = [

@@ -18,6 +18,9 @@ def get_config():
     # "shipped", "tfds:NAME", or the path of a TFDS folder or a folder of images.
     config.data.source = "tfds:imagenet2012"
     config.data.train_split = "train"
+    # The split whose loss is logged after every epoch, such as "validation"; "" for
+    # none. It must not contain images of the training split.
+    config.data.validation_split = ""
     # The split that `bt-keras evaluate` tests on.
     config.data.test_split = "validation"
     # Skip files that cannot be decoded, instead of reporting an error.

@@ -159,7 +159,8 @@ class Checkpoints(keras.callbacks.Callback):
             UsageError: If the checkpoint cannot be written; it contains `error`, too.
         """
         progress = self._tracker.progress
-        is_new = progress.step > self._written_step
+        # At the end of an epoch, its logs would be missing after the checkpoint.
+        is_new = progress.step > self._written_step and progress.step_in_epoch
         if is_new and self._writes and self.model.steps_per_execution == 1:
             # TensorFlow counts a step although it fails to read its images.
             self.model.optimizer.iterations.assign(self._iterations)

@@ -38,7 +38,7 @@ def named(*find_faults: Callable | None) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        fault = _find(error, find_faults)
+        fault = find(error, find_faults)
         if fault is None:
             raise
         raise fault from error
@@ -73,12 +73,22 @@ def in_batches(
         "first": step * batch_size,
         "count": steps * batch_size,
     }
-    return _find(error, [find_fault and functools.partial(find_fault, **place)])
+    return find(error, [find_fault and functools.partial(find_fault, **place)])
 
 
-def _find(
+def find(
     error: tf.errors.OpError, find_faults: Iterable[Callable | None]
 ) -> UsageError | None:
+    """Finds the first image that cannot be read.
+
+    Args:
+        error: `tf.errors.OpError` of reading the images.
+        find_faults: Iterable of `Source.find_fault`, or None where it is unknown.
+
+    Returns:
+        `UsageError` that names the file, or None if no image has a fault, or the error
+        is of a kind that has other causes.
+    """
     if isinstance(error, _OTHER):
         return None
     for find_fault in find_faults:

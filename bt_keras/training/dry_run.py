@@ -38,7 +38,9 @@ def dry_run(
     setup.apply(config)
     folder = Workdir(workdir)
     folder.check_config(config)
-    source, views = setup.load_data(config, strategy.num_replicas_in_sync)
+    replicas = strategy.num_replicas_in_sync
+    source, views = setup.load_data(config, replicas)
+    held_out = setup.load_held_out(config, source, views, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     with strategy.scope():
         model = setup.new_model(config, steps_per_epoch)
@@ -54,7 +56,7 @@ def dry_run(
         folder.replace(folder.sample_views, sample_views.draw(pairs))
         size = config.views.size
         print(
-            source.describe(),
+            *(images.describe() for images in (source, held_out) if images),
             f"backbone: {model.backbone.count_params():,} weights; projector: "
             f"{model.projector.count_params():,}",
             f"{config.epochs} epochs of {steps_per_epoch} steps; the first batch, "

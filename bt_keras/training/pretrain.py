@@ -26,6 +26,7 @@ from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training import same_images, sample_views, setup
 from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
+from bt_keras.training.validation import HeldOut
 from bt_keras.workdir import Workdir, writable
 
 # What to do when the loss or a gradient is non-finite.
@@ -75,16 +76,20 @@ def pretrain(
     with _lost_workers_stop(strategy):
         with strategies.raise_on_all_workers(strategy):
             folder.check_config(config)
-            source, views = setup.load_data(config, strategy.num_replicas_in_sync)
+            replicas = strategy.num_replicas_in_sync
+            source, views = setup.load_data(config, replicas)
+            held_out = setup.load_held_out(config, source, views, replicas)
             draw = functools.partial(
                 sample_views.draw_first, source, views, config.batch_size, config.seed
             )
             first_views = functools.cache(draw)
             if strategies.is_chief(strategy) and not folder.checkpoints.exists():
                 first_views()  # Images that cannot be read leave no folder behind.
-        training = _training(config, source, views, folder, strategy)
+        training = _training(config, source, views, held_out, folder, strategy)
         if training.is_chief:
-            print(source.describe(), flush=True)
+            for images in (source, held_out):
+                if images:
+                    print(images.describe(), flush=True)
         model = training.make_model()
         with contextlib.ExitStack() as stack:
             with strategies.raise_on_all_workers(strategy):
@@ -106,6 +111,7 @@ def _training(
     config: ConfigDict,
     source: Source,
     views: Callable,
+    held_out: HeldOut | None,
     workdir: Workdir,
     strategy: tf.distribute.Strategy,
 ) -> Training:
@@ -131,6 +137,7 @@ def _training(
             config.batch_size,
             config.seed,
         ),
+        held_out=held_out,
         schedule=optimizers.schedule(config, rate, steps_per_epoch),
         settings=Settings(
             epochs=config.epochs,
@@ -140,6 +147,7 @@ def _training(
                 "images (a digest of names and sizes)": same_images.digest_number(
                     source
                 ),
+                **(held_out.numbers() if held_out else {}),
             },
             max_rollbacks=checkpoint.max_rollbacks,
             checkpoints=CheckpointPolicy(

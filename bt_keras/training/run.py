@@ -27,6 +27,7 @@ from bt_keras.training.nonfinite import (
     largest_activation,
 )
 from bt_keras.training.tensorboard import TensorBoard
+from bt_keras.training.validation import HeldOut
 from bt_keras.workdir import Workdir, writable
 
 
@@ -61,6 +62,7 @@ class Training:
             `tf.data.Dataset` of batches `(view_a, view_b)` from that batch on.
         find_fault: Function of an error of TensorFlow, the next batch and a number of
             batches that returns a `UsageError` if their images cannot be read, or None.
+        held_out: `HeldOut`, the images whose loss is logged after every epoch, or None.
         schedule: Function from a step to its learning rate.
         settings: `Settings`.
     """
@@ -72,6 +74,7 @@ class Training:
         new_model: Callable[[], BarlowTwins],
         pairs: Callable[..., tf.data.Dataset],
         find_fault: Callable[[tf.errors.OpError, int, int], UsageError | None],
+        held_out: HeldOut | None,
         schedule: Callable,
         settings: Settings,
     ):
@@ -81,6 +84,7 @@ class Training:
         self._new_model = new_model
         self._pairs = pairs
         self._find_fault = find_fault
+        self._held_out = held_out
         self._schedule = schedule
         self._settings = settings
         self._stop = StopRequest(strategy, strategies.num_workers(strategy))
@@ -149,14 +153,16 @@ class Training:
             self._stop.listening(),
             self._ended_line(),
             writable(self.workdir.path),
-            saved_before_faults(self._find_fault, tracker, checkpoints),
+            saved_before_faults(self._find_fault, self._held_out, tracker, checkpoints),
         ):
             while tracker.progress.epoch < epochs:
                 now = tracker.progress
                 with self.strategy.scope():
                     pairs = self._pairs(first_step=now.batch)
+                    held_out = self._held_out and self._held_out.pairs()
                 model.fit(
                     pairs,
+                    validation_data=held_out,
                     initial_epoch=now.epoch,
                     epochs=epochs,
                     # The rest of a started epoch is a `fit` of its own.

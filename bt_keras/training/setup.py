@@ -17,6 +17,7 @@ from bt_keras.distribution import devices
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.model.from_config import build_model
+from bt_keras.training.validation import HeldOut
 
 
 def apply(config: ConfigDict) -> None:
@@ -61,6 +62,55 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)
     _check_microbatches(config.microbatches, config.batch_size, replicas)
     return source, views
+
+
+def load_held_out(
+    config: ConfigDict, source: Source, views: Callable, replicas: int = 1
+) -> HeldOut | None:
+    """Opens the images of `config.data.validation_split`.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        source: `Source`, the training images.
+        views: The augmentation of the run.
+        replicas: Integer > 0, the number of replicas that share a batch. Defaults to
+            `1`.
+
+    Returns:
+        `HeldOut`, or `None` if the config names no split.
+
+    Raises:
+        UsageError: If there is no such split, it has too few images for a batch, or
+            they are the training images.
+    """
+    split = config.data.validation_split
+    if not split:
+        return None
+    held_out = open_source(config, split)
+    if split == source.split or (source.digest and held_out.digest == source.digest):
+        raise UsageError(
+            f"config.data.validation_split is {split!r}, but these are the training "
+            f"images (config.data.train_split is {source.split!r}): name another split."
+        )
+    # A smaller batch has a larger redundancy term, so all batches have one size.
+    batch_size = min(config.batch_size, held_out.num_images // replicas * replicas)
+    if batch_size < 2:
+        raise UsageError(
+            f"config.data.validation_split is {split!r}, which has "
+            f"{held_out.num_images} images: the loss of {replicas} replicas needs at "
+            f"least {max(2, replicas)}."
+        )
+    data.check(held_out, views, batch_size, replicas)
+    if batch_size < config.batch_size:
+        logging.warning(
+            "The split %r has %d images, fewer than config.batch_size: its loss is "
+            "computed on a batch of %d, and cannot be compared with the training loss, "
+            "only between epochs.",
+            split,
+            held_out.num_images,
+            batch_size,
+        )
+    return HeldOut(held_out, views, batch_size, config.seed)
 
 
 def new_model(config: ConfigDict, steps_per_epoch: int) -> BarlowTwins:

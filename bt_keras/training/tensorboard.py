@@ -36,6 +36,14 @@ class TensorBoard(keras.callbacks.TensorBoard):
     def on_train_batch_end(self, batch, logs=None):
         """Skips the scalars of each batch, which are not written but take memory."""
 
+    def on_test_begin(self, logs=None):
+        with self._reporting():
+            super().on_test_begin(logs)
+
+    def on_test_end(self, logs=None):
+        with self._reporting():
+            super().on_test_end(logs)
+
     def on_epoch_end(self, epoch, logs=None):
         with self._reporting():
             super().on_epoch_end(epoch, logs)
