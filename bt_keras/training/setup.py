@@ -87,9 +87,10 @@ def load_held_out(
     if not split:
         return None
     held_out = open_source(config, split)
-    if split == source.split or (source.digest and held_out.digest == source.digest):
+    is_part = split.partition("[")[0] == source.split  # Of a TFDS data set.
+    if is_part or (source.digest and held_out.digest == source.digest):
         raise UsageError(
-            f"config.data.validation_split is {split!r}, but these are the training "
+            f"config.data.validation_split is {split!r}, but the run trains on these "
             f"images (config.data.train_split is {source.split!r}): name another split."
         )
     # A smaller batch has a larger redundancy term, so all batches have one size.

@@ -118,8 +118,6 @@ def test_the_batches_are_the_same_each_time(config):
 
 
 def test_a_held_out_image_that_cannot_be_read_is_named(config, tmp_path, monkeypatch):
-    source, views = setup.load_data(config)
-    held_out = setup.load_held_out(config, source, views)
     path = tmp_path / "images"
     tiny.write_images(path, per_class=_HELD_OUT)
     wide = tf.io.encode_png(np.full((10, 12, 3), 99, np.uint8))
@@ -135,16 +133,15 @@ def test_a_held_out_image_that_cannot_be_read_is_named(config, tmp_path, monkeyp
     monkeypatch.setattr(setup, "load_held_out", load_and_remove)
     with pytest.raises(bt_keras.UsageError, match=r"light/3\.png' cannot be opened"):
         pretrain_lib.pretrain(config, tmp_path / "run")
-    assert held_out is not None
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
 @pytest.mark.parametrize(
     ("split", "parts"),
     [
-        ("train", ["these are the training images"]),
-        ("training", ["these are the training images"]),
-        ("nowhere", ["nowhere", "test, train"]),
+        ("train", ["the run trains on these images"]),
+        ("training", ["the run trains on these images"]),
+        ("nowhere", ["no split 'nowhere': it has 'test', 'train'"]),
     ],
 )
 def test_a_split_that_cannot_be_used_is_named(images, tmp_path, capsys, split, parts):
@@ -158,6 +155,16 @@ def test_a_split_that_cannot_be_used_is_named(images, tmp_path, capsys, split, p
     ]
     one_error_line(capsys, arguments, *parts)
     assert not workdir.exists()
+
+
+def test_a_part_of_the_training_images_is_refused():
+    config = config_lib.load("demo")
+    config.data.validation_split = "train[:1%]"
+    with pytest.raises(bt_keras.UsageError, match="the run trains on these images"):
+        setup.load_held_out(config, *setup.load_data(config))
+    config.data.train_split = "train[1%:]"
+    held_out = setup.load_held_out(config, *setup.load_data(config))
+    assert held_out.source.num_images == 100
 
 
 def test_a_small_split_is_one_smaller_batch(config, caplog):
