@@ -40,3 +40,31 @@ class Subclass(keras.Model):
 
     def call(self, images, training=False):
         return self.dense(keras.ops.mean(images, axis=(1, 2)))
+
+
+def mixed_inputs(projector=(16, 16), **kwargs):
+    """Builds a network of rows, series and categories, with sparse gradients."""
+    row, series = keras.Input((5,), name="row"), keras.Input((None, 2), name="series")
+    category = keras.Input((), dtype="int32", name="category")
+    pooled = keras.layers.GlobalAveragePooling1D()(keras.layers.Conv1D(6, 3)(series))
+    embedded = keras.layers.Embedding(9, 4)(category)
+    x = keras.layers.Concatenate()([row, pooled, embedded])
+    x = keras.layers.ReLU()(BatchNormalization()(keras.layers.Dense(12)(x)))
+    inputs = {"row": row, "nested": [series, category]}
+    return bt_keras.BarlowTwins(keras.Model(inputs, x), projector, **kwargs)
+
+
+def mixed_pairs(batches=2, batch=8, label=False):
+    """Makes a dataset of pairs of views for `mixed_inputs`."""
+    rng, count = np.random.default_rng(0), batches * batch
+    row, series = rng.normal(size=(count, 5)), rng.normal(size=(count, 7, 2))
+    category = rng.integers(0, 9, count).astype("int32")
+
+    def view(noise):
+        tensors = [row + noise * rng.normal(size=row.shape), series]
+        row_, series_ = (each.astype("float32") for each in tensors)
+        return {"row": row_, "nested": (series_, category)}
+
+    views = (view(0.0), view(0.3))
+    elements = (views, np.zeros(count)) if label else views
+    return tf.data.Dataset.from_tensor_slices(elements).batch(batch)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from bt_keras import checks, losses
+from bt_keras import checks, losses, networks
 from bt_keras.distribution import devices
 from bt_keras.model import parts
 from bt_keras.model.gradients import batch_gradients, microbatch_gradients
 from bt_keras.model.nonfinite_guard import mask_nonfinite
 from bt_keras.model.replicated_mean import ReplicatedMean
 from bt_keras.model.step_function import step_function
-from bt_keras.model.view_pairs import unpack_views
+from bt_keras.model.view_pairs import expected_view, unpack_views
 
 
 @keras.saving.register_keras_serializable("bt_keras")
@@ -27,13 +29,14 @@ class BarlowTwins(keras.Model):
     `bt_keras.barlow_twins_loss`.
 
     `fit` and `evaluate` accept datasets of `(view_a, view_b)` or
-    `((view_a, view_b), label)`, each view (N, H, W, C), such as those of
-    `bt_keras.pairs`. They log `loss`, `invariance` and `redundancy`. `model(x)` returns
+    `((view_a, view_b), label)`, each view an input of the backbone: images (N, H, W, C)
+    such as those of `bt_keras.pairs`, tensors of any other rank, or nests of tensors
+    (dicts, lists). They log `loss`, `invariance` and `redundancy`. `model(x)` returns
     the backbone's features.
 
     Args:
-        backbone: Built `keras.Model` or layer from images (N, H, W, C) to features
-            (N, F): `bt_keras.resnet(...)`, a model of `keras.applications` with
+        backbone: Built `keras.Model` or layer from any inputs to features (N, F):
+            `bt_keras.resnet(...)`, a model of `keras.applications` with
             `pooling="avg"`, what `bt_keras.load_backbone(..., trainable=True)`
             returns, whose layers are trained without its normalization, or any other.
         projector: Sequence of ints, the widths of the projector's layers; or a
@@ -88,7 +91,6 @@ class BarlowTwins(keras.Model):
         self.backbone, self.projector = parts.checked_parts(
             backbone, projector, self.distribute_strategy
         )
-        self._channels = (getattr(backbone, "input_shape", None) or (None,))[-1]
         self._trackers = [
             ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
         ]
@@ -104,11 +106,12 @@ class BarlowTwins(keras.Model):
     def compute_output_shape(self, input_shape):
         return self.backbone.compute_output_shape(input_shape)
 
-    def project(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Passes images through backbone and projector.
+    def project(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Passes a view through backbone and projector.
 
         Args:
-            images: Float tensor (N, H, W, C), normalized.
+            inputs: What the backbone takes, such as normalized images, a float tensor
+                (N, H, W, C).
             training: Boolean, whether batch norm uses the statistics of the batch and
                 updates its moving ones. Defaults to `False`.
 
@@ -116,8 +119,12 @@ class BarlowTwins(keras.Model):
             Tensor (N, D) in the compute dtype, the raw embeddings, which the loss
             standardizes.
         """
-        features = self.backbone(images, training=training)
+        features = self.backbone(inputs, training=training)
         return self.projector(features, training=training)
+
+    def export(self, filepath: str | os.PathLike, *args, **kwargs) -> None:
+        """Exports the backbone's features, see `keras.Model.export`."""
+        networks.as_model(self.backbone).export(filepath, *args, **kwargs)
 
     def compile(
         self, optimizer="rmsprop", *, jit_compile: bool | str = "auto", **kwargs
@@ -179,7 +186,7 @@ class BarlowTwins(keras.Model):
             but momentum and decay still move them, so stop training
             (`keras.callbacks.TerminateOnNaN`).
         """
-        view_a, view_b = unpack_views(data, self._channels)
+        view_a, view_b = unpack_views(data, expected_view(self.backbone))
         if self.microbatches == 1:
             gradients, logs = batch_gradients(self, view_a, view_b)
         else:
@@ -192,7 +199,7 @@ class BarlowTwins(keras.Model):
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """Returns the logs of `train_step` without training."""
-        view_a, view_b = unpack_views(data, self._channels)
+        view_a, view_b = unpack_views(data, expected_view(self.backbone))
         return self.loss_terms(self.project(view_a), self.project(view_b))
 
     def make_train_function(self, force=False):

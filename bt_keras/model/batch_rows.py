@@ -1,4 +1,4 @@
-"""Checks the number of images of a batch whose size is known only when it arrives.
+"""Checks the rows of a batch whose size is known only when it arrives.
 
 The checks are outside the compiled step: XLA removes assertions.
 """
@@ -15,13 +15,13 @@ from bt_keras.errors import UsageError
 from bt_keras.networks import BatchNormalization
 
 TOO_FEW = (
-    "a batch of the dataset has fewer than 2 images, but the cross-correlation is "
+    "a batch of the dataset has fewer than 2 examples, but the cross-correlation is "
     "computed along the batch and needs at least 2: batch the dataset with "
     "drop_remainder=True."
 )
 # Without apostrophes, which TensorFlow escapes.
 _INDIVISIBLE = (
-    "microbatches={} does not divide the images of a batch on each replica into parts "
+    "microbatches={} does not divide the rows of a batch on each replica into parts "
     "of at least {}: choose a divisor of it, or batch the dataset with "
     "drop_remainder=True."
 )

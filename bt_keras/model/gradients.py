@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
 
 
-def batch_gradients(model, view_a: tf.Tensor, view_b: tf.Tensor) -> tuple[list, dict]:
+def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict]:
     """Computes the gradients of a batch with one tape.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled.
-        view_a: Float tensor (n, H, W, C), the rows of this replica.
-        view_b: Float tensor (n, H, W, C).
+        view_a: Tensor or nest of tensors (n, ...), the rows of this replica.
+        view_b: The same for the other view.
 
     Returns:
         Tuple `(gradients, logs)`: the gradients of the trainable variables, multiplied
@@ -28,7 +31,7 @@ def batch_gradients(model, view_a: tf.Tensor, view_b: tf.Tensor) -> tuple[list, 
 
 
 def microbatch_gradients(
-    model, view_a: tf.Tensor, view_b: tf.Tensor, count: int
+    model, view_a: Any, view_b: Any, count: int
 ) -> tuple[list, dict]:
     """Computes the gradients of a batch with the activations of one micro-batch.
 
@@ -41,8 +44,8 @@ def microbatch_gradients(
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled.
-        view_a: Float tensor (n, H, W, C), the rows of this replica.
-        view_b: Float tensor (n, H, W, C).
+        view_a: Tensor or nest of tensors (n, ...), the rows of this replica.
+        view_b: The same for the other view.
         count: Integer, the number of micro-batches, a divisor of n.
 
     Returns:
@@ -51,8 +54,7 @@ def microbatch_gradients(
     Raises:
         UsageError: If `count` does not divide n.
     """
-    sides = (tf.split(_divisible(view, count), count) for view in (view_a, view_b))
-    pairs = list(zip(*sides, strict=True))
+    pairs = list(zip(*(_split(v, count) for v in (view_a, view_b)), strict=True))
     state = [
         *model.backbone.non_trainable_variables,
         *model.projector.non_trainable_variables,
@@ -86,21 +88,30 @@ def _regularization(model):
     return sum(model.losses, tf.constant(0.0)) / replicas
 
 
-def _divisible(view, count):
-    """Returns the view after checking that `count` divides its rows."""
+def _split(view, count):
+    """Splits the rows of a nest of tensors; returns a list of `count` nests."""
+    parts = [tf.split(_divisible(t, count), count) for t in keras.tree.flatten(view)]
+    return [
+        keras.tree.pack_sequence_as(view, tensors)
+        for tensors in zip(*parts, strict=True)
+    ]
+
+
+def _divisible(tensor, count):
+    """Returns the tensor after checking that `count` divides its rows."""
     message = (
         f"microbatches={count} does not divide a replica's batch{{}}: choose a divisor "
         "of it, or drop the remainder of the last batch."
     )
-    rows = view.shape[0]
+    rows = tensor.shape[0]
     if rows is None:
-        dynamic = tf.shape(view)[0] % count
+        dynamic = tf.shape(tensor)[0] % count
         message = message.format("")
         with tf.control_dependencies([tf.debugging.assert_equal(dynamic, 0, message)]):
-            return tf.identity(view)
+            return tf.identity(tensor)
     if rows % count:
         raise UsageError(message.format(f" of {rows}"))
-    return view
+    return tensor
 
 
 def _project(model, pair, after):
@@ -108,13 +119,20 @@ def _project(model, pair, after):
 
     Otherwise a graph would start all micro-batches at once. XLA ignores control
     dependencies and would keep the activations of the first pass instead of running the
-    second one. Therefore 0 is added to the images, computed from `after`.
+    second one. Therefore 0 is added to the views, computed from `after`.
     """
     if after is not None:
         element = tf.reshape(after, [-1])[0]
         zero = tf.where(element == element, 0.0, float("nan"))
-        pair = [view + tf.cast(zero, view.dtype) for view in pair]
+        pair = keras.tree.map_structure(lambda t: _add_zero(t, zero), pair)
     return [model.project(view, training=True) for view in pair]
+
+
+def _add_zero(tensor, zero):
+    if tensor.dtype.is_floating or tensor.dtype.is_integer:
+        return tensor + tf.cast(zero, tensor.dtype)
+    with tf.control_dependencies([zero]):  # Booleans and strings.
+        return tf.identity(tensor)
 
 
 def _embeddings(model, pairs):

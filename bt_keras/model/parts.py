@@ -34,7 +34,7 @@ def checked_parts(
     """Returns the backbone and the projector of a model after checking them.
 
     Args:
-        backbone: Built `keras.Model` or layer from images to features (N, F).
+        backbone: Built `keras.Model` or layer from any inputs to features (N, F).
         projector: Sequence of ints, the widths of a new projector, or a `keras.Model`
             or layer from (N, F) to (N, D).
         strategy: `tf.distribute.Strategy` of the model.
@@ -62,22 +62,16 @@ def checked_parts(
 
 
 def check_backbone(backbone: Any) -> None:
-    """Checks that a backbone takes images and that `fit` would train it.
+    """Checks that `fit` would train a backbone.
 
     Args:
         backbone: What the user passed.
 
     Raises:
-        UsageError: If it is not a layer of Keras 3, does not take images, or has
-            weights that `fit` would not train.
+        UsageError: If it is not a layer of Keras 3, or has weights that `fit` would
+            not train.
     """
     _check_layer("backbone", backbone, "such as bt_keras.resnet(50)")
-    shape = _known_shape(backbone, "input_shape")
-    if shape is not None and (not isinstance(shape, tuple) or len(shape) != 4):
-        raise UsageError(
-            f"the backbone {backbone.name!r} takes {shape}, but its one input must be "
-            "images (N, H, W, C)."
-        )
     if backbone.built and not _loading.get():
         check_trains(backbone)
 

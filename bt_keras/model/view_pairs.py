@@ -2,43 +2,135 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
+from bt_keras.networks import input_specs
+from bt_keras.networks.input_specs import has_graph
+
+_IMAGE_AXES = ("N", "H", "W", "C")
 
 
-def unpack_views(data, channels: int | None):
+def expected_view(backbone: keras.Model | keras.Layer) -> Any:
+    """Returns what a view must be: the inputs of the backbone.
+
+    Args:
+        backbone: Built `keras.Model` or layer.
+
+    Returns:
+        Nest of `tf.TensorSpec`. The axes of a backbone without a graph may have sizes
+        other than those that it was built with. A backbone whose inputs are not known
+        has one input.
+    """
+    specs = input_specs(backbone)
+    if specs is None:
+        return tf.TensorSpec(None)
+    if has_graph(backbone):
+        # Keras accepts the only element of a list without the list.
+        return specs[0] if isinstance(specs, list) and len(specs) == 1 else specs
+    return keras.tree.map_structure(
+        lambda spec: tf.TensorSpec([None] * spec.shape.rank, spec.dtype), specs
+    )
+
+
+def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
     """Returns the two views of an element of a dataset, with or without labels.
 
     Args:
-        data: `(view_a, view_b)` or `((view_a, view_b), label)`, each view a float
-            tensor (N, H, W, C).
-        channels: Integer, the number of channels C that the backbone expects, or
-            `None`.
+        data: `(view_a, view_b)` or `((view_a, view_b), label)`, each view a tensor or
+            a nest of tensors, whose first axis is the batch. A model of several named
+            inputs takes a dict by these names, too, as in Keras.
+        expected: Nest of `tf.TensorSpec`, see `expected_view`.
 
     Returns:
-        `(view_a, view_b)`.
+        `(view_a, view_b)`, each with the structure of `expected`.
 
     Raises:
-        UsageError: If `data` is anything else, or the views differ in N.
+        UsageError: If `data` is anything else, or the views differ in the size of the
+            batch.
     """
+    views = _find_views(data, expected)
+    if views is None:
+        raise UsageError(
+            "the dataset's elements must be (view_a, view_b) or ((view_a, view_b), "
+            f"label), each view {_described(expected)}; got {_described(data)}."
+        )
+    rows = [[t.shape[0] for t in keras.tree.flatten(view)] for view in views]
+    if len({*rows[0], *rows[1]} - {None}) > 1:
+        counts = [", ".join(map(str, dict.fromkeys(side))) for side in rows]
+        raise UsageError(
+            "both views must show the same examples; got "
+            f"{counts[0]} examples in view_a and {counts[1]} in view_b."
+        )
+    return views
+
+
+def _find_views(data, expected):
     parts = data if isinstance(data, (tuple, list)) else (data,)
     # `train_on_batch` appends None for a missing label: (view_a, view_b, None).
     parts = [part for part in parts if part is not None]
-    views = parts[0] if isinstance(parts[0], (tuple, list)) else parts
-    shapes = [tf.TensorShape(getattr(view, "shape", None)) for view in views]
-    expected = tf.TensorShape((None, None, None, channels))
-    if len(shapes) != 2 or not all(
-        s.rank == 4 and s.is_compatible_with(expected) for s in shapes
-    ):
-        raise UsageError(
-            "the dataset's elements must be (view_a, view_b) or ((view_a, view_b), "
-            f"label), each view (N, H, W, {channels or 'C'}); got shapes "
-            f"{', '.join(map(str, shapes))}."
+    # With labels, the views are the first part.
+    for pair in (parts, parts[0] if parts else None):
+        if isinstance(pair, (tuple, list)) and len(pair) == 2:
+            arranged = [_arranged(view, expected) for view in pair]
+            if not any(view is None for view in arranged):
+                return tuple(arranged)
+    return None
+
+
+def _arranged(view, expected):
+    """Returns a view in the structure of `expected`, or `None` if it does not fit."""
+    view = _by_position(view, expected)
+    try:
+        keras.tree.assert_same_structure(
+            *(keras.tree.lists_to_tuples(nest) for nest in (view, expected))
         )
-    if not shapes[0][:1].is_compatible_with(shapes[1][:1]):
-        raise UsageError(
-            "both views must show the same images; got "
-            f"{shapes[0][0]} images in view_a and {shapes[1][0]} in view_b."
-        )
-    return views
+    except (TypeError, ValueError):
+        return None
+    tensors, specs = keras.tree.flatten(view), keras.tree.flatten(expected)
+    fits = all(map(_fits, tensors, specs))
+    return keras.tree.pack_sequence_as(expected, tensors) if fits else None
+
+
+def _by_position(view, expected):
+    """Returns a dict by the names of the inputs in the order of the inputs."""
+    specs = keras.tree.flatten(expected)
+    if isinstance(expected, dict) or not isinstance(view, dict):
+        return view
+    if set(view) != {spec.name for spec in specs}:
+        return view
+    return keras.tree.pack_sequence_as(expected, [view[spec.name] for spec in specs])
+
+
+def _fits(tensor, spec):
+    shape, expected = tf.TensorShape(getattr(tensor, "shape", ())), spec.shape
+    if shape.rank == 0:
+        return False
+    if shape.is_compatible_with(expected):
+        return True
+    # Keras adds and removes a last axis of one element, as in a column of a table.
+    short, long = sorted((shape, expected), key=len)
+    return long[-1] == 1 and long[:-1].is_compatible_with(short)
+
+
+def _described(nest):
+    """Formats the shapes of a nest of tensors or specs."""
+    if isinstance(nest, dict):
+        items = (f"{name!r}: {_described(each)}" for name, each in nest.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(nest, (list, tuple)):
+        return f"[{', '.join(map(_described, nest))}]"
+    if not hasattr(nest, "shape"):
+        return type(nest).__name__
+    shape = tf.TensorShape(nest.shape)
+    if shape.rank is None:
+        return "a tensor"
+    if not isinstance(nest, tf.TensorSpec):
+        return str(shape)
+    names = _IMAGE_AXES if shape.rank == 4 else ("N", *["any"] * (len(shape) - 1))
+    axes = zip(names, shape, strict=True)
+    sizes = (name if size is None else str(size) for name, size in axes)
+    return f"({', '.join(sizes)}{',' if shape.rank == 1 else ''})"

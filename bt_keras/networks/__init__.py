@@ -1,8 +1,9 @@
-"""Networks: ResNet backbones, the projector, and the shapes of any backbone."""
+"""Networks: ResNet backbones, the projector, inputs and outputs of any backbone."""
 
 from bt_keras.networks.batch_norm import BatchNormalization
 from bt_keras.networks.feature_maps import feature_dim, feature_maps
 from bt_keras.networks.image_normalization import behind_normalization
+from bt_keras.networks.input_specs import as_model, input_specs
 from bt_keras.networks.loaded_backbone import LoadedBackbone
 from bt_keras.networks.projector import projector
 from bt_keras.networks.resnet import resnet
@@ -10,9 +11,11 @@ from bt_keras.networks.resnet import resnet
 __all__ = [
     "BatchNormalization",
     "LoadedBackbone",
+    "as_model",
     "behind_normalization",
     "feature_dim",
     "feature_maps",
+    "input_specs",
     "projector",
     "resnet",
 ]

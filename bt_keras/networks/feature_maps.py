@@ -6,6 +6,7 @@ import keras
 
 from bt_keras.errors import UsageError
 from bt_keras.networks import graph
+from bt_keras.networks.input_specs import input_specs
 
 # A side length that all strides up to 32 divide.
 _SIDE = 256
@@ -16,7 +17,7 @@ def feature_dim(backbone: keras.Model | keras.Layer) -> int:
     """Returns the width of a backbone's features.
 
     Args:
-        backbone: Built `keras.Model` or layer from images to features (N, F).
+        backbone: Built `keras.Model` or layer from any inputs to features (N, F).
 
     Returns:
         Integer, F.
@@ -33,25 +34,36 @@ def feature_dim(backbone: keras.Model | keras.Layer) -> int:
     shape = _output_shape(backbone) if backbone.built else None
     if shape is None:
         raise UsageError(
-            f"the backbone {backbone.name!r} is not built: call it on a batch of "
-            "images first, or give it an Input of its own, such as "
+            f"the backbone {backbone.name!r} is not built: call it on a batch "
+            "first, or give it an Input of its own, such as "
             "keras.Sequential([keras.Input((32, 32, 3)), backbone])."
         )
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
         raise UsageError(
             f"the backbone {backbone.name!r} returns {shape}, but it must return "
-            "features (N, F): add keras.layers.GlobalAveragePooling2D() or "
-            'pooling="avg".'
+            f"features (N, F): {_pooling_advice(shape)}."
         )
     return shape[1]
+
+
+def _pooling_advice(shape):
+    if isinstance(shape, tuple) and len(shape) in (3, 4, 5):
+        layer = f"keras.layers.GlobalAveragePooling{len(shape) - 2}D()"
+        return f'add {layer} or pooling="avg"' if len(shape) == 4 else f"add {layer}"
+    return "return one tensor of two axes, such as that of a keras.layers.Dense"
 
 
 def _output_shape(backbone):
     try:
         return backbone.output_shape
     except AttributeError:  # A subclass of keras.Model: let Keras trace its call.
-        images = keras.KerasTensor((None, 64, 64, 3))
-        return tuple(backbone.compute_output_spec(images).shape)
+        specs = input_specs(backbone)
+        if specs is None:
+            return None
+        inputs = keras.tree.map_structure(
+            lambda spec: keras.KerasTensor(tuple(spec.shape), spec.dtype.name), specs
+        )
+        return tuple(backbone.compute_output_spec(inputs).shape)
 
 
 def feature_maps(backbone: keras.Model) -> dict[int, keras.KerasTensor]:

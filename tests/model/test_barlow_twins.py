@@ -232,7 +232,7 @@ def test_subclassed_backbone_trains_after_a_call():
 def test_batch_of_one_is_reported():
     model = tiny()
     model.compile(optimizer="sgd")
-    with pytest.raises(bt_keras.UsageError, match="fewer than 2 images"):
+    with pytest.raises(bt_keras.UsageError, match="fewer than 2 examples"):
         model.fit(pairs(batches=2, batch=1), shuffle=False, verbose=0)
 
 

@@ -63,8 +63,8 @@ def frozen():
         (pooled, "has no trainable weights"),
         (lambda: pooled(Holder(tf.Variable(1, trainable=False))), "no trainable"),
         (
-            lambda: keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)]),
-            "must be images (N, H, W, C)",
+            lambda: keras.Sequential([keras.Input((8, 2)), keras.layers.Dense(4)]),
+            "add keras.layers.GlobalAveragePooling1D()",
         ),
         (Subclass, "is not built"),
     ],
