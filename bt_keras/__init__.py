@@ -21,6 +21,7 @@ _MODULES = {
     "Statistics": "bt_keras.augmentation",
     "StoppedError": "bt_keras.errors",
     "UsageError": "bt_keras.errors",
+    "ViewRecipe": "bt_keras.augmentation",
     "WarmupCosine": "bt_keras.optimizers",
     "barlow_twins_loss": "bt_keras.losses",
     "cross_correlation": "bt_keras.losses",

@@ -34,6 +34,10 @@ def get_config():
     config.views = ConfigDict()
     config.views.size = 224  # pixels
     config.views.recipe = "imagenet"  # or "small", without blur
+    # Fields in which the first and the second view differ from the recipe, such as
+    # `config.views.a.crop_scale = (0.2, 1.0)`; docs/views.md lists all fields.
+    config.views.a = ConfigDict()
+    config.views.b = ConfigDict()
 
     config.backbone = ConfigDict()
     config.backbone.depth = 50

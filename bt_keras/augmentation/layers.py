@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from bt_keras import checks
 from bt_keras.augmentation import ops, sampling
-from bt_keras.augmentation.recipes import HUE, SIGMA
+from bt_keras.config import view_fields
 
 register = keras.saving.register_keras_serializable("bt_keras")
 
@@ -134,10 +134,10 @@ class ColorJitter(_RandomView):
     ):
         super().__init__(**kwargs)
         self.strengths = (
-            checks.number("brightness", brightness, checks.NOT_NEGATIVE),
-            checks.number("contrast", contrast, checks.NOT_NEGATIVE),
-            checks.number("saturation", saturation, checks.NOT_NEGATIVE),
-            checks.number("hue", hue, HUE),
+            view_fields.check("brightness", brightness),
+            view_fields.check("contrast", contrast),
+            view_fields.check("saturation", saturation),
+            view_fields.check("hue", hue),
         )
         self.probability = checks.number("probability", probability, checks.FRACTION)
 
@@ -217,8 +217,7 @@ class RandomSolarize(_RandomSwitch):
 
     def __init__(self, probability: float = 0.2, threshold: int = 128, **kwargs):
         super().__init__(probability, **kwargs)
-        kind = checks.Number(0, 256, integer=True)
-        self.threshold = checks.number("threshold", threshold, kind)
+        self.threshold = view_fields.check("threshold", threshold)
 
     def switch(self, images, mask):
         return ops.solarize(images, mask, threshold=self.threshold)
@@ -250,7 +249,7 @@ class RandomGaussianBlur(_RandomView):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.sigma = checks.interval("sigma", sigma, SIGMA)
+        self.sigma = view_fields.check("sigma", sigma)
         self.probability = checks.number("probability", probability, checks.FRACTION)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):

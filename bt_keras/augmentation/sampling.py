@@ -47,6 +47,23 @@ def bernoulli(seed: tf.Tensor, batch: int | tf.Tensor, probability: float) -> tf
     return uniform(seed, (batch,)) < probability
 
 
+def quarter_turns(seed: Seed, batch: int | tf.Tensor, probability: float) -> tf.Tensor:
+    """Samples rotations by 90, 180 or 270 degrees, each equally likely.
+
+    Args:
+        seed: Integer tensor of shape `(2,)`.
+        batch: Integer. Number of images.
+        probability: Float in [0, 1]. Fraction of the images that are rotated.
+
+    Returns:
+        int32 tensor of shape `(batch,)`, the numbers of quarter turns: 0 for images
+        that are not rotated, otherwise 1, 2 or 3.
+    """
+    turns_seed, apply_seed = split_seed(seed, 2)
+    turns = 1 + tf.cast(uniform(turns_seed, (batch,), 0.0, 3.0), tf.int32)
+    return tf.where(bernoulli(apply_seed, batch, probability), turns, 0)
+
+
 def crop_boxes(
     seed: Seed,
     batch: int | tf.Tensor,

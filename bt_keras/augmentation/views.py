@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 from bt_keras import checks
-from bt_keras.augmentation import ops, sampling
+from bt_keras.augmentation import ops, recipes, sampling
 from bt_keras.augmentation import statistics as statistics_lib
-from bt_keras.augmentation.ops import bands, blur, color, geometry
-from bt_keras.augmentation.ops.packed_rgb import to_image
-from bt_keras.augmentation.recipes import RECIPES, ViewRecipe
+from bt_keras.augmentation.distortion import distort, sample_distortion
+from bt_keras.augmentation.recipes import ViewRecipe
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.errors import UsageError
 
 # AutoGraph takes seconds, and there is no Python control flow to convert.
 _do_not_convert = tf.autograph.experimental.do_not_convert
-
-
-def sample_distortion(
-    seed: sampling.Seed, batch: int | tf.Tensor, recipe: ViewRecipe
-) -> dict:
-    """Samples all random parameters of a view except its crop.
-
-    Args:
-        seed: Integer tensor of shape `(2,)`.
-        batch: Integer. Number of images.
-        recipe: `ViewRecipe`.
-
-    Returns:
-        Dict of tensors with leading dimension `batch`, partly nested.
-    """
-    flip, jitter, gray, blur, solarize = sampling.split_seed(seed, 5)
-    strengths = (recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
-    sampled = {
-        "flip": sampling.bernoulli(flip, batch, recipe.flip),
-        "jitter": sampling.color_jitter(jitter, batch, strengths, recipe.jitter),
-        "grayscale": sampling.bernoulli(gray, batch, recipe.grayscale),
-    }
-    if recipe.blur:
-        sampled["sigma"] = sampling.blur_sigma(blur, batch, recipe.sigma, recipe.blur)
-    if recipe.solarize:
-        sampled["solarize"] = sampling.bernoulli(solarize, batch, recipe.solarize)
-    return sampled
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _distort(images, sampled, max_sigma, statistics):
-    """Applies all operations after the crop in one compiled loop over the images."""
-    is_rgb = bands.is_rgb(images)
-    color_jitter = color.color_jitter if is_rgb else color.band_jitter
-
-    def distort(x, flip, jitter, grayscale, sigma=None, solarize=None):
-        x = geometry.flip_packed(x, flip)
-        x = color_jitter(x, **jitter)
-        if is_rgb:
-            x = color.grayscale(x, grayscale)
-        if sigma is not None:
-            x = blur.gaussian_blur(x, sigma, max_sigma=max_sigma)
-        if solarize is not None:
-            x = color.solarize(x, solarize)
-        return color.normalize(to_image(x), statistics) if is_rgb else to_image(x)
-
-    made = ops.map_images(distort, images, sampled)
-    return made if is_rgb else color.normalize(made, statistics)
 
 
 class Views:
@@ -86,7 +39,13 @@ class Views:
         return self.statistics.channels
 
     def __repr__(self):
-        return f"Views(size={self.size}, recipe={self.recipe!r})"
+        named = recipes.resolve(self.recipe)
+        changed = "".join(
+            f", {name}={recipe}"
+            for name, recipe, usual in zip("ab", self._pair, named, strict=True)
+            if recipe != usual
+        )
+        return f"Views(size={self.size}, recipe={self.recipe!r}{changed})"
 
     @_do_not_convert
     def __call__(
@@ -169,8 +128,8 @@ class Views:
             count = tf.shape(crop)[0]
             sampled = sample_distortion(distort_seed, count * shard[1], recipe)
             sampled = _shard_rows(sampled, count, shard)
-            sigma = recipe.sigma[1]
-            views.append(_distort(crop, sampled, sigma, self.statistics))
+            constants = recipe.sigma[1], recipe.threshold, self.statistics
+            views.append(distort(crop, sampled, *constants))
         return tuple(views)
 
 
@@ -209,42 +168,51 @@ def _check_images(images, channels):
 
 
 def views(
-    size: int = 224, recipe: str = "imagenet", statistics: Statistics = IMAGENET
+    size: int = 224,
+    recipe: str = "imagenet",
+    statistics: Statistics = IMAGENET,
+    a: Mapping | ViewRecipe | None = None,
+    b: Mapping | ViewRecipe | None = None,
 ) -> Views:
     """Makes the function that gives the two asymmetric views of the official recipe.
 
-    Every view is a random resized crop (bicubic), a flip, color jitter in random
-    order, grayscale, blur and solarization with the recipe's probabilities, normalized.
-    Before normalization its pixels equal those of torchvision's transforms on Pillow
-    images. Images of other than three bands are changed band by band, each as Pillow
-    changes a gray image; hue, saturation and grayscale, which need RGB, are left out.
+    Every view is a random resized crop (bicubic), flips, a rotation, color jitter in
+    random order, grayscale, blur and solarization with the recipe's probabilities,
+    normalized. Before normalization its pixels equal those of torchvision's transforms
+    on Pillow images. Images of other than three bands are changed band by band, each as
+    Pillow changes a gray image; hue, saturation and grayscale, which need RGB, are left
+    out.
 
     Args:
         size: Integer > 0. Side of the square views in pixels. Defaults to `224`.
         recipe: `"imagenet"` (paper, section 2.2: blur with probability 1.0 and 0.1,
             solarization with 0.0 and 0.2) or `"small"`, the same without blur, for
-            images of a few dozen pixels. Defaults to `"imagenet"`.
+            images of a few dozen pixels. Neither flips vertically or rotates. Defaults
+            to `"imagenet"`.
         statistics: `bt_keras.Statistics`, or another pair (mean, deviation) with a
             number for each band of images in [0, 1]: what normalization uses. Images
             must have as many bands. `bt_keras.data.measure` measures them. Defaults to
             ImageNet's, of three bands.
+        a: Dict of the fields in which the first view differs from the recipe, such as
+            `{"crop_scale": (0.2, 1.0)}`, or its `bt_keras.ViewRecipe`, which describes
+            every field. Defaults to `None`, no difference.
+        b: Same as `a`, for the second view.
 
     Returns:
         `Views`, a callable `(images, seed) -> (view_a, view_b)`.
 
     Raises:
-        UsageError: If `size` is not a positive integer, `recipe` is unknown, or
-            `statistics` are out of range.
+        UsageError: If `size` is not a positive integer, `recipe` or a field is unknown,
+            or a value or `statistics` are out of range.
 
     Example:
 
-    >>> make = bt_keras.views(32, "small")
+    >>> make = bt_keras.views(32, "small", b={"vertical_flip": 0.5})
     >>> images = np.zeros((8, 48, 48, 3), "uint8")
     >>> view_a, view_b = make(images, seed=(0, 1))
     >>> view_a.shape
     TensorShape([8, 32, 32, 3])
     """
     size = checks.number("size", size, checks.COUNT, ", the side in pixels.")
-    recipe = checks.choice("recipe", recipe, tuple(RECIPES))
     statistics = statistics_lib.check(statistics)
-    return Views(size, recipe, RECIPES[recipe], statistics)
+    return Views(size, recipe, recipes.resolve(recipe, a, b), statistics)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
+from ml_collections.config_dict import placeholder
 
 from bt_keras.cli import flags
 from bt_keras.errors import UsageError, one_line
@@ -78,6 +79,7 @@ def override(
     others = [name for name in own if not own[name].boolean]
     rest = flags.without(arguments, others, switches)
     _check_repeated(rest)
+    _accept_view_fields(config.views, rest)
     try:
         config_flags.DEFINE_config_dict(
             "config", config, flag_values=values, sys_argv=["bt-keras", *rest]
@@ -90,6 +92,20 @@ def override(
             f"--config.FIELD=VALUE: no such field: {one_line(error)}"
         ) from error
     return values.config
+
+
+def _accept_view_fields(views: ConfigDict, arguments: Sequence[str]) -> None:
+    """Makes fields of single views, which no config lists, known to ml_collections.
+
+    They take a value of any type, which `bt_keras.config.check` checks: the old value
+    may be 1, or a list from JSON, where the argument is 0.5 or a tuple.
+    """
+    for argument in arguments:
+        path = argument.lstrip("-").partition("=")[0].split(".")
+        section = views.get(path[2]) if path[:2] == ["config", "views"] else None
+        if len(path) == 4 and isinstance(section, ConfigDict):
+            with section.unlocked():
+                section[path[3]] = placeholder(object)
 
 
 def _check_repeated(arguments: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bt_keras.config.ranges import OPEN
 from bt_keras.errors import one_line
 
 
@@ -38,8 +39,7 @@ def complete(config: ConfigDict, defaults: ConfigDict, prefix: str = "") -> None
             raise ValueError(
                 f"{prefix}{field} is {_shown(config[field])}, not {_kind(default)}"
             )
-        # The options of the optimizer's class have any names.
-        elif isinstance(default, ConfigDict) and field != "options":
+        elif isinstance(default, ConfigDict) and f"{prefix}{field}." not in OPEN:
             complete(config[field], default, f"{prefix}{field}.")
 
 

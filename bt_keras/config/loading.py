@@ -11,6 +11,7 @@ import contextlib
 import difflib
 import importlib.util
 import json
+import operator
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +33,10 @@ _FOLDERS = (_PACKAGE.parent / "configs", _PACKAGE / "configs")
 def default() -> ConfigDict:
     """Returns the locked `ConfigDict` of configs/default.py, with every field."""
     config = _module(default_file()).get_config()
-    # `options` are the arguments of the optimizer's class: any name is allowed.
     with config.unlocked():
         config.lock()
-        config.optimizer.options.unlock()
+        for section in ranges.OPEN:
+            operator.attrgetter(section.rstrip("."))(config).unlock()
     return config
 
 
@@ -84,7 +85,7 @@ def _check_fields(config: Any, path: Path) -> None:
             "ConfigDict: change fields of bt_keras.config.default() and return it."
         )
     found, expected = (
-        {f for f in _leaves(c) if not f.startswith("optimizer.options")}
+        {f for f in _leaves(c) if not f"{f}.".startswith(ranges.OPEN)}
         for c in (config, default())
     )
     if found != expected:
@@ -182,7 +183,7 @@ def fields(config: ConfigDict) -> dict[str, Any]:
     values, stack = {}, [("", json.loads(config.to_json()))]
     while stack:
         prefix, value = stack.pop()
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             stack += [(f"{prefix}{key}.", part) for key, part in value.items()]
         else:
             values[prefix.removesuffix(".")] = value

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bt_keras import checks
+from bt_keras.config import view_fields
 from bt_keras.errors import UsageError
 
 # The range of every number in configs/default.py.
@@ -49,6 +50,10 @@ _NUMBERS = {
     "evaluation.finetune.momentum": checks.FRACTION,
 }
 _OPTIONS = "optimizer.options."
+_VIEWS = ("views.a.", "views.b.")
+# Sections with fields that configs/default.py does not list: arguments of the
+# optimizer's class, and the fields in which a view differs from the recipe.
+OPEN = (_OPTIONS, *_VIEWS)
 _CHOICES = {
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
     "data.layout": ("auto", "classes", "splits"),
@@ -67,15 +72,19 @@ def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
             the message names the field.
     """
     for field in defaults:
-        if field not in values and not field.startswith(_OPTIONS):
+        if field not in values and not field.startswith(OPEN):
             raise UsageError(f"config.{field} is missing.")
-    if (whole := _OPTIONS.rstrip(".")) in values:  # Not a dict, which has fields.
-        _require(whole, values[whole], lambda value: False, "a dict")
+    for whole in (section.rstrip(".") for section in OPEN):
+        if whole in values:  # Not a dict, which has fields.
+            _require(whole, values[whole], lambda value: False, "a dict")
     is_lars = values["optimizer.name"] == "lars"
     for field, value in values.items():
         _require(field, value, _is_json, "of a type that config.json can hold")
         if field.startswith(_OPTIONS):
             _check_option(field, value, checks.LARS if is_lars else {})
+        elif field.startswith(_VIEWS):
+            section, _, name = field.rpartition(".")
+            view_fields.check(name, value, f"config.{section}.")
         elif field in _NUMBERS:
             _require(field, value, _NUMBERS[field].accepts, _NUMBERS[field])
         elif field in defaults:

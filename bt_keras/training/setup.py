@@ -56,7 +56,8 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
             of an execution do not fit them.
     """
     source = open_source(config)
-    views = make_views(config.views.size, config.views.recipe)
+    size, recipe, a, b = (config.views[name] for name in ("size", "recipe", "a", "b"))
+    views = make_views(size, recipe, a=a.to_dict(), b=b.to_dict())
     data.check(source, views, config.batch_size, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)

@@ -1,12 +1,15 @@
 """Random parameters of the views: their distributions and independence."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bt_keras.augmentation import RECIPES, sampling
-from bt_keras.augmentation.views import sample_distortion, view_seeds
+from bt_keras.augmentation.distortion import sample_distortion
+from bt_keras.augmentation.views import view_seeds
 
 SAMPLES = 4000
 
@@ -110,6 +113,25 @@ def test_probabilities_and_ranges(recipe, view):
         assert_probability(sampled["solarize"], 0.2)
 
 
+TURNED = {"vertical_flip": 0.5, "rotate": 0.6}
+
+
+@pytest.mark.parametrize("name", ["imagenet", "small"])
+def test_vertical_flips_and_rotations_leave_the_other_parameters_as_they_are(name):
+    recipe = RECIPES[name][1]
+    turned = dataclasses.replace(recipe, **TURNED)
+    sampled = sample_distortion((1, 2), SAMPLES, turned)
+    assert_probability(sampled.pop("vertical_flip"), 0.5)
+    turns = sampled.pop("turns").numpy()
+    for number, probability in enumerate((0.4, 0.2, 0.2, 0.2)):
+        assert_probability(turns == number, probability)
+    tf.nest.map_structure(
+        np.testing.assert_array_equal,
+        sampled,
+        sample_distortion((1, 2), SAMPLES, recipe),
+    )
+
+
 def test_parameters_are_uncorrelated():
     """Operations of a step, and neighboring seeds and steps, share no numbers."""
     columns = []
@@ -119,14 +141,16 @@ def test_parameters_are_uncorrelated():
         ):
             boxes = sampling.crop_boxes(crop_seed, SAMPLES, 200, 200)
             columns += list(boxes.numpy().T.astype(float))
+            recipe = dataclasses.replace(recipe, **TURNED)
             sampled = sample_distortion(distort_seed, SAMPLES, recipe)
             columns += [sampled["flip"], sampled["grayscale"], sampled["sigma"]]
+            columns += [sampled["vertical_flip"], sampled["turns"]]
             jitter = sampled["jitter"]
             columns += [jitter[n] for n in ("brightness", "contrast", "hue", "apply")]
     columns = np.array([np.asarray(column, float) for column in columns])
     correlation = np.corrcoef(columns)
     # The four numbers of one box depend on each other.
-    for box in range(0, len(columns), 11):
+    for box in range(0, len(columns), 13):
         correlation[box : box + 4, box : box + 4] = 0
     np.fill_diagonal(correlation, 0)
     assert np.abs(correlation).max() < 5 / math.sqrt(SAMPLES)

@@ -4,6 +4,8 @@ import importlib
 
 import pytest
 
+from bt_keras import config
+from bt_keras.cli import config_flags
 from bt_keras.cli.main import COMMANDS
 from tests.cli.commands import one_error_line
 
@@ -18,6 +20,10 @@ from tests.cli.commands import one_error_line
         (["--config.batch_size=1"], ["at least 2 images"]),
         (["--config.batch_size=1000"], ["1000", "18 images"]),
         (["--config.views.recipe=large"], ["large", "small"]),
+        (["--config.views.a.crop_scal=(0.2, 1)"], ["a.crop_scal:", "mean crop_scale"]),
+        (["--config.views.b.crop_scale=(0.2, 2)"], ["b.crop_scale=(0.2, 2)", "(0, 1]"]),
+        (["--config.views.b.blur=much"], ["config.views.b.blur='much'"]),
+        (["--config.views.c.blur=1"], ["no such field", "c"]),
         (["--config.backbone.depth=19"], ["19", "18, 34, 50"]),
         (["--config.projector=(8, 0)"], ["projector"]),
         (["--config.precision=int8"], ["int8", "mixed_bfloat16"]),
@@ -55,6 +61,24 @@ def test_bad_values_create_no_workdir(recipe, tmp_path, capsys, flags, parts):
     arguments = ["pretrain", "--config", recipe, "--workdir", tmp_path / "run", *flags]
     one_error_line(capsys, arguments, *parts)
     assert not (tmp_path / "run").exists()
+
+
+def test_fields_of_single_views_are_set_anew():
+    mine = config.default()
+    mine.views.a.blur = 1
+    restored = config.from_json(
+        config.to_json(mine).replace('"b": {}', '"b": {"sigma": [0.1, 2.0]}')
+    )
+    fields = ["--config.views.a.blur=0.5", "--config.views.b.sigma=(1, 2)"]
+    changed = config_flags.override(restored, [*fields, "--config.epochs=30"], ())
+    config.check(changed)
+    assert changed.views.to_dict() == {
+        "size": 224,
+        "recipe": "imagenet",
+        "a": {"blur": 0.5},
+        "b": {"sigma": (1, 2)},
+    }
+    assert changed.epochs == 30
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,28 @@ def test_a_field_that_an_old_config_lacks_gets_its_default():
     )
 
 
+def test_a_config_from_before_the_fields_of_single_views():
+    old = json.loads(config.to_json(config.load("demo")))
+    del old["views"]["a"], old["views"]["b"]
+    restored = config.from_json(json.dumps(old))
+    config.check(restored)
+    assert config.differences(restored, config.load("demo")) == []
+
+
+def test_fields_of_single_views_are_kept_and_compared():
+    mine = config.load("demo")
+    mine.views.a.crop_scale = (0.2, 1.0)
+    mine.views.b = {"rotate": 0.75}
+    config.check(mine)
+    restored = config.from_json(config.to_json(mine))
+    config.check(restored)
+    assert config.differences(restored, mine) == []
+    assert config.differences(mine, config.load("demo")) == [
+        ("views.a.crop_scale", [0.2, 1.0], "(none)"),
+        ("views.b.rotate", 0.75, "(none)"),
+    ]
+
+
 def test_an_unknown_field_cannot_be_set():
     default = config.default()
     with pytest.raises(AttributeError, match="batch_size"):
@@ -116,6 +138,10 @@ def test_every_number_must_be_a_finite_number(field):
         ("optimizer.options", None, "must be a dict"),
         ("optimizer.warmup_epochs", 1000, "[0, config.epochs)"),
         ("precision", "int8", "not one of"),
+        ("views.a", None, "must be a dict"),
+        ("views.a.crop_scal", [0.2, 1.0], "no such field; did you mean crop_scale"),
+        ("views.b.crop_scale", [0.2, 1.5], "must be (low, high) with low <= high, eac"),
+        ("views.b.threshold", 0.5, "must be an integer in [0, 256]"),
     ],
 )
 def test_values_of_another_type_or_range(field, value, message):

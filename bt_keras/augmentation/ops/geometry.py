@@ -1,4 +1,4 @@
-"""Crops, resizing and flips of uint8 images, as in Pillow and torchvision."""
+"""Crops and resizing of uint8 images, as in Pillow and torchvision."""
 
 from __future__ import annotations
 
@@ -246,14 +246,3 @@ def resize_and_center_crop(images: tf.Tensor, resize: int, size: int) -> tf.Tens
     horizontal = center_crop_axis(width, short, resize, size)
     boxes = tf.tile([[0, 0, height, width]], (tf.shape(images)[0], 1))
     return _resize(images, boxes, vertical, horizontal, "bilinear")
-
-
-def flip(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Flips those images (N, H, W, C) horizontally whose `mask` (N,) is true."""
-    images, mask = tf.cast(images, tf.float32), tf.convert_to_tensor(mask)
-    return tf.where(mask[:, None, None, None], images[:, :, ::-1], images)
-
-
-def flip_packed(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Flips a packed image horizontally if `mask` is true."""
-    return tf.cond(mask, lambda: packed[:, ::-1], lambda: packed)

@@ -1,10 +1,10 @@
-"""Crops, resizing, flips and blur against Pillow."""
+"""Crops and resizing against Pillow."""
 
 import numpy as np
 import PIL
 import pytest
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from bt_keras.augmentation import ops, sampling
 from bt_keras.errors import UsageError
@@ -135,9 +135,3 @@ def test_an_image_of_the_right_size_is_not_resampled(photographs):
 def test_center_crop_larger_than_the_image_is_refused():
     with pytest.raises(UsageError, match=r"center crop \(40\).*\(32\)"):
         ops.resize_and_center_crop(np.zeros((1, 50, 50, 3), np.uint8), 32, 40)
-
-
-def test_flip_equals_pillow(photographs, pillow):
-    mask = np.arange(len(photographs)) % 3 == 0
-    expected = pillow(lambda x, m: ImageOps.mirror(x) if m else x, photographs, mask)
-    np.testing.assert_array_equal(ops.flip(photographs, mask), expected)

@@ -1,0 +1,64 @@
+"""The fields of `bt_keras.ViewRecipe`, `config.views.a` and `config.views.b`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from bt_keras import checks
+from bt_keras.errors import UsageError
+
+_INTERVALS = {
+    "crop_scale": checks.Number(0, 1, above=True),
+    "crop_ratio": checks.POSITIVE,
+    "sigma": checks.Number(0, 1e3),  # Pixels; the kernel of the blur grows with it.
+}
+_NUMBERS = {
+    "flip": checks.FRACTION,
+    "vertical_flip": checks.FRACTION,
+    "rotate": checks.FRACTION,
+    "jitter": checks.FRACTION,
+    "brightness": checks.NOT_NEGATIVE,
+    "contrast": checks.NOT_NEGATIVE,
+    "saturation": checks.NOT_NEGATIVE,
+    "hue": checks.Number(0, 0.5),
+    "grayscale": checks.FRACTION,
+    "blur": checks.FRACTION,
+    "solarize": checks.FRACTION,
+    "threshold": checks.Number(0, 256, integer=True),
+}
+
+
+def check(name: str, value: Any, prefix: str = "") -> Any:
+    """Checks a field of a view's recipe.
+
+    Args:
+        name: String, the field's name.
+        value: The field's value.
+        prefix: String before the name in messages, such as `"config.views.a."`.
+            Defaults to `""`.
+
+    Returns:
+        The value, as a number of Python or a tuple of two.
+
+    Raises:
+        UsageError: If there is no such field, or the value is of another type or out of
+            range.
+
+    Example:
+
+    >>> from bt_keras.config import view_fields
+    >>> view_fields.check("crop_scale", [0.2, 1])
+    (0.2, 1)
+    """
+    if name in _INTERVALS:
+        return checks.interval(f"{prefix}{name}", value, _INTERVALS[name])
+    if name in _NUMBERS:
+        return checks.number(f"{prefix}{name}", value, _NUMBERS[name])
+    fields = [*_INTERVALS, *_NUMBERS]
+    near = difflib.get_close_matches(str(name), fields)
+    raise UsageError(
+        f"{prefix}{name}: a view has no such field; "
+        + (f"did you mean {' or '.join(near)}? " if near else "")
+        + f"The fields are {', '.join(fields)}."
+    )
