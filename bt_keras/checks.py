@@ -89,6 +89,7 @@ NOT_NEGATIVE = Number(0)
 FINITE = Number()
 FRACTION = Number(0, 1)
 BELOW_ONE = Number(0, 1, below=True)
+AREA = Number(0, 1, above=True)  # A fraction of an image's area.
 COUNT = Number(1, integer=True)
 WHOLE = Number(0, integer=True)
 SEED = Number(0, 2**32 - 1, integer=True)

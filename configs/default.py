@@ -34,9 +34,10 @@ def get_config():
     config.views = ConfigDict()
     config.views.size = 224  # pixels
     config.views.recipe = "imagenet"  # or "small", without blur
-    # Fields in which the first and the second view differ from the recipe, such as
-    # `config.views.a.crop_scale = (0.2, 1.0)`; docs/views.md lists all fields.
+    # Fields in which the first view differs from the recipe, such as
+    # config.views.a.crop_scale = (0.2, 1.0); docs/views.md lists all fields.
     config.views.a = ConfigDict()
+    # The same for the second view.
     config.views.b = ConfigDict()
 
     config.backbone = ConfigDict()

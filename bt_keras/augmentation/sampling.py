@@ -81,8 +81,9 @@ def crop_boxes(
     Args:
         seed: Integer tensor of shape `(2,)`.
         batch: Integer. Number of boxes.
-        height: Integer or scalar tensor. Height of the images in pixels.
-        width: Integer or scalar tensor. Width of the images in pixels.
+        height: Integer or scalar tensor. Height of the images in pixels; a tensor
+            `(batch,)` if their sizes differ.
+        width: Same as `height`, for the width.
         scale: Tuple of floats, the range of the box's fraction of the image area.
             Defaults to `(0.08, 1.0)`.
         ratio: Tuple of floats, the range of the box's width divided by its height.
@@ -93,12 +94,14 @@ def crop_boxes(
     """
     area_seed, ratio_seed, top_seed, left_seed = split_seed(seed, 4)
     height_f, width_f = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-    area = height_f * width_f * uniform(area_seed, (batch, 10), *scale)
+    # With an axis for the candidates.
+    tall, wide = height_f[..., tf.newaxis], width_f[..., tf.newaxis]
+    area = tall * wide * uniform(area_seed, (batch, 10), *scale)
     log_ratio = math.log(ratio[0]), math.log(ratio[1])
     aspect = tf.exp(uniform(ratio_seed, (batch, 10), *log_ratio))
     # tf.round rounds half to even, as Python does.
     widths, heights = tf.round(tf.sqrt(area * aspect)), tf.round(tf.sqrt(area / aspect))
-    fits = (widths > 0) & (widths <= width_f) & (heights > 0) & (heights <= height_f)
+    fits = (widths > 0) & (widths <= wide) & (heights > 0) & (heights <= tall)
     found = tf.reduce_any(fits, axis=1)
     first = tf.argmax(tf.cast(fits, tf.int32), axis=1)
 

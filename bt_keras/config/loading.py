@@ -150,7 +150,10 @@ def differences(ours: ConfigDict, theirs: ConfigDict) -> list[tuple[str, Any, An
         List of `(field, value in ours, value in theirs)`, with `"(none)"` for a
         missing value.
     """
-    ours, theirs = fields(ours), fields(theirs)
+    ours, theirs = (
+        {field: value for field, value in fields(config).items() if value != {}}
+        for config in (ours, theirs)
+    )
     return [
         (field, ours.get(field, "(none)"), theirs.get(field, "(none)"))
         for field in sorted(ours.keys() | theirs.keys())
@@ -183,7 +186,7 @@ def fields(config: ConfigDict) -> dict[str, Any]:
     values, stack = {}, [("", json.loads(config.to_json()))]
     while stack:
         prefix, value = stack.pop()
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             stack += [(f"{prefix}{key}.", part) for key, part in value.items()]
         else:
             values[prefix.removesuffix(".")] = value

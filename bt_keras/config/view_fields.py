@@ -9,7 +9,7 @@ from bt_keras import checks
 from bt_keras.errors import UsageError
 
 _INTERVALS = {
-    "crop_scale": checks.Number(0, 1, above=True),
+    "crop_scale": checks.AREA,
     "crop_ratio": checks.POSITIVE,
     "sigma": checks.Number(0, 1e3),  # Pixels; the kernel of the blur grows with it.
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image, ImageOps
 
 from bt_keras.augmentation import ops
@@ -29,6 +30,7 @@ def test_rotations_equal_pillow(photographs, pillow):
     np.testing.assert_array_equal(got, expected)
     assert got.dtype == squares.dtype
     for image, number, same in zip(squares, turns, expected, strict=True):
+        number = tf.constant(number, tf.int32)
         packed = orientation.rotate_packed(from_image(image), number)
         np.testing.assert_array_equal(to_image(packed), same)
 
