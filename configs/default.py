@@ -41,9 +41,14 @@ def get_config():
     config.views.b = ConfigDict()
 
     config.backbone = ConfigDict()
-    config.backbone.depth = 50
+    # "resnet" (depth, width and stem are for it), or a function or class that returns a
+    # Keras model: "keras.applications.ConvNeXtTiny", "mine.network" of ./mine.py.
+    config.backbone.name = "resnet"
+    config.backbone.depth = 50  # 18, 34, 50, 101 or 152
     config.backbone.width = 1.0
     config.backbone.stem = "imagenet"  # or "cifar", without early pooling
+    # Arguments of the function that `name` names.
+    config.backbone.options = ConfigDict()
 
     # Widths of the projector's layers.
     config.projector = (8192, 8192, 8192)

@@ -10,7 +10,7 @@ from bt_keras.checkpoint import save_restore, store
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.model.from_config import build_model
+from bt_keras.model.from_config import build_model, import_network
 from bt_keras.workdir import Workdir
 
 
@@ -38,8 +38,29 @@ def load_model(
     """
     if untrained:
         return "0", build_model(config)
+    progress, model = load_checkpoint(workdir, config, checkpoint)
+    return progress.epochs, model
+
+
+def load_checkpoint(
+    workdir: Workdir, config: ConfigDict, checkpoint: str | None = None
+) -> tuple[Progress, BarlowTwins]:
+    """Loads the progress and the model of a run's checkpoint.
+
+    Args:
+        workdir: `Workdir` of the run.
+        config: `ConfigDict` of the run.
+        checkpoint: Optional string, as for `require_checkpoint`. Defaults to `None`.
+
+    Returns:
+        `(progress, model)`: `Progress`, and the `bt_keras.BarlowTwins`, not compiled.
+
+    Raises:
+        UsageError: If there is no such checkpoint.
+    """
     progress, path = require_checkpoint(workdir, checkpoint)
-    return progress.epochs, save_restore.load(path)
+    import_network(config)
+    return progress, save_restore.load(path)
 
 
 def require_checkpoint(

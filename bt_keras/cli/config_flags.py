@@ -10,6 +10,7 @@ from ml_collections import ConfigDict, config_flags
 from ml_collections.config_dict import placeholder
 
 from bt_keras.cli import flags
+from bt_keras.config import ranges
 from bt_keras.errors import UsageError, one_line
 
 
@@ -79,7 +80,7 @@ def override(
     others = [name for name in own if not own[name].boolean]
     rest = flags.without(arguments, others, switches)
     _check_repeated(rest)
-    _accept_view_fields(config.views, rest)
+    _accept_open_fields(config, rest)
     try:
         config_flags.DEFINE_config_dict(
             "config", config, flag_values=values, sys_argv=["bt-keras", *rest]
@@ -94,18 +95,23 @@ def override(
     return values.config
 
 
-def _accept_view_fields(views: ConfigDict, arguments: Sequence[str]) -> None:
-    """Makes fields of single views, which no config lists, known to ml_collections.
+def _accept_open_fields(config: ConfigDict, arguments: Sequence[str]) -> None:
+    """Makes fields that the config does not list known to ml_collections.
 
-    They take a value of any type, which `bt_keras.config.check` checks: the old value
-    may be 1, or a list from JSON, where the argument is 0.5 or a tuple.
+    They take a value of any type, which `bt_keras.config.check` checks. So do fields of
+    single views that it lists: the old value may be 1, or a list from JSON, where the
+    argument is 0.5 or a tuple.
     """
     for argument in arguments:
-        path = argument.lstrip("-").partition("=")[0].split(".")
-        section = views.get(path[2]) if path[:2] == ["config", "views"] else None
-        if len(path) == 4 and isinstance(section, ConfigDict):
+        path = argument.lstrip("-").partition("=")[0].removeprefix("config.")
+        entry, _, name = path.rpartition(".")
+        if f"{entry}." not in ranges.OPEN:
+            continue
+        section = config[entry]
+        is_view = entry.startswith("views.")
+        if isinstance(section, ConfigDict) and (is_view or name not in section):
             with section.unlocked():
-                section[path[3]] = placeholder(object)
+                section[name] = placeholder(object)
 
 
 def _check_repeated(arguments: Sequence[str]) -> None:

@@ -49,11 +49,12 @@ _NUMBERS = {
     "evaluation.finetune.scratch_learning_rate": checks.POSITIVE,
     "evaluation.finetune.momentum": checks.FRACTION,
 }
-_OPTIONS = "optimizer.options."
+_OPTIONS = ("backbone.options.", "optimizer.options.")
 _VIEWS = ("views.a.", "views.b.")
 # Sections with fields that configs/default.py does not list: arguments of the
-# optimizer's class, and the fields in which a view differs from the recipe.
-OPEN = (_OPTIONS, *_VIEWS)
+# network's function and of the optimizer's class, and the fields in which a view
+# differs from the recipe.
+OPEN = (*_OPTIONS, *_VIEWS)
 _CHOICES = {
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
     "data.layout": ("auto", "classes", "splits"),
@@ -81,7 +82,8 @@ def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
     for field, value in values.items():
         _require(field, value, _is_json, "of a type that config.json can hold")
         if field.startswith(_OPTIONS):
-            _check_option(field, value, checks.LARS if is_lars else {})
+            of_lars = is_lars and field.startswith("optimizer.")
+            _check_option(field, value, checks.LARS if of_lars else {})
         elif field.startswith(_VIEWS):
             section, _, name = field.rpartition(".")
             view_fields.check(name, value, f"config.{section}.")
@@ -111,7 +113,7 @@ def _require(field: str, value: Any, is_valid: Callable, kind: object) -> None:
 
 
 def _check_option(field: str, value: Any, known: dict[str, checks.Number]) -> None:
-    kind = known.get(field.removeprefix(_OPTIONS))
+    kind = known.get(field.rpartition(".")[2])
     if kind:
         _require(field, value, kind.accepts, kind)
     else:

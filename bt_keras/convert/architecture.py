@@ -60,12 +60,14 @@ class Architecture:
             List of str, one for each difference.
         """
         ours = {
+            "backbone.name": "resnet",
             "backbone.depth": self.depth,
             "backbone.width": self.filters / 64,
             "backbone.stem": self.stem,
             "projector": self.projector,
         }
         theirs = {
+            "backbone.name": config.backbone.name,
             "backbone.depth": config.backbone.depth,
             "backbone.width": max(round(64 * config.backbone.width), 1) / 64,
             "backbone.stem": config.backbone.stem,

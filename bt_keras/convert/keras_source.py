@@ -14,6 +14,7 @@ from bt_keras.checkpoint.progress import Progress
 # Importing it registers the package's Keras classes.
 from bt_keras.convert import state_dict  # noqa: F401
 from bt_keras.errors import UsageError, one_line
+from bt_keras.model.from_config import import_network
 from bt_keras.workdir import Workdir
 
 
@@ -35,7 +36,9 @@ def load_model(
     """
     path, progress = Path(path), None
     if path.is_dir():
-        progress, path = latest.require_checkpoint(Workdir(path))
+        workdir = Workdir(path)
+        progress, path = latest.require_checkpoint(workdir)
+        import_network(workdir.config())
     elif not path.is_file():
         raise UsageError(f"{path}: there is no such file.")
     try:

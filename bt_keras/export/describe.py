@@ -11,6 +11,7 @@ import keras
 from ml_collections import ConfigDict
 
 from bt_keras import config as config_lib
+from bt_keras.config import ranges
 from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation.results import Result
 from bt_keras.export.saved_model import regularized_variables
@@ -106,7 +107,7 @@ def _check_config(config):
     missing = sorted(
         field
         for field in expected.keys() - given.keys()
-        if not field.startswith("optimizer.options")
+        if not f"{field}.".startswith(ranges.OPEN)
     )
     if missing:
         raise ValueError(

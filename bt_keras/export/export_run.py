@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from bt_keras.checkpoint import latest, save_restore
+from bt_keras.checkpoint import latest
 from bt_keras.data.from_config import open_source
 from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation import results
@@ -186,8 +186,7 @@ def _public_name(source):
 def _load(workdir, checkpoint):
     """Returns `(config, progress, model)` of a run's checkpoint."""
     config = workdir.checked_config()
-    progress, path = latest.require_checkpoint(workdir, checkpoint)
-    return config, progress, save_restore.load(path)
+    return config, *latest.load_checkpoint(workdir, config, checkpoint)
 
 
 def _sample_images(config):

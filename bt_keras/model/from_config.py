@@ -5,8 +5,13 @@ from __future__ import annotations
 import keras
 from ml_collections import ConfigDict
 
+from bt_keras import config as config_lib
+from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.networks import resnet
+from bt_keras.networks import importing, network_by_name, resnet
+
+_RESNET = "resnet"
+_FIELD = "config.backbone.name"
 
 
 def build_model(config: ConfigDict) -> BarlowTwins:
@@ -22,7 +27,7 @@ def build_model(config: ConfigDict) -> BarlowTwins:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        backbone = resnet(**config.backbone)
+        backbone = _build_backbone(config)
         return BarlowTwins(
             backbone,
             config.projector,
@@ -31,3 +36,44 @@ def build_model(config: ConfigDict) -> BarlowTwins:
         )
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def import_network(config: ConfigDict) -> None:
+    """Imports what defines the layers of a config's network.
+
+    Call it before loading a checkpoint: Keras finds registered classes only once their
+    module is imported.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+
+    Raises:
+        UsageError: If there is no such network.
+    """
+    if config.backbone.name != _RESNET:
+        with config_lib.naming(_FIELD):
+            importing.find(config.backbone.name)
+
+
+def _build_backbone(config):
+    settings = config.backbone
+    if settings.name != _RESNET:
+        with config_lib.naming(_FIELD):
+            options = _with_tuples(settings.options.to_dict())
+            return network_by_name(settings.name, options, config.views.size)
+    if settings.options:
+        raise UsageError(
+            f"config.backbone.options.{next(iter(settings.options))} is an argument of "
+            f"the function that {_FIELD} names, but that is {_RESNET!r}: its arguments "
+            "are config.backbone.depth, width and stem."
+        )
+    return resnet(settings.depth, settings.width, settings.stem)
+
+
+def _with_tuples(value):
+    """Returns options with tuples for lists, which JSON makes of tuples."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(_with_tuples, value))
+    return value

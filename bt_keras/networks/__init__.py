@@ -1,6 +1,7 @@
 """Networks: ResNet backbones, the projector, inputs and outputs of any backbone."""
 
 from bt_keras.networks.batch_norm import BatchNormalization
+from bt_keras.networks.by_name import network_by_name
 from bt_keras.networks.feature_maps import feature_dim, feature_maps
 from bt_keras.networks.image_normalization import behind_normalization
 from bt_keras.networks.input_specs import as_model, input_specs
@@ -16,6 +17,7 @@ __all__ = [
     "feature_dim",
     "feature_maps",
     "input_specs",
+    "network_by_name",
     "projector",
     "resnet",
 ]
