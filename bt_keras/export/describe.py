@@ -14,6 +14,8 @@ from bt_keras import config as config_lib
 from bt_keras.config import ranges
 from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation.results import Result
+from bt_keras.export.image_inputs import ImageInputs
+from bt_keras.export.network_inputs import NetworkInputs
 from bt_keras.export.saved_model import regularized_variables
 from bt_keras.hub.metadata import ModuleMetadata
 from bt_keras.networks import feature_dim
@@ -27,19 +29,16 @@ def describe(
     backbone: keras.Model,
     projector: keras.Model | None,
     strides: list[int],
-    *,
-    image_size: int,
-    resize_ratio: float,
+    inputs: ImageInputs | NetworkInputs,
     about: Mapping | None = None,
 ) -> ModuleMetadata:
     """Collects the metadata of the module that is about to be exported.
 
     Args:
-        backbone: `keras.Model` from normalized images to features.
+        backbone: `keras.Model` from normalized images or other inputs to features.
         projector: `keras.Model` from features to embeddings, or `None`.
         strides: List of integers, the strides of the backbone's feature maps.
-        image_size: Integer, side in pixels of the crops of encoded images.
-        resize_ratio: Float, at least 1, see `ModuleMetadata`.
+        inputs: `ImageInputs` or `NetworkInputs`, what the module takes.
         about: Optional mapping with fields of `ModuleMetadata` that describe the
             training: `config`, `epochs`, `steps`, `results` and `license`. Defaults to
             `None`.
@@ -51,17 +50,13 @@ def describe(
         UsageError: If `about` has other fields, or a field has another type.
     """
     about = _checked(dict(about or {}))
-    # A subclass of keras.Model has no `input_shape`.
-    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
     count = len(backbone.variables)
     described = functools.partial(
         ModuleMetadata,
         name=backbone.name,
         architecture=_architecture(backbone),
         parameters=backbone.count_params(),
-        image_size=image_size,
-        resize_ratio=resize_ratio,
-        input_shape=[None, *shape[1:]],
+        **inputs.metadata(),
         feature_dim=feature_dim(backbone),
         strides=list(strides),
         embedding_dim=projector.output_shape[-1] if projector else None,
@@ -70,7 +65,7 @@ def describe(
         statistics=_count_statistics(backbone),
         regularization_losses=len(regularized_variables(backbone)),
         stored_arrays=count + len(getattr(projector, "variables", ())),
-        signatures=_signatures(shape[1:3], image_size, strides, projector),
+        signatures=_signatures(inputs, strides, projector),
         versions={package: version(package) for package in _PACKAGES},
     )
     try:
@@ -116,11 +111,8 @@ def _check_config(config):
         )
 
 
-def _signatures(sides, image_size, strides, projector):
-    names = ["serving_default", "uint8"]
-    # Encoded images are cropped to squares, which the backbone must accept.
-    if all(side in (None, image_size) for side in sides):
-        names.append("encoded")
+def _signatures(inputs, strides, projector):
+    names = ["serving_default", *inputs.signatures()]
     if strides:
         names.append("feature_maps")
     if projector:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,13 +21,19 @@ import tensorflow as tf
 from bt_keras.errors import UsageError
 from bt_keras.export import model_card, reference_sample, saved_model
 from bt_keras.export.describe import describe
+from bt_keras.export.image_inputs import image_inputs
+from bt_keras.export.network_inputs import network_inputs
 from bt_keras.export.unfreeze import unfrozen
 from bt_keras.files import atomic
 from bt_keras.hub import checksums, metadata
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.networks import behind_normalization, feature_maps
+from bt_keras.networks import (
+    as_model,
+    behind_normalization,
+    feature_maps,
+    input_specs,
+)
 
-_IMAGE_SIZE = 224
 _CARD = "README.md"
 
 
@@ -39,10 +46,12 @@ def export_backbone(
     resize_ratio: float = 256 / 224,
     images: Sequence[np.ndarray] | None = None,
     about: Mapping | None = None,
+    normalize: bool | None = None,
+    examples: Any = None,
 ) -> None:
     """Exports a backbone as a SavedModel that TensorFlow Hub loads.
 
-    The SavedModel has
+    The SavedModel of a backbone of images has
 
     - `__call__(inputs, training=False, return_endpoints=False)`: from images, float32
       (N, H, W, 3) in [0, 1], to features, float32 (N, F); with
@@ -54,14 +63,19 @@ def export_backbone(
       levels), `encoded` (JPEG and PNG files, which are resized and cropped),
       `feature_maps`, and with the projector `embedding`.
 
+    Any other backbone gives a module that takes what the backbone takes, a tensor or a
+    nest of tensors. Its signatures are `serving_default`, with the names of the
+    backbone's inputs (`inputs` if it is one tensor), and `embedding`.
+
     The graph contains no cross-replica operations, even if the model was trained with
     synchronized batch normalization. Whatever is frozen in the model, all of the module
     can be trained.
 
     Args:
         model: `bt_keras.BarlowTwins`, whose backbone is exported, or a backbone: a
-            `keras.Model` from normalized images (N, H, W, 3) to features (N, F), or one
-            that starts with what `bt_keras.load_backbone` returned.
+            `keras.Model` from normalized images (N, H, W, 3) or any other inputs to
+            features (N, F), or one that starts with what `bt_keras.load_backbone`
+            returned.
         folder: String or path of a folder that does not exist yet or is empty.
         projector: Boolean, whether to export the projector of a
             `bt_keras.BarlowTwins`, too. Defaults to `False`.
@@ -79,11 +93,17 @@ def export_backbone(
             integer, the length of the training; `"results"`, list of dicts, the rows
             of results.csv; `"license"`, string, the SPDX name of the weights' license.
             Defaults to `None`.
+        normalize: Optional boolean, whether the module takes images in [0, 1] and
+            normalizes them; otherwise it takes what the backbone takes. Defaults to
+            `None`: `True` if that is one float tensor (N, H, W, C).
+        examples: Optional nest of arrays, a few inputs of a backbone that does not take
+            images, stored as `images` are. Defaults to random numbers, with sequences
+            of 16 where the backbone takes any length.
 
     Raises:
         UsageError: If the folder is not empty or cannot be written, `projector=True`
-            but `model` is a backbone, the backbone does not map RGB images to features
-            (N, F), or an argument is out of range.
+            but `model` is a backbone, the backbone does not return features (N, F), or
+            an argument does not fit the backbone or is out of range.
 
     Example:
 
@@ -95,26 +115,23 @@ def export_backbone(
     TensorShape([2, 32])
     """
     backbone, head = _parts(model, projector)
-    image_size = image_size or _input_size(backbone) or _IMAGE_SIZE
-    _check(backbone, image_size, resize_ratio, images)
+    if _takes_images(backbone, normalize):
+        _check_unused(backbone, "images", examples=examples)
+        inputs = image_inputs(backbone, image_size, resize_ratio, images)
+    else:
+        _check_unused(backbone, "no images", images=images, image_size=image_size)
+        inputs = network_inputs(backbone, examples)
     with unfrozen(backbone, head):
         maps = feature_maps(backbone)
-        described = describe(
-            backbone,
-            head,
-            list(maps),
-            image_size=image_size,
-            resize_ratio=resize_ratio,
-            about=about,
-        )
+        described = describe(backbone, head, list(maps), inputs, about)
         folder = os.path.expanduser(folder)
         # TensorFlow's errors are those of the file system: the model was called before.
         errors = (tf.errors.OpError,)
         with atomic.atomic_directory(folder, errors=errors) as temporary:
-            saved_model.save(str(temporary), backbone, head, maps, described)
+            saved_model.save(str(temporary), backbone, head, maps, inputs, described)
             extra = temporary / metadata.FOLDER
             extra.mkdir()
-            reference_sample.write(extra, backbone, head, maps, described, images)
+            reference_sample.write(extra, backbone, head, maps, inputs)
             _write_documents(temporary, described)
 
 
@@ -130,35 +147,38 @@ def _write_documents(folder, described):
 def _parts(model, projector):
     """Returns `(backbone, projector or None)`, the networks to export."""
     if isinstance(model, BarlowTwins):
-        return model.backbone, model.projector if projector else None
+        return _as_model(model.backbone), model.projector if projector else None
     if projector:
         raise UsageError(
             f"{model.name!r} is a backbone without a projector: pass the "
             "bt_keras.BarlowTwins to export_backbone, or projector=False."
         )
-    return behind_normalization(model), None
+    return _as_model(behind_normalization(model)), None
 
 
-def _check(backbone, image_size, resize_ratio, images):
-    channels = (getattr(backbone, "input_shape", None) or (3,))[-1]
-    if channels != 3:
+def _as_model(backbone):
+    return backbone if isinstance(backbone, keras.Model) else as_model(backbone)
+
+
+def _takes_images(backbone, normalize):
+    """Returns whether the module of a backbone takes images in [0, 1]."""
+    specs = input_specs(backbone)
+    is_tensor = specs is None or isinstance(specs, tf.TensorSpec)
+    can_be = is_tensor and (
+        specs is None or (specs.shape.rank == 4 and specs.dtype.is_floating)
+    )
+    if normalize and not can_be:
         raise UsageError(
-            f"the backbone {backbone.name!r} takes images of {channels} channels, but "
-            "a module for TensorFlow Hub takes RGB images: train one on RGB images."
+            f"normalize=True is for images (N, H, W, C), which the backbone "
+            f"{backbone.name!r} does not take: leave it out."
         )
-    if not isinstance(image_size, int) or image_size < 1:
-        raise UsageError(f"image_size={image_size!r} must be an integer above 0.")
-    if not resize_ratio >= 1:
-        raise UsageError(f"resize_ratio={resize_ratio!r} must be at least 1.")
-    for image in [] if images is None else images:
-        shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
-        if dtype != "uint8" or shape is None or len(shape) != 3 or shape[2] != 3:
+    return can_be if normalize is None else normalize
+
+
+def _check_unused(backbone, takes, **arguments):
+    for name, value in arguments.items():
+        if value is not None:
             raise UsageError(
-                "images must be uint8 arrays (H, W, 3), but one of them has dtype "
-                f"{dtype} and shape {shape}."
+                f"{name} cannot be given: the module of the backbone "
+                f"{backbone.name!r} takes {takes}."
             )
-
-
-def _input_size(backbone):
-    """Returns the side of the images that a backbone takes, `None` for any size."""
-    return (getattr(backbone, "input_shape", None) or (None, None))[1]

@@ -21,6 +21,7 @@ from bt_keras.evaluation import results
 from bt_keras.export import (
     archive,
     export_backbone,
+    image_inputs,
     keras_format,
     reference_sample,
     tflite_format,
@@ -212,8 +213,8 @@ def _sample_images(config):
 def _crops(config):
     images = _sample_images(config)
     if images is None:
-        return reference_sample.noise(config.views.size)
-    return reference_sample.resize_and_crop(
+        return image_inputs.noise(config.views.size)
+    return image_inputs.resize_and_crop(
         images, config.views.size, config.evaluation.resize_ratio
     )
 

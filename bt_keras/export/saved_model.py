@@ -3,7 +3,7 @@
 The Reusable SavedModel interface (`__call__`, `variables`, `trainable_variables`,
 `regularization_losses`) is for `hub.load`, `hub.KerasLayer` and
 `bt_keras.load_backbone`; the signatures are for serving. Neither needs bt_keras to
-load. Images are in [0, 1] and normalized in the graph.
+load. The graph contains the normalization of images.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from bt_keras.export import preprocessing
+from bt_keras.export.image_inputs import ImageInputs
+from bt_keras.export.network_inputs import NetworkInputs
 from bt_keras.hub.metadata import ModuleMetadata
 
 # Names of the outputs.
@@ -31,24 +32,27 @@ def save(
     backbone: keras.Model,
     projector: keras.Model | None,
     maps: Mapping[int, keras.KerasTensor],
+    inputs: ImageInputs | NetworkInputs,
     metadata: ModuleMetadata,
 ) -> None:
     """Writes a SavedModel.
 
     Args:
         folder: Path of an existing, empty folder.
-        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        backbone: `keras.Model` from normalized images (N, H, W, 3) or any other inputs
+            to features (N, F).
         projector: `keras.Model` from features (N, F) to embeddings (N, D), or `None`.
         maps: Mapping from stride to feature map, see `networks.feature_maps`.
+        inputs: `ImageInputs` or `NetworkInputs`, what the module takes.
         metadata: `ModuleMetadata` of the module.
     """
-    module = _Module(backbone, projector, maps)
-    spec = tf.TensorSpec(metadata.input_shape, tf.float32, name="inputs")
+    module = _Module(backbone, projector, maps, inputs.prepare)
+    specs = inputs.specs
     # A SavedModel has no Python code: each combination of flags is traced.
     for training in (True, False):
         for return_endpoints in (True, False):
-            module.__call__.get_concrete_function(spec, training, return_endpoints)
-    tf.saved_model.save(module, folder, _signatures(module, spec, metadata))
+            module.__call__.get_concrete_function(specs, training, return_endpoints)
+    tf.saved_model.save(module, folder, _signatures(module, inputs, metadata))
 
 
 class _Part(tf.train.Checkpoint):
@@ -66,23 +70,23 @@ class _Part(tf.train.Checkpoint):
 class _Module(_Part):
     """The object that is saved; its attributes are the interface."""
 
-    def __init__(self, backbone, projector, maps):
+    def __init__(self, backbone, projector, maps, prepare):
         self._names = [endpoint_name(stride) for stride in maps]
         outputs = [backbone.output, *maps.values()] if maps else None
         network = keras.Model(backbone.input, outputs) if maps else backbone
         # The lambda hides the Keras layers, which must not be saved.
-        self._network = lambda images, training: tf.nest.flatten(
-            network(images, training=training)
+        self._network = lambda inputs, training: tf.nest.flatten(
+            network(prepare(inputs), training=training)
         )
         parts = {"projector": _Projector(projector)} if projector else {}
         super().__init__(backbone, **parts)
 
     @tf.function
     def __call__(self, inputs, training=False, return_endpoints=False):
-        """Computes the features of images.
+        """Computes features.
 
         Args:
-            inputs: Float32 tensor (N, H, W, 3) in [0, 1].
+            inputs: Float32 tensor (N, H, W, 3) in [0, 1], or what the network takes.
             training: Boolean, whether batch normalization uses the batch's statistics
                 and updates its moving statistics. Defaults to `False`.
             return_endpoints: Boolean, whether to return the feature maps, too.
@@ -92,7 +96,7 @@ class _Module(_Part):
             Float32 tensor (N, F); or a dict of float32 tensors, "features" and the
             feature maps "stride4", "stride8", "stride16" and "stride32".
         """
-        features, *maps = self._network(preprocessing.normalize(inputs), training)
+        features, *maps = self._network(inputs, training)
         if not return_endpoints:
             return tf.cast(features, tf.float32)
         endpoints = dict(zip(self._names, maps, strict=True))
@@ -134,36 +138,36 @@ def _regularization_losses(network):
     return [loss_of(variable) for variable in regularized_variables(network)]
 
 
-def _signatures(module, spec, metadata):
+def _signatures(module, inputs, metadata):
     """Returns the functions of the serving signatures by name."""
 
-    def features(images):
-        return {FEATURES: module(images, training=False)}
+    def features(values):
+        return {FEATURES: module(values, training=False)}
 
-    def features_of_levels(levels):
-        return features(preprocessing.from_uint8(levels))
+    def feature_maps(values):
+        return module(values, training=False, return_endpoints=True)
 
-    def features_of_files(contents):
-        size, ratio = metadata.image_size, metadata.resize_ratio
-        return features(preprocessing.decode(contents, size, ratio, metadata.bits))
+    def embedding(values):
+        return {EMBEDDING: module.projector(module(values), training=False)}
 
-    def feature_maps(images):
-        return module(images, training=False, return_endpoints=True)
-
-    def embedding(images):
-        return {EMBEDDING: module.projector(module(images), training=False)}
-
-    levels = tf.TensorSpec(spec.shape, tf.uint8, name="inputs")
-    contents = tf.TensorSpec((None,), tf.string, name="inputs")
     functions = {
-        "serving_default": (features, spec),
-        "uint8": (features_of_levels, levels),
-        "encoded": (features_of_files, contents),
-        "feature_maps": (feature_maps, spec),
-        "embedding": (embedding, spec),
+        "serving_default": (features, inputs.specs),
+        "feature_maps": (feature_maps, inputs.specs),
+        "embedding": (embedding, inputs.specs),
     }
+    for name, (convert, spec) in inputs.signatures(metadata.bits).items():
+        functions[name] = (_composed(features, convert), spec)
+    return {name: _signature(*functions[name]) for name in metadata.signatures}
 
-    def signature(function, inputs_spec):
-        return tf.function(lambda inputs: function(inputs), [inputs_spec])
 
-    return {name: signature(*functions[name]) for name in metadata.signatures}
+def _composed(function, first):
+    return lambda values: function(first(values))
+
+
+def _signature(function, specs):
+    """Returns a function of tensors with the names of the specs."""
+
+    def of_tensors(*tensors):
+        return function(tf.nest.pack_sequence_as(specs, tensors))
+
+    return tf.function(of_tensors, input_signature=tf.nest.flatten(specs))

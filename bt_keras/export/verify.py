@@ -123,7 +123,8 @@ def _check_interface(described, findings):
         ),
         "signatures": (sorted(described.signatures), findings["signatures"]),
     }
-    if all(side is None for side in described.input_shape[1:3]):
+    sides = described.input_shape[1:3]
+    if sides and all(side is None for side in sides):
         shapes = [3, described.feature_dim], findings["other_sizes"]
         pairs["features of 3 images of another size"] = shapes
     return [

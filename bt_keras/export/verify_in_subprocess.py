@@ -31,21 +31,40 @@ def main(folder, arrays_file, findings_file):
     import tensorflow as tf
     import tensorflow_hub as hub
 
-    with np.load(Path(folder, "assets.extra", "sample.npz")) as file:
-        levels = file["images"]
-    files = sorted(Path(folder, "assets.extra").glob("sample-*.png"))
-    contents = [path.read_bytes() for path in files]
-    images = levels.astype(np.float32) / 255.0
-
     module = hub.load(folder)
-    arrays = _call_outputs(tf, hub, folder, module, images)
-    arrays |= _signature_outputs(tf, module, images, levels, contents)
+    extra = Path(folder, "assets.extra")
+    with np.load(extra / "sample.npz") as file:
+        sample = dict(file)
     findings = _interface(module)
-    findings["other_sizes"] = _shape_for_other_sizes(np, module, images)
-    findings |= _fine_tune(tf, module, images)
+    if "images" in sample:
+        inputs, forms = _image_sample(np, extra, sample["images"])
+        findings["other_sizes"] = _shape_for_other_sizes(np, module, inputs)
+    else:
+        inputs, forms = _nest_sample(tf, extra, module, sample)
+    arrays = _call_outputs(tf, hub, folder, module, inputs)
+    arrays |= _signature_outputs(tf, module, forms)
+    findings |= _fine_tune(tf, module, inputs)
     findings["importable"] = _is_bt_keras_importable()
     np.savez(arrays_file, **arrays)
     Path(findings_file).write_text(json.dumps(findings), encoding="utf-8")
+
+
+def _image_sample(np, extra, levels):
+    """Returns images in [0, 1], and what each signature takes."""
+    images = levels.astype(np.float32) / 255.0
+    contents = [path.read_bytes() for path in sorted(extra.glob("sample-*.png"))]
+    forms = {"": images, "uint8": levels, "encoded": contents}
+    return images, {name: {"inputs": values} for name, values in forms.items()}
+
+
+def _nest_sample(tf, extra, module, sample):
+    """Returns a nest of tensors, and what each signature takes."""
+    described = json.loads((extra / "bt_keras.json").read_text(encoding="utf-8"))
+    names = [each["name"] for each in described["inputs"]]
+    tensors = [tf.constant(sample[f"input_{i}"]) for i in range(len(names))]
+    specs = module.__call__.concrete_functions[0].structured_input_signature[0][0]
+    inputs = tf.nest.pack_sequence_as(specs, tensors)
+    return inputs, {"": dict(zip(names, tensors, strict=True))}
 
 
 def _is_bt_keras_importable():
@@ -56,27 +75,27 @@ def _is_bt_keras_importable():
     return True
 
 
-def _call_outputs(tf, hub, folder, module, images):
+def _call_outputs(tf, hub, folder, module, inputs):
     """Returns the features by each way to load the module, and its other outputs."""
     plain = tf.saved_model.load(folder)
     layer = hub.KerasLayer(folder, trainable=True)
     arrays = {
-        "hub.load": module(images, training=False),
-        "tf.saved_model.load": plain(images, training=False),
-        "hub.KerasLayer": layer(images, training=False),
+        "hub.load": module(inputs, training=False),
+        "tf.saved_model.load": plain(inputs, training=False),
+        "hub.KerasLayer": layer(inputs, training=False),
     }
-    endpoints = module(images, training=False, return_endpoints=True)
+    endpoints = module(inputs, training=False, return_endpoints=True)
     arrays |= {f"endpoint {name}": value for name, value in endpoints.items()}
     if hasattr(module, "projector"):
         arrays["projector"] = module.projector(arrays["hub.load"], training=False)
     return {name: value.numpy() for name, value in arrays.items()}
 
 
-def _signature_outputs(tf, module, images, levels, contents):
-    inputs = {"uint8": levels, "encoded": contents}
+def _signature_outputs(tf, module, forms):
     arrays = {}
     for name, signature in module.signatures.items():
-        outputs = signature(inputs=tf.constant(inputs.get(name, images)))
+        inputs = forms.get(name, forms[""])
+        outputs = signature(**{key: tf.constant(v) for key, v in inputs.items()})
         for output, value in outputs.items():
             arrays[f"signature {name} {output}"] = value.numpy()
     return arrays
@@ -103,24 +122,28 @@ def _shape_for_other_sizes(np, module, images):
         return " ".join(str(error).split())[:200]
 
 
-def _fine_tune(tf, module, images):
+def _fine_tune(tf, module, inputs):
     """Trains a linear classifier and the module for a few steps."""
     before = [v.numpy() for v in module.variables]
-    module(images, training=False)
+    module(inputs, training=False)
     changed_in_inference = _changed(before, module.variables)
 
-    features = module(images, training=False)
+    features = module(inputs, training=False)
     head = tf.Variable(tf.zeros((features.shape[-1], 2)))
-    labels = tf.range(len(images)) % 2
+    labels = tf.range(len(features)) % 2
     losses = []
     variables = [head, *module.trainable_variables]
     has_effect = [False] * len(variables)
     for _ in range(_STEPS):
         with tf.GradientTape() as tape:
-            logits = module(images, training=True) @ head
+            logits = module(inputs, training=True) @ head
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_mean(loss)
-        gradients = tape.gradient(loss, variables)
+        gradients = [
+            # Those of embedding layers are sparse.
+            tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g
+            for g in tape.gradient(loss, variables)
+        ]
         norm = tf.linalg.global_norm(gradients)
         for i, gradient in enumerate(gradients):
             if gradient is None:  # The loss does not depend on the variable.

@@ -9,7 +9,6 @@ import weakref
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from bt_keras.errors import UsageError
 from bt_keras.files.scratch import new_scratch
@@ -42,8 +41,9 @@ class HubBackbone(keras.layers.Layer):
             Defaults to `None`.
         **kwargs: Arguments of `keras.layers.Layer` (`name`, `trainable`, `dtype`).
 
-    Input: float tensor (N, H, W, 3) in [0, 1]. Output: features (N, F), or a dict of
-    tensors. The layer computes in float32 under every dtype policy.
+    Input: float tensor (N, H, W, 3) in [0, 1], or what a module of other inputs takes.
+    Output: features (N, F), or a dict of tensors. The layer computes in float32 under
+    every dtype policy.
     """
 
     takes_unit_images = True
@@ -148,9 +148,9 @@ class HubBackbone(keras.layers.Layer):
         self._track_variable(variable)
 
     def __call__(self, inputs, *args, **kwargs):
-        if expected := loaded_module.input_shape(self.module):
+        if expected := loaded_module.image_shape(self.module):
             image_range.check_shape(inputs, expected)
-        if self.check_range:
+        if self.check_range and not keras.tree.is_nested(inputs):
             image_range.check(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
@@ -163,7 +163,7 @@ class HubBackbone(keras.layers.Layer):
         training = bool(training and self.trainable)
         options = {"training": training, "return_endpoints": self.return_endpoints}
         options = {name: options[name] for name in options if name in self._options}
-        inputs = tf.cast(inputs, tf.float32)
+        inputs = loaded_module.arranged(self.module, inputs)
         outputs = loaded_module.call(self.module, inputs, **options)
         if training:
             for loss in self.module.regularization_losses:

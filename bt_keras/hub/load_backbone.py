@@ -23,11 +23,12 @@ def load_backbone(
 ) -> LoadedBackbone | HubBackbone:
     """Loads an exported backbone as a Keras model.
 
-    The model is functional: the images pass through a normalization and then through
-    the layers of the exported network. It has the global dtype policy; its outputs are
-    float32. Layers can be frozen and their outputs used; `.keras` files of models that
-    contain it need no module. `bt_keras.BarlowTwins` and `bt_keras.export_backbone` use
-    its layers behind the normalization.
+    The model is functional: images pass through a normalization and then through the
+    layers of the exported network; other inputs through these layers alone. It has the
+    global dtype policy; its outputs are float32. Layers can be frozen and their outputs
+    used; `.keras` files of models that contain it need no module.
+    `bt_keras.BarlowTwins` and `bt_keras.export_backbone` use its layers behind the
+    normalization.
 
     A module without an architecture, such as one of another author, is loaded as a
     `keras.Layer` that calls the module's graph. This is also done, with a warning, if
@@ -44,14 +45,15 @@ def load_backbone(
         return_endpoints: Boolean, whether to return the feature maps as well as the
             features. Defaults to `False`.
         check_range: Boolean, whether to raise an error for images outside [0, 1]. Only
-            eager calls are checked, not the graphs of `fit` and `predict`. Defaults to
-            `True`.
+            eager calls are checked, not the graphs of `fit` and `predict`. Without
+            effect if the module does not take images. Defaults to `True`.
         max_bytes: Integer, the most bytes that the files of an archive may have.
             Defaults to 8 GiB.
 
     Returns:
         `keras.Model`, or a `keras.Layer` if there is no architecture, from images
-        (N, H, W, 3) in [0, 1] to features (N, F), float32; with
+        (N, H, W, 3) in [0, 1], or from what a module of other inputs takes, to
+        features (N, F), float32; with
         `return_endpoints=True` to a dict of `"features"` and the feature maps, from
         `"stride4"` (N, H / 4, W / 4, C) to `"stride32"`.
 
@@ -78,6 +80,7 @@ def load_backbone(
     problem = None
     with scratch_folder() as scratch:
         folder = resolve.resolve(handle, scratch, max_bytes=max_bytes)
+        options["check_range"] &= metadata.takes_images(folder)
         if metadata.has_architecture(folder):
             try:
                 return loaded_backbone.load(folder, handle, **options)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from bt_keras.errors import DAMAGE, UsageError, one_line
 from bt_keras.files import npz_file
 from bt_keras.hub import architecture, metadata, rebuild
-from bt_keras.networks import LoadedBackbone, feature_maps, graph
+from bt_keras.networks import LoadedBackbone, as_model, feature_maps, graph
 from bt_keras.networks.image_normalization import (
     FEATURES,
     Float32Output,
@@ -56,14 +57,18 @@ def load(
             f"but the module at {described.strides}."
         )
     try:
-        backbone = _assemble(network, maps, return_endpoints, check_range)
+        if described.inputs is None:
+            backbone = _assemble(network, maps, return_endpoints, check_range)
+        else:
+            backbone = _with_float32_output(network, return_endpoints)
     # Keras raises various errors for networks that it cannot copy.
     except Exception as error:
         raise UsageError(
             f"the network of module {handle} cannot be copied ({one_line(error)})."
         ) from error
     is_half = policy != "float32" or architecture.is_mixed(described.architecture)
-    _compare(backbone, folder, handle, _HALF_TOLERANCE if is_half else _TOLERANCE)
+    tolerance = _HALF_TOLERANCE if is_half else _TOLERANCE
+    _compare(backbone, folder, handle, described, tolerance)
     backbone.trainable = trainable
     return backbone
 
@@ -120,6 +125,17 @@ def _assemble(network, maps, return_endpoints, check_range):
     return LoadedBackbone(images, outputs, name=network.name)
 
 
+def _with_float32_output(network, return_endpoints):
+    """Returns a network that takes no images, with its own layers, in float32."""
+    network = as_model(network)
+    names = {each.name for each in network.layers}
+    features = _as_float32(network.outputs[0], _unused("features_float32", names))
+    outputs = {FEATURES: features} if return_endpoints else features
+    is_sequential = isinstance(network, keras.Sequential)
+    inputs = network.inputs if is_sequential else network.input
+    return LoadedBackbone(inputs, outputs, name=network.name)
+
+
 def _counterparts(network, clone, normalization):
     """Returns the clone's tensors by the id of the network's."""
     pairs = zip(
@@ -144,17 +160,17 @@ def _as_float32(tensor, name):
     return tensor if tensor.dtype == "float32" else Float32Output(name=name)(tensor)
 
 
-def _compare(backbone, folder, handle, tolerance):
+def _compare(backbone, folder, handle, described, tolerance):
     """Raises `UsageError` if the features are not those stored at the export."""
     try:
         arrays = npz_file.load(Path(folder, metadata.FOLDER, metadata.SAMPLE))
-        images = np.asarray(arrays["images"][:1], np.float32)
+        inputs = _sample_inputs(backbone, arrays, described)
         expected = np.asarray(arrays[FEATURES][:1], np.float32)
-        if not images.size or images.ndim != 4:
-            return
     except (OSError, *DAMAGE):  # The sample is not needed for anything else.
         return
-    outputs = backbone(images / np.float32(255.0), training=False)
+    if inputs is None:
+        return
+    outputs = backbone(inputs, training=False)
     features = outputs[FEATURES] if isinstance(outputs, dict) else outputs
     limit = tolerance * max(float(np.abs(expected).max(initial=0.0)), 1e-12)
     if expected.shape != tuple(features.shape) or not np.allclose(
@@ -165,3 +181,12 @@ def _compare(backbone, folder, handle, tolerance):
             "other features than those stored in the module: a layer has changed "
             "since the export, or the files are of several modules."
         )
+
+
+def _sample_inputs(backbone, arrays, described):
+    """Returns the first of the stored examples, or `None` if there is none."""
+    if described.inputs is None:
+        images = np.asarray(arrays["images"][:1], np.float32)
+        return images / np.float32(255.0) if images.size and images.ndim == 4 else None
+    inputs = [arrays[f"input_{i}"][:1] for i in range(len(described.inputs))]
+    return keras.tree.pack_sequence_as(backbone.input, [tf.constant(a) for a in inputs])

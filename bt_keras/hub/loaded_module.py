@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -52,34 +53,70 @@ def options(module) -> frozenset[str]:
     return frozenset(inspect.signature(module.__call__).parameters)
 
 
-def input_shape(module) -> tuple | None:
+def input_specs(module) -> Any:
+    """Returns the argument of a module, `None` if it is not known.
+
+    Args:
+        module: What `load` returned, or `None`.
+
+    Returns:
+        `tf.TensorSpec` or a nest of them, the same in all traces of the module.
+    """
+    traces = getattr(module.__call__, "concrete_functions", ()) if module else ()
+    arguments = [trace.structured_input_signature[0] for trace in traces]
+    first = [each[0] if each else None for each in arguments]
+    is_known = bool(first) and all(
+        isinstance(leaf, tf.TensorSpec) for leaf in tf.nest.flatten(first)
+    )
+    shapes = [[leaf.shape for leaf in tf.nest.flatten(each)] for each in first]
+    return first[0] if is_known and all(s == shapes[0] for s in shapes) else None
+
+
+def image_shape(module) -> tuple | None:
     """Returns the shape of images that a module takes, `None` if it is not known."""
-    if module is None:
-        return None
-    shapes = set()
-    for function in getattr(module.__call__, "concrete_functions", ()):
-        specs = tf.nest.flatten(function.structured_input_signature)
-        shapes |= {spec.shape for spec in specs if isinstance(spec, tf.TensorSpec)}
-    shape = shapes.pop() if len(shapes) == 1 else tf.TensorShape(None)
-    return tuple(shape) if shape.rank == 4 else None
+    specs = input_specs(module)
+    is_images = isinstance(specs, tf.TensorSpec) and specs.shape.rank == 4
+    return tuple(specs.shape) if is_images else None
 
 
-def call(module, images: tf.Tensor, **arguments):
+def arranged(module, inputs: Any) -> Any:
+    """Returns inputs with the structure and the dtypes that a module takes.
+
+    Args:
+        module: What `load` returned.
+        inputs: Tensor or nest of tensors.
+
+    Returns:
+        The same tensors; one tensor is float32 if the module does not tell.
+    """
+    specs = input_specs(module)
+    if specs is None:
+        return tf.nest.map_structure(lambda t: tf.cast(t, tf.float32), inputs)
+    tensors = [
+        tf.cast(tensor, spec.dtype)
+        for tensor, spec in zip(
+            tf.nest.flatten(inputs), tf.nest.flatten(specs), strict=True
+        )
+    ]
+    return tf.nest.pack_sequence_as(specs, tensors)
+
+
+def call(module, inputs: Any, **arguments):
     """Calls a loaded module; outside `strategy.run`, on the first replica.
 
     Args:
         module: What `load` returned.
-        images: Float32 tensor (N, H, W, 3) in [0, 1].
+        inputs: What `arranged` returned, such as float32 images in [0, 1].
         **arguments: Keyword arguments of the call.
 
     Returns:
         The module's outputs.
     """
     if not (tf.executing_eagerly() and tf.distribute.in_cross_replica_context()):
-        return module(images, **arguments)
+        return module(inputs, **arguments)
     # TensorFlow cannot run a loaded function in the cross-replica context.
     strategy = tf.distribute.get_strategy()
-    outputs = strategy.run(module, args=(images,), kwargs=arguments)
+    outputs = strategy.run(module, args=(inputs,), kwargs=arguments)
     return tf.nest.map_structure(
         lambda output: strategy.experimental_local_results(output)[0], outputs
     )

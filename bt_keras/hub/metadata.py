@@ -39,7 +39,8 @@ class ModuleMetadata:
             are resized and cropped to.
         resize_ratio: Optional float, at least 1: encoded images are resized to
             `resize_ratio * image_size` pixels on the shorter side before the crop.
-        input_shape: List `[None, height, width, 3]`; `None` for any size.
+        input_shape: List `[None, height, width, 3]`; `None` for any size. Empty if the
+            module does not take images.
         feature_dim: Integer, the width of the features.
         strides: List of integers, the strides of the feature maps, ascending.
         embedding_dim: Integer, the width of the projector's embeddings, or `None` if
@@ -57,6 +58,8 @@ class ModuleMetadata:
         steps: Optional integer, the number of steps of the training.
         results: Optional list of dicts, the rows of the run's results.csv.
         license: Optional string, the SPDX name of the weights' license.
+        inputs: Optional list of dicts, the `name`, `shape` and `dtype` of every input
+            of a module that does not take images, in TensorFlow's order of the nest.
 
     Raises:
         ValueError: If a value has another type or is out of range.
@@ -83,12 +86,17 @@ class ModuleMetadata:
     steps: int | None = None
     results: list | None = None
     license: str | None = None
+    inputs: list | None = None
 
     def __post_init__(self):
         for name, kind in typing.get_type_hints(type(self)).items():
             if not _is_of_kind(getattr(self, name), kind):
                 raise ValueError(f"{name} is {shown(getattr(self, name))}")
         sides = self.input_shape[1:3] if len(self.input_shape) == 4 else [""]
+        if self.inputs is not None:
+            sides = []
+            if not all(map(_is_input, self.inputs)):
+                raise ValueError(f"inputs is {shown(self.inputs)}")
         for name, values in {
             "input_shape": (side for side in sides if side is not None),
             "strides": self.strides,
@@ -136,6 +144,15 @@ class ModuleMetadata:
         Path(folder, _FILE).write_text(self.to_json(), encoding="utf-8", newline="\n")
 
 
+def _is_input(value) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("name"), str)
+        and isinstance(value.get("shape"), list)
+        and isinstance(value.get("dtype"), str)
+    )
+
+
 def _is_of_kind(value, kind) -> bool:
     """Returns whether a JSON value has a type; a boolean is not a number."""
     if isinstance(value, bool):
@@ -174,10 +191,28 @@ def has_architecture(folder: str | os.PathLike) -> bool:
     Returns:
         Boolean; `True` also for metadata that are damaged.
     """
-    path = Path(folder, FOLDER, _FILE)
+    return _has(folder, lambda metadata: metadata.architecture is not None, False)
+
+
+def takes_images(folder: str | os.PathLike) -> bool:
+    """Returns whether a module takes images in [0, 1], as those of others do.
+
+    Args:
+        folder: Path of the module.
+
+    Returns:
+        Boolean.
+    """
+    return _has(folder, lambda metadata: metadata.inputs is None, True)
+
+
+def _has(folder, condition, default):
+    """Returns whether metadata fulfill a condition; a default without metadata."""
     try:
-        return ModuleMetadata.from_json(read_text(path)).architecture is not None
+        return condition(
+            ModuleMetadata.from_json(read_text(Path(folder, FOLDER, _FILE)))
+        )
     except FileNotFoundError:
-        return False
+        return default
     except (OSError, ValueError):
         return True

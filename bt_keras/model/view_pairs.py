@@ -29,8 +29,7 @@ def expected_view(backbone: keras.Model | keras.Layer) -> Any:
     if specs is None:
         return tf.TensorSpec(None)
     if has_graph(backbone):
-        # Keras accepts the only element of a list without the list.
-        return specs[0] if isinstance(specs, list) and len(specs) == 1 else specs
+        return specs
     return keras.tree.map_structure(
         lambda spec: tf.TensorSpec([None] * spec.shape.rank, spec.dtype), specs
     )
@@ -68,21 +67,16 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
     return views
 
 
-def _find_views(data, expected):
-    parts = data if isinstance(data, (tuple, list)) else (data,)
-    # `train_on_batch` appends None for a missing label: (view_a, view_b, None).
-    parts = [part for part in parts if part is not None]
-    # With labels, the views are the first part.
-    for pair in (parts, parts[0] if parts else None):
-        if isinstance(pair, (tuple, list)) and len(pair) == 2:
-            arranged = [_arranged(view, expected) for view in pair]
-            if not any(view is None for view in arranged):
-                return tuple(arranged)
-    return None
+def arranged(view: Any, expected: Any) -> Any:
+    """Returns a view in the structure of `expected`, or `None` if it does not fit.
 
+    Args:
+        view: Nest of tensors or arrays.
+        expected: Nest of `tf.TensorSpec`, see `expected_view`.
 
-def _arranged(view, expected):
-    """Returns a view in the structure of `expected`, or `None` if it does not fit."""
+    Returns:
+        Nest of the same tensors, or `None`.
+    """
     view = _by_position(view, expected)
     try:
         keras.tree.assert_same_structure(
@@ -93,6 +87,19 @@ def _arranged(view, expected):
     tensors, specs = keras.tree.flatten(view), keras.tree.flatten(expected)
     fits = all(map(_fits, tensors, specs))
     return keras.tree.pack_sequence_as(expected, tensors) if fits else None
+
+
+def _find_views(data, expected):
+    parts = data if isinstance(data, (tuple, list)) else (data,)
+    # `train_on_batch` appends None for a missing label: (view_a, view_b, None).
+    parts = [part for part in parts if part is not None]
+    # With labels, the views are the first part.
+    for pair in (parts, parts[0] if parts else None):
+        if isinstance(pair, (tuple, list)) and len(pair) == 2:
+            views = [arranged(view, expected) for view in pair]
+            if not any(view is None for view in views):
+                return tuple(views)
+    return None
 
 
 def _by_position(view, expected):

@@ -27,8 +27,10 @@ def input_specs(network: keras.Model | keras.Layer) -> Any:
     TensorSpec(shape=(None, None, None, 3), dtype=tf.float32, name='images')
     """
     if has_graph(network):
-        is_single = isinstance(network, keras.Sequential)
-        tensors = network.inputs[0] if is_single else network.input
+        is_sequential = isinstance(network, keras.Sequential)
+        tensors = network.inputs if is_sequential else network.input
+        if isinstance(tensors, (list, tuple)) and len(tensors) == 1:
+            (tensors,) = tensors  # Keras accepts it without the list, too.
         return keras.tree.map_structure(
             lambda t: _spec(t.shape, t.dtype, t.name), tensors
         )

@@ -11,11 +11,13 @@ from bt_keras.networks import image_range
 class LoadedBackbone(keras.Model):
     """Backbone that `bt_keras.load_backbone` rebuilt: a functional Keras model.
 
-    It has the layers of the exported network, after `ImageNormalization`. While none
-    of its weights is trainable, all layers run in inference mode, also in `fit`.
+    It has the layers of the exported network, for images after `ImageNormalization`.
+    While none of its weights is trainable, all layers run in inference mode, also in
+    `fit`.
 
     Args:
-        inputs: `KerasTensor` of images (N, H, W, 3) in [0, 1].
+        inputs: `KerasTensor` of images (N, H, W, 3) in [0, 1], or the inputs of a
+            network of anything else.
         outputs: `KerasTensor` of features (N, F), or a dict of `"features"` and the
             feature maps, float32.
         name: Optional string. Defaults to `None`.
@@ -27,7 +29,8 @@ class LoadedBackbone(keras.Model):
         super().__init__(*args, **kwargs)
 
     def __call__(self, inputs, *args, **kwargs):
-        image_range.check_shape(inputs, self.input_shape)
+        if any(getattr(layer, "takes_unit_images", False) for layer in self.layers):
+            image_range.check_shape(inputs, self.input_shape)
         return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs, training=None, mask=None):

@@ -123,10 +123,11 @@ def test_the_python_code_of_the_card_runs(exported, monkeypatch):
     names = {"images": images, "levels": levels, "contents": png}
     text = (exported.folder / "README.md").read_text()
     blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         exec(compile(block, "card", "exec"), names)
     assert relative_error(names["features"], exported.features()) < 1e-5
+    assert names["contents_of_tflite"][4:8] == b"TFL3"
 
 
 def test_the_card_of_a_run_has_its_config_and_results(exported):
