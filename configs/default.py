@@ -70,6 +70,10 @@ def get_config():
     # once per call.
     config.steps_per_execution = 1
 
+    # CPU threads of the run's operations, and as many of its input pipeline; 0 for all
+    # cores. Set it if several runs share a machine.
+    config.threads = 0
+
     config.optimizer = ConfigDict()
     config.optimizer.name = "lars"  # or any Keras optimizer, such as "adamw"
     # Peak learning rate for a batch size of 256; multiplied by batch_size / 256.

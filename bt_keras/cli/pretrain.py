@@ -101,6 +101,7 @@ def run(arguments: Sequence[str]) -> None:
         settings=lambda: _settings(config, values),
         timeout=values.join_timeout,
         start_check=lambda: workdir.check_start(config),
+        num_threads=config.threads,
     )
 
     if values.dry_run:

@@ -28,6 +28,7 @@ def strategy(
     settings: Callable[[], dict],
     timeout: float,
     start_check: Callable[[], None],
+    num_threads: int = 0,
 ) -> tf.distribute.Strategy:
     """Joins the other workers, if there are any, and creates the strategy.
 
@@ -41,6 +42,8 @@ def strategy(
         timeout: Float >= 0, seconds to wait for the other workers.
         start_check: Function without arguments that the chief calls when all workers
             are connected. A `UsageError` that it raises is raised on all workers.
+        num_threads: Integer >= 0, see `bt_keras.distribution.threads.limit`. Defaults
+            to `0`.
 
     Returns:
         `tf.distribute.Strategy`.
@@ -56,8 +59,9 @@ def strategy(
         if cluster:
             rendezvous.meet(cluster, settings(), timeout, start_check)
     with _quietly():
-        from bt_keras.distribution import strategies
+        from bt_keras.distribution import strategies, threads
 
+        threads.limit(num_threads)  # A strategy starts TensorFlow.
         return strategies.make(name, cluster)
 
 

@@ -22,6 +22,7 @@ _NUMBERS = {
     "microbatches": checks.COUNT,
     "epochs": checks.COUNT,
     "steps_per_execution": checks.COUNT,
+    "threads": checks.Number(0, 4096, integer=True),
     "optimizer.learning_rate": checks.POSITIVE,
     "optimizer.bias_learning_rate": checks.POSITIVE,
     "optimizer.warmup_epochs": checks.NOT_NEGATIVE,

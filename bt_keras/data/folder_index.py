@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bt_keras.data import index_file
 from bt_keras.data.decode import check_image, fingerprint, largest_value
 from bt_keras.data.index_file import FileInfo
+from bt_keras.distribution import threads
 
 # Seconds between two writes of the index, so that an interrupted check can resume.
 SAVE_INTERVAL = 60.0
@@ -80,7 +81,7 @@ def _check_missing(paths, found, save) -> None:
     progress = _progress(len(missing))
     saved = time.monotonic()
     # TensorFlow and Pillow decode without holding Python's lock.
-    checked = _map_in_threads(check_file, [paths[n] for n in missing], os.cpu_count())
+    checked = _map_in_threads(check_file, [paths[n] for n in missing], threads.count())
     for count, (number, info) in enumerate(zip(missing, checked, strict=True), 1):
         found[number] = info
         progress(count)
@@ -123,10 +124,10 @@ def _size_and_time(status):
     return status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64))
 
 
-def _map_in_threads(function: Callable, items: Sequence, threads) -> Iterator:
+def _map_in_threads(function: Callable, items: Sequence, workers: int) -> Iterator:
     """Yields `function(item)` of every item, in order."""
     chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         done = pool.map(lambda chunk: [function(item) for item in chunk], chunks)
         yield from itertools.chain.from_iterable(done)
 

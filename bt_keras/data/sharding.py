@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from bt_keras.distribution import threads
+
 
 def num_input_pipelines(strategy: tf.distribute.Strategy) -> int:
     """Returns the number of processes or hosts that make the batches of a strategy."""
@@ -76,4 +78,4 @@ def _finish(dataset, length):
     # With infinite cardinality, workers do not agree in every step whether the data has
     # ended.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(threads.limited(options))

@@ -31,7 +31,9 @@ def step_function(model, step: Callable) -> Callable:
     Returns:
         Function of an iterator that runs `steps_per_execution` steps and returns the
         means of the epoch so far, a dict of float32 scalars. At the end of the epoch it
-        raises `StopIteration` or `OutOfRangeError`, like the iterator.
+        raises `StopIteration` or `OutOfRangeError`, like the iterator. Its attribute
+        `seconds_waited` is a float, the time for which the steps of all calls have
+        waited for the iterator.
     """
     strategy, count = model.distribute_strategy, model.steps_per_execution
     parts = model.microbatches if step == model.train_step else 1
@@ -53,39 +55,62 @@ def step_function(model, step: Callable) -> Callable:
 
     @tf.function(autograph=False, reduce_retracing=True)
     def run_one(iterator):
-        one_step(next(iterator))
+        data, waited = _timed(lambda: next(iterator))
+        one_step(data)
+        return waited
 
     @tf.function(autograph=False, reduce_retracing=True)
     def run_up_to_count(iterator):
-        def body(number, element):
+        # `iterator.get_next` at the end of the data would cancel the running step.
+        def following():
+            return _timed(iterator.get_next_as_optional, lambda data: data.has_value())
+
+        def body(number, element, waited):
             one_step(element.get_value())
             more = number + 1 < count
-            following = tf.cond(more, iterator.get_next_as_optional, lambda: element)
-            return number + 1, following
+            element, seconds = tf.cond(
+                more, following, lambda: (element, tf.zeros((), tf.float64))
+            )
+            return number + 1, element, waited + seconds
 
-        # `iterator.get_next` at the end of the data would cancel the running step.
-        return tf.while_loop(
-            lambda number, element: tf.logical_and(number < count, element.has_value()),
+        number, _, waited = tf.while_loop(
+            lambda number, element, _: tf.logical_and(
+                number < count, element.has_value()
+            ),
             body,
-            [tf.constant(0), iterator.get_next_as_optional()],
+            [tf.constant(0), *following()],
             parallel_iterations=1,
-        )[0]
+        )
+        return number, waited
 
     def run(iterator):
         compiled = isinstance(iterator, _ITERATORS) and not model.run_eagerly
         if not compiled:  # `train_on_batch` passes a generator.
             _loop(one_step, itertools.islice(iterator, count))
         elif count == 1:
-            run_one(iterator)
-        elif not run_up_to_count(iterator):
-            raise StopIteration
+            function.seconds_waited += float(run_one(iterator))
+        else:
+            number, waited = run_up_to_count(iterator)
+            function.seconds_waited += float(waited)
+            if not number:
+                raise StopIteration
 
     def function(iterator):
         with checked_rows.usage_errors():
             run(iterator)
         return {tracker.name: tracker.result() for tracker in model.metrics}
 
+    function.seconds_waited = 0.0
     return function
+
+
+def _timed(get, ready: Callable = lambda data: data) -> tuple:
+    """Returns what `get` returns, and the seconds until the tensor `ready` is there."""
+    start = tf.timestamp()
+    with tf.control_dependencies([start]):
+        data = get()
+    with tf.control_dependencies(tf.nest.flatten(ready(data), expand_composites=True)):
+        return data, tf.timestamp() - start
 
 
 def _loop(one_step, elements):

@@ -21,6 +21,7 @@ from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training.epoch_log import EpochLog
 from bt_keras.training.image_faults import saved_before_faults
+from bt_keras.training.input_watch import InputWatch
 from bt_keras.training.nonfinite import (
     NonFiniteError,
     NonFiniteWatch,
@@ -239,7 +240,7 @@ class Training:
         folder, policy = self.workdir.checkpoints, self._settings.checkpoints
         checkpoints = Checkpoints(folder, tracker, self._stop, policy, self.is_chief)
         logs = logs if self.is_chief else []
-        return [tracker, NonFiniteWatch(tracker), *logs, checkpoints]
+        return [tracker, NonFiniteWatch(tracker), InputWatch(), *logs, checkpoints]
 
     @contextlib.contextmanager
     def _ended_line(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from bt_keras import data, optimizers
 from bt_keras.augmentation import views as make_views
 from bt_keras.data.from_config import open_source
 from bt_keras.data.source import Source
-from bt_keras.distribution import devices
+from bt_keras.distribution import devices, threads
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.model.from_config import build_model
@@ -30,6 +30,7 @@ def apply(config: ConfigDict) -> None:
         UsageError: If no run could use a value.
     """
     config_lib.check(config)
+    threads.limit(config.threads)
     if config.precision == "mixed_bfloat16" and devices.bfloat16_is_emulated():
         logging.warning(
             "config.precision is mixed_bfloat16, which this CPU can only emulate, "
