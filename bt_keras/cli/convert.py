@@ -57,8 +57,9 @@ def define_flags() -> absl_flags.FlagValues:
 
     string(
         "input",
-        "File to convert: PyTorch weights (.pth, .pt, .safetensors, .npz) or a .keras "
-        "file; or the folder of a run, whose latest checkpoint is converted.",
+        "File to convert: PyTorch weights (.pth, .pt, .ckpt, .torch, .safetensors or "
+        ".npz) or a .keras file; or the folder of a run, whose latest checkpoint is "
+        "converted.",
     )
     absl_flags.mark_flag_as_required("input", flag_values=values)
     string(

@@ -1,8 +1,9 @@
 """Converts PyTorch state dicts to Keras models and back.
 
 Supported are torchvision's ResNets (`conv1.weight`, `layer1.0.bn1.running_mean`, ...;
-the classifier `fc.*` is ignored) and the official Barlow Twins checkpoint
-(`backbone.*`, `projector.*`, `bn.*`), both with or without the prefix `module.`.
+the classifier `fc.*` is ignored), also within the models of other libraries (see
+`torch_names`), and the official Barlow Twins checkpoint (`backbone.*`, `projector.*`,
+`bn.*`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bt_keras.convert import (
     lars_state,
     name_map,
     torch_checkpoint,
+    torch_names,
     weight_files,
 )
 from bt_keras.errors import UsageError
@@ -32,7 +34,10 @@ def from_torch(source: str | os.PathLike | Mapping, replicas: int = 16) -> keras
     """Builds a Keras model from a PyTorch state dict, checkpoint or file.
 
     The architecture (depth, width, stem and projector) is inferred from the shapes of
-    the arrays.
+    the arrays. The names of a ResNet's arrays are those of torchvision, also behind
+    prefixes (`module.`, `backbone.`, `encoder.`, torch.compile's `_orig_mod.`), or
+    those of lightly, solo-learn or VISSL. What else a model contains is left out, such
+    as classifiers and projectors with biases.
 
     From a whole checkpoint of the official code, the model is compiled with
     `bt_keras.LARS`, with the learning rates of the last step and with the momenta, so
@@ -47,10 +52,10 @@ def from_torch(source: str | os.PathLike | Mapping, replicas: int = 16) -> keras
     parameter group and a loss multiplied by 0.024: for them, s = replicas / 0.024.
 
     Args:
-        source: String or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file, or a
-            mapping of str to NumPy array (or tensor, or any object with `__array__`):
-            the state dict of a torchvision ResNet, the official `resnet50.pth`, or the
-            official `checkpoint.pth`, either whole or its `"model"` or `"state_dict"`.
+        source: String or path of a `.pth`, `.pt`, `.ckpt`, `.torch`, `.safetensors` or
+            `.npz` file, or a mapping of str to NumPy array (or tensor, or any object
+            with `__array__`): the state dict of a ResNet, the official `resnet50.pth`,
+            or a checkpoint that contains one, such as the official `checkpoint.pth`.
         replicas: Integer > 0, number of GPUs that the official code trained on.
             Defaults to `16`, as in its published training.
 
@@ -71,12 +76,33 @@ def from_torch(source: str | os.PathLike | Mapping, replicas: int = 16) -> keras
     >>> model.name, model.output_shape
     ('resnet18', (None, 32))
     """
+    return read_torch(source, replicas)[0]
+
+
+def read_torch(
+    source: str | os.PathLike | Mapping, replicas: int = 16
+) -> tuple[keras.Model, list[str]]:
+    """Builds a Keras model as `from_torch` does.
+
+    Args:
+        source: As for `from_torch`.
+        replicas: As for `from_torch`. Defaults to `16`.
+
+    Returns:
+        `(model, left)`: the model, and the list of the names of the arrays that are
+        left out.
+
+    Raises:
+        UsageError: As for `from_torch`.
+    """
     if isinstance(source, str | os.PathLike):
         contents = weight_files.load(source)
         with weight_files.prefix_errors(source):
-            return from_torch(contents, replicas)
+            return read_torch(contents, replicas)
     state, optimizer = torch_checkpoint.split(source)
+    state, left = torch_names.find_resnet(state)
     network = architecture.infer_architecture(state)
+    left += [name for name in state if name.startswith(network.ignored)]
     model = network.build()
     variables = name_map.map_variables(model)
     name_map.assign_weights(variables, state, network.ignored)
@@ -85,7 +111,7 @@ def from_torch(source: str | os.PathLike | Mapping, replicas: int = 16) -> keras
         scale = gradient_scale.scale_from_replicas(optimizer, replicas)
         model.compile(optimizer=lars_state.build_optimizer(optimizer, scale))
         lars_state.assign_momenta(model, variables, optimizer, scale)
-    return model
+    return model, left
 
 
 def to_torch(

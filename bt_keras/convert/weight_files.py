@@ -16,8 +16,10 @@ from bt_keras.convert.pth import reader, writer
 from bt_keras.errors import DAMAGE, UsageError, one_line, shown
 from bt_keras.files import atomic, npz_file
 
-SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
-_TREES = (".pth", ".pt")  # The other formats hold a flat dict of arrays.
+# All but the last two are files of `torch.save`, .ckpt those of Lightning, .torch those
+# of VISSL.
+SUFFIXES = (".pth", ".pt", ".ckpt", ".torch", ".safetensors", ".npz")
+_TREES = SUFFIXES[:-2]  # The other formats hold a flat dict of arrays.
 _MAX_HEADER = 2**24  # Bytes of the names and shapes in a safetensors file.
 _DAMAGE = (safetensors.SafetensorError, *DAMAGE)
 
@@ -29,7 +31,8 @@ def load(path: str | os.PathLike, *, max_bytes: int | None = None):
     which takes twice as much.
 
     Args:
-        path: String or path of a `.pth`, `.pt`, `.safetensors` or `.npz` file.
+        path: String or path of a `.pth`, `.pt`, `.ckpt`, `.torch`, `.safetensors` or
+            `.npz` file.
         max_bytes: Optional integer, the most bytes that the arrays of a compressed
             `.npz` may have. Defaults to `None`: 512 MiB more than the file, and at most
             8 GiB.
@@ -74,8 +77,8 @@ def save(path: str | os.PathLike, tree) -> None:
     """Saves weights to a file, completely or not at all.
 
     Args:
-        path: String or path of a new file: `.pth` or `.pt` for `torch.load`,
-            `.safetensors`, or `.npz`.
+        path: String or path of a new file: `.pth`, `.pt`, `.ckpt` or `.torch` for
+            `torch.load`, `.safetensors`, or `.npz`.
         tree: Dict of str to NumPy array. For a `.pth`, also nested dicts, lists and
             tuples of arrays, numbers and str, such as the result of `to_checkpoint`.
 

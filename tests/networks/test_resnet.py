@@ -54,6 +54,26 @@ def test_initial_weights_are_distributed_as_in_torchvision():
     assert np.all(backbone.get_layer("layer3_1_bn2").gamma.numpy() == 1)
 
 
+# torchvision's ResNets without the classifier `fc`.
+PARAMETERS = {
+    18: 11_176_512,
+    34: 21_284_672,
+    50: 23_508_032,
+    101: 42_500_160,
+    152: 58_143_808,
+}
+
+
+@pytest.mark.parametrize("depth", PARAMETERS)
+def test_every_depth_has_torchvisions_number_of_parameters(depth):
+    """Counted with an eighth of the width; only the images have no more channels."""
+    total = 0
+    for variable in bt_keras.resnet(depth, width=1 / 8).trainable_variables:
+        scaled = [side for side in variable.shape[-2:] if side != 3]
+        total += np.prod(variable.shape) * 8 ** len(scaled)
+    assert total == PARAMETERS[depth]
+
+
 def test_width_and_stem():
     backbone = bt_keras.resnet(18, width=0.25, stem="cifar")
     assert backbone.output_shape == (None, 128)
