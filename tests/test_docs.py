@@ -29,6 +29,8 @@ _CHECKS = {
 }
 # Flags in the prose that belong to other programs.
 _FOREIGN = {"--gpus-per-task"}
+# Flags that some commands require.
+_REQUIRED = ("--workdir", "--input", "--module", "--out")
 
 
 def _id(page):
@@ -95,7 +97,7 @@ def test_commands(page):
     for command in _commands(markdown.inline_code(page)):
         # In the prose, a command may be without its required flags.
         given = {word.partition("=")[0] for word in command}
-        required = [f"{f}=X" for f in ("--workdir", "--input") if f not in given]
+        required = [f"{f}=X" for f in _REQUIRED if f not in given]
         _check_command([*command, *required], known_only=True)
 
 
@@ -145,7 +147,7 @@ def _check_command(command, known_only=False):
     rest = [a for a in arguments if a not in fields]
     if "--help" not in rest:
         unknown = flags.parse(_flags(name), rest, known_only)
-        assert set(unknown) <= {"--workdir=X", "--input=X"}, f"unknown: {unknown}"
+        assert set(unknown) <= {f"{f}=X" for f in _REQUIRED}, f"unknown: {unknown}"
 
 
 def _flags(command):

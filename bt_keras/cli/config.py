@@ -19,6 +19,8 @@ from absl import flags as absl_flags
 from bt_keras.cli import config_flags, config_manual, flags
 from bt_keras.errors import UsageError
 
+manual_end = config_manual.text
+
 
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
@@ -31,11 +33,6 @@ def define_flags() -> absl_flags.FlagValues:
         flag_values=values,
     )
     return values
-
-
-def manual_end() -> str:
-    """Returns the end of the manual page: all fields of a config."""
-    return config_manual.text()
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from bt_keras.cli import faults, flags, start
+from bt_keras.cli import faults, flags, image_flags, start
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.evaluator import PROTOCOLS
 
@@ -48,31 +48,13 @@ def define_flags() -> absl_flags.FlagValues:
         "workdir": "Folder of the run to evaluate. Give either --workdir or --module.",
         "module": "Exported module to evaluate: a folder, a .tar.gz file or a URL. "
         "The results are printed, but not stored.",
-        "source": "Labeled images to evaluate on: a folder, tfds:NAME or shipped. "
-        "Defaults to the images of the run.",
         "test_split": "Split of the images to test on. Defaults to the split in the "
         "run's config.",
     }
     for name, description in text.items():
         absl_flags.DEFINE_string(name, None, description, flag_values=values)
     flags.define_checkpoint(values)
-    absl_flags.DEFINE_enum(
-        "layout",
-        None,
-        ["auto", "classes", "splits"],
-        "What the subfolders of a folder of images are; auto decides by their names. "
-        "Defaults to auto with --source, otherwise to the run's config.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_integer(
-        "bits",
-        None,
-        "Significant bits of images with more than 8 bits, 8 to 16. Defaults to the "
-        "run's config.",
-        8,
-        16,
-        flag_values=values,
-    )
+    image_flags.define(values, "Labeled images to evaluate on")
     absl_flags.DEFINE_enum(
         "protocol",
         "cached",
@@ -150,9 +132,7 @@ def run(arguments: Sequence[str]) -> None:
         target = evaluation.target_from_workdir(
             workdir, values.untrained, values.checkpoint
         )
-    images = target.config.data  # Other images are not arranged like the run's.
-    images.layout = values.layout or ("auto" if values.source else images.layout)
-    images.bits = values.bits or images.bits
+    image_flags.apply(values, target.config)
     results = []
 
     def progress(measured):

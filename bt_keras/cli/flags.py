@@ -76,7 +76,7 @@ def parse(
     try:
         rest = values(["bt-keras", *arguments], known_only=known_only)[1:]
     except flags.IllegalFlagValueError:
-        _check_required(values)
+        _check_required(values, arguments)
         raise
     if rest and not known_only:
         raise UsageError(f"{rest[0]!r} is not a flag.")
@@ -88,9 +88,12 @@ def parse(
     return rest
 
 
-def _check_required(values: flags.FlagValues) -> None:
+def _check_required(values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    # Flags behind one with an invalid value are not parsed.
+    given = {argument.lstrip("-").partition("=")[0] for argument in arguments}
     for flag in map(values.__getitem__, values):
-        if flag.value is None and _is_required(values, flag):
+        is_missing = flag.value is None and flag.name not in given
+        if is_missing and _is_required(values, flag):
             raise UsageError(f"--{flag.name} is missing. {flag.help}")
 
 
@@ -160,7 +163,7 @@ def manual(command: str, doc: str, values: flags.FlagValues) -> str:
 
 def _listed(values: flags.FlagValues) -> Iterator[flags.Flag]:
     """Yields all flags in the order of their definition, `--help` last."""
-    defined = [f for group in values.flags_by_module_dict().values() for f in group]
+    defined = dict.fromkeys(values[name] for name in values)
     yield from (flag for flag in defined if flag.name != "help")
     yield values["help"]
 

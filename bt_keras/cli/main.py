@@ -5,6 +5,8 @@ Examples:
     bt-keras pretrain --config configs/cifar10.py --workdir runs/cifar10
     bt-keras evaluate --workdir runs/cifar10
     bt-keras export --workdir runs/cifar10 --out runs/cifar10/module
+    bt-keras finetune --module runs/cifar10/module --source photos/ --out cats.keras
+    bt-keras embed --module runs/cifar10/module --source photos/ --out features.npz
     bt-keras convert --input resnet50.pth --output resnet50.keras
     bt-keras report --workdir runs/cifar10
 
@@ -35,7 +37,16 @@ from bt_keras.errors import UsageError
 # `define_flags()` returns its flags and `run(arguments)` its exit status. If they are
 # there, `manual_end()` returns the end of the manual, and `ADVICE` is what to say about
 # general faults.
-COMMANDS = ("pretrain", "evaluate", "export", "convert", "report", "config")
+COMMANDS = (
+    "pretrain",
+    "evaluate",
+    "export",
+    "convert",
+    "report",
+    "config",
+    "finetune",
+    "embed",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

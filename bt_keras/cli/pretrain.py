@@ -31,6 +31,8 @@ ADVICE = faults.Advice(
     resumes=True,
 )
 
+manual_end = config_manual.text
+
 
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
@@ -78,11 +80,6 @@ def define_flags() -> absl_flags.FlagValues:
         flag_values=values,
     )
     return values
-
-
-def manual_end() -> str:
-    """Returns the end of the manual page: all fields of a config."""
-    return config_manual.text()
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -115,6 +115,7 @@ def _source(files, infos, bits, **about):
         image = decode_image(_read(record, image_shape, bits), bits)
         return tf.ensure_shape(image, image_shape), record["label"]
 
+    prefix = len(os.fsencode(os.path.join(root, "")))
     return Source(
         num_images=len(files),
         image_shape=image_shape,
@@ -128,6 +129,7 @@ def _source(files, infos, bits, **about):
         find_fault=functools.partial(
             folder_faults.find_fault, [file for file, _ in files], image_shape, bits
         ),
+        file_name=lambda record: tf.strings.substr(record["path"], prefix, -1),
         **about,
     )
 

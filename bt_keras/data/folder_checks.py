@@ -109,12 +109,6 @@ def _warn_about_classes(found: Layout, labels: set[int]) -> None:
             listed(sorted(empty)),
             found.root,
         )
-    if len(names) == 1:
-        logging.warning(
-            "All images in %r have one class, %r: accuracies will mean nothing.",
-            found.root,
-            names[0],
-        )
 
 
 def warn_about_possible_splits(root: str, files: Sequence[_File]) -> None:

@@ -56,6 +56,9 @@ class Source:
             names the first file that cannot be read, or None. The message is that of
             an error of TensorFlow, which may contain the path of a file. Defaults to
             `None`: it is not known how to find a fault.
+        file_name: Function from a record to a scalar string tensor, the name of the
+            image's file relative to `place`. Defaults to `None`: images are not in
+            files of their own.
 
     Example:
 
@@ -79,6 +82,7 @@ class Source:
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     digest: str | None = None
     find_fault: Callable | None = dataclasses.field(default=None, repr=False)
+    file_name: Callable | None = dataclasses.field(default=None, repr=False)
 
     @property
     def num_classes(self) -> int | None:
@@ -139,14 +143,14 @@ class Source:
         return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
 
     def require_labels(self, purpose: str) -> None:
-        """Checks that this source has labels.
+        """Checks that this source has labels of at least two classes.
 
         Args:
             purpose: String. Name of the step that needs labels, a singular noun such
                 as "linear evaluation".
 
         Raises:
-            UsageError: If this source has no labels.
+            UsageError: If this source has no labels, or all have the same one.
         """
         if self.class_names is None:
             raise UsageError(
@@ -154,6 +158,12 @@ class Source:
                 "the images of each class into one subfolder; in a TFDS data set, name "
                 "a ClassLabel feature 'label'; with a tf.data.Dataset of (image, "
                 "label), pass class_names to from_dataset."
+            )
+        if self.num_classes == 1:
+            raise UsageError(
+                f"{purpose} needs at least two classes, but all images of "
+                f"{self.name!r} are of the class {self.class_names[0]!r}: in a folder, "
+                "put the images of each class into one subfolder."
             )
 
 

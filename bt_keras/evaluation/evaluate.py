@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from bt_keras import config as config_lib
 from bt_keras import hub
 from bt_keras.checkpoint import latest
-from bt_keras.data import faults
+from bt_keras.data import Source, faults
 from bt_keras.data.from_config import open_source
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
@@ -43,6 +43,45 @@ class EvaluationTarget:
     epoch: str
     workdir: Workdir | None = None
     name: str = "pretrained"
+
+    def source_name(self, source: str | None = None) -> str:
+        """Returns the name of the images to use.
+
+        Args:
+            source: Optional string, images to use instead of the run's. Defaults to
+                `None`.
+
+        Raises:
+            UsageError: If there is none.
+        """
+        if name := source or self.config.data.source:
+            return name
+        raise UsageError(
+            "the module does not contain the location of its images: give --source."
+        )
+
+    def frozen(
+        self, train: Source, test: Source, needs_labels: bool = True
+    ) -> FrozenBackbone:
+        """Returns the backbone in evaluation mode, with images to evaluate it on.
+
+        Args:
+            train: `bt_keras.data.Source`.
+            test: `bt_keras.data.Source` with the same classes.
+            needs_labels: Boolean, as for `FrozenBackbone`. Defaults to `True`.
+
+        Raises:
+            UsageError: As `FrozenBackbone`.
+        """
+        return FrozenBackbone(
+            self.backbone,
+            train,
+            test,
+            size=self.config.views.size,
+            resize_ratio=self.config.evaluation.resize_ratio,
+            batch_size=self.config.evaluation.batch_size,
+            needs_labels=needs_labels,
+        )
 
 
 def target_from_workdir(
@@ -85,9 +124,15 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
         `EvaluationTarget`.
 
     Raises:
-        UsageError: If there is no such module or bt_keras did not export it.
+        UsageError: If there is no such module, bt_keras did not export it, or it does
+            not take images.
     """
     backbone, metadata = hub.read_backbone(handle)
+    if not metadata.input_shape:
+        raise UsageError(
+            f"module {handle} does not take images: load it in Python, with "
+            "bt_keras.load_backbone."
+        )
     if metadata.config:
         advice = "export the module again"
         with reporting_damage(f"the config of module {handle}", advice):
@@ -144,11 +189,7 @@ def evaluate(
     if protocol not in PROTOCOLS:
         raise UsageError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}.")
     config, workdir = target.config, target.workdir
-    source = source or config.data.source
-    if not source:
-        raise UsageError(
-            "the module does not contain the location of its images: give --source."
-        )
+    source = target.source_name(source)
     evaluators = [
         build_evaluator(
             name, config.evaluation, config.seed, **(overrides or {}).get(name, {})
@@ -189,15 +230,7 @@ def _freeze(
     )
     for images in (train, test):
         print(images.describe())
-    return FrozenBackbone(
-        target.backbone,
-        train,
-        test,
-        size=config.views.size,
-        resize_ratio=config.evaluation.resize_ratio,
-        batch_size=config.evaluation.batch_size,
-        needs_labels=any(evaluator.needs_labels for evaluator in evaluators),
-    )
+    return target.frozen(train, test, any(each.needs_labels for each in evaluators))
 
 
 def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:

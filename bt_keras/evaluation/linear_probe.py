@@ -80,12 +80,7 @@ class LinearProbe(Evaluator):
         Yields:
             List of two `Result`s.
         """
-        scores = self.train(frozen).evaluate(
-            self._test_batches(frozen),
-            callbacks=[FitProgress("test of the linear probe")],
-            return_dict=True,
-            verbose=0,
-        )
+        scores = self.test(self.train(frozen), frozen)
         yield [
             Result(
                 self.name,
@@ -120,6 +115,21 @@ class LinearProbe(Evaluator):
             verbose=0,
         )
         return head
+
+    def test(self, head: keras.Sequential, frozen: FrozenBackbone) -> dict[str, float]:
+        """Returns the accuracies `"top1"` and `"top5"`, fractions in [0, 1].
+
+        Args:
+            head: `keras.Sequential`, what `train` returned.
+            frozen: `FrozenBackbone`.
+        """
+        scores = head.evaluate(
+            self._test_batches(frozen),
+            callbacks=[FitProgress("test of the linear probe")],
+            return_dict=True,
+            verbose=0,
+        )
+        return {name: scores[name] for name in ("top1", "top5")}
 
     def _train_batches(self, frozen):
         """Returns a dataset of (random crops, labels)."""

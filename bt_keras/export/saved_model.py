@@ -8,7 +8,7 @@ load. The graph contains the normalization of images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
@@ -55,8 +55,13 @@ def save(
     tf.saved_model.save(module, folder, _signatures(module, inputs, metadata))
 
 
-class _Part(tf.train.Checkpoint):
-    """Base of the backbone and the projector: their variables and losses."""
+class Part(tf.train.Checkpoint):
+    """Base of what is saved: the variables and the losses of a network.
+
+    Args:
+        network: `keras.Model`.
+        **parts: Further attributes, objects that TensorFlow can save.
+    """
 
     def __init__(self, network, **parts):
         super().__init__(
@@ -67,7 +72,7 @@ class _Part(tf.train.Checkpoint):
         )
 
 
-class _Module(_Part):
+class _Module(Part):
     """The object that is saved; its attributes are the interface."""
 
     def __init__(self, backbone, projector, maps, prepare):
@@ -104,7 +109,7 @@ class _Module(_Part):
         return {name: tf.cast(t, tf.float32) for name, t in endpoints.items()}
 
 
-class _Projector(_Part):
+class _Projector(Part):
     """From features (N, F) to embeddings (N, D), float32."""
 
     def __init__(self, projector):
@@ -151,13 +156,31 @@ def _signatures(module, inputs, metadata):
         return {EMBEDDING: module.projector(module(values), training=False)}
 
     functions = {
-        "serving_default": (features, inputs.specs),
-        "feature_maps": (feature_maps, inputs.specs),
-        "embedding": (embedding, inputs.specs),
+        **input_signatures(features, inputs, metadata.bits),
+        "feature_maps": _signature(feature_maps, inputs.specs),
+        "embedding": _signature(embedding, inputs.specs),
     }
-    for name, (convert, spec) in inputs.signatures(metadata.bits).items():
-        functions[name] = (_composed(features, convert), spec)
-    return {name: _signature(*functions[name]) for name in metadata.signatures}
+    return {name: functions[name] for name in metadata.signatures}
+
+
+def input_signatures(
+    function: Callable, inputs: ImageInputs | NetworkInputs, bits: int
+) -> dict[str, Callable]:
+    """Returns the signatures of a function for all forms of its inputs.
+
+    Args:
+        function: Function of `inputs.specs` to a dict of tensors.
+        inputs: `ImageInputs` or `NetworkInputs`.
+        bits: Integer, see `preprocessing.decode`.
+
+    Returns:
+        Dict of `tf.function`s: `"serving_default"`, and the names of
+        `inputs.signatures`.
+    """
+    functions = {"serving_default": _signature(function, inputs.specs)}
+    for name, (convert, spec) in inputs.signatures(bits).items():
+        functions[name] = _signature(_composed(function, convert), spec)
+    return functions
 
 
 def _composed(function, first):

@@ -1,4 +1,7 @@
-"""NumPy's `.npz` files of untrusted origin: no pickles, no more than they declare."""
+"""NumPy's `.npz` files: written in blocks, and read although their origin is unknown.
+
+Reading accepts no pickles, and no more bytes than a file declares.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import io
 import math
 import os
 import struct
+import zipfile
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -44,6 +49,52 @@ def load(path: str | os.PathLike, max_bytes: int | None = None) -> dict:
             member.filename.removesuffix(_SUFFIX): _array(archive, member)
             for member in archive.infolist()
         }
+
+
+def write_rows(
+    archive: zipfile.ZipFile,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype | str,
+    blocks: Iterable[np.ndarray],
+) -> None:
+    """Adds an array to a `.npz` file, without keeping more than a block in memory.
+
+    Args:
+        archive: `zipfile.ZipFile`, opened for writing.
+        name: String, the name of the array.
+        shape: Tuple of integers, the shape of the array.
+        dtype: Its dtype, which has no objects.
+        blocks: Iterable of arrays, the rows in their order.
+
+    Raises:
+        ValueError: If the blocks have another number of rows or another shape.
+
+    Example:
+
+    >>> import zipfile
+    >>> from bt_keras.files import npz_file
+    >>> with zipfile.ZipFile("rows.npz", "w") as archive:
+    ...     blocks = (np.full((2, 3), i) for i in range(2))
+    ...     npz_file.write_rows(archive, "rows", (4, 3), "int64", blocks)
+    >>> np.load("rows.npz")["rows"][:, 0]
+    array([0, 0, 1, 1])
+    """
+    dtype, count = np.dtype(dtype), 0
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    with archive.open(f"{name}{_SUFFIX}", "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            if block.shape[1:] != shape[1:]:
+                raise ValueError(f"rows of {block.shape[1:]} in an array of {shape}")
+            count += len(block)
+            file.write(np.asarray(block, dtype).tobytes())
+    if count != shape[0]:
+        raise ValueError(f"{count} rows in an array of {shape}")
 
 
 def _array(archive, member):

@@ -3,6 +3,7 @@
 from bt_keras.networks.batch_norm import BatchNormalization
 from bt_keras.networks.by_name import network_by_name
 from bt_keras.networks.feature_maps import feature_dim, feature_maps
+from bt_keras.networks.image_classifier import ImageClassifier, image_classifier
 from bt_keras.networks.image_normalization import behind_normalization
 from bt_keras.networks.input_specs import as_model, input_specs
 from bt_keras.networks.loaded_backbone import LoadedBackbone
@@ -11,11 +12,13 @@ from bt_keras.networks.resnet import resnet
 
 __all__ = [
     "BatchNormalization",
+    "ImageClassifier",
     "LoadedBackbone",
     "as_model",
     "behind_normalization",
     "feature_dim",
     "feature_maps",
+    "image_classifier",
     "input_specs",
     "network_by_name",
     "projector",

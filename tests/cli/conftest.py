@@ -28,6 +28,20 @@ def run(recipe, tmp_path_factory):
     return workdir
 
 
+@pytest.fixture(scope="session")
+def module(run, tmp_path_factory):
+    """The exported module of the finished run, which tests must not change."""
+    folder = tmp_path_factory.mktemp("modules") / "module"
+    assert main(["export", f"--workdir={run}", f"--out={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """As `images`, of the size that the network of the run takes."""
+    return tiny.write_images(tmp_path_factory.mktemp("photos"), size=8)
+
+
 @pytest.fixture
 def copied(run, tmp_path):
     """A copy of the finished run."""

@@ -162,7 +162,8 @@ def test_every_path_flag_needs_a_value(capsys, command):
     values = importlib.import_module(f"bt_keras.cli.{command}").define_flags()
     names = [name for name in values if values[name].flag_type() == "string"]
     for name in names:
-        others = {"workdir", "input"} & {*names} - {name}
+        required = {"workdir", "input", "module", "out"}
+        others = required & {*names} - {name}
         given = [command, *(f"--{other}=x" for other in others)]
         for text in ("", "  "):
             one_error_line(capsys, [*given, f"--{name}={text}"], f"--{name} is empty")

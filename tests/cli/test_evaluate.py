@@ -19,13 +19,6 @@ from tests.cli.commands import one_error_line
 FINE_TUNE = ["--protocol=finetune", "--labels=100%", "--seeds=2"]
 
 
-@pytest.fixture(scope="module")
-def module(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("modules") / "module"
-    assert main(["export", f"--workdir={run}", f"--out={folder}"]) == 0
-    return folder
-
-
 def results(workdir):
     return results_file.read(workdir / "results.csv")
 

@@ -201,10 +201,13 @@ def test_classes_without_a_readable_image_are_named(tmp_path, caplog):
     assert "No readable image of classes 'bee', 'cat'" in caplog.text
 
 
-def test_one_class_is_told(tmp_path, caplog):
+def test_one_class_is_enough_only_where_labels_are_not_needed(tmp_path, caplog):
     files.write_many(tmp_path / "photos", 2)
-    assert load(tmp_path).class_names == ("photos",)
-    assert "have one class, 'photos'" in caplog.text
+    source = load(tmp_path)
+    assert source.class_names == ("photos",)
+    assert not caplog.text
+    with pytest.raises(UsageError, match=r"at least two classes.*'photos'"):
+        source.require_labels("evaluation")
 
 
 def test_folders_that_may_be_splits_are_told(tmp_path, caplog):

@@ -22,5 +22,10 @@ def test_labels_are_required_unless_no_evaluator_needs_them(frozen):
     arguments = (frozen.backbone, unlabeled, unlabeled, 8, 1.0, 4)
     with pytest.raises(bt_keras.UsageError, match="needs labels"):
         FrozenBackbone(*arguments)
+    one_class = data.from_dataset(
+        tf.data.Dataset.zip(images, tf.data.Dataset.range(1).repeat(4)), ("cat",)
+    )
+    with pytest.raises(bt_keras.UsageError, match=r"two classes, .* the class 'cat'"):
+        FrozenBackbone(frozen.backbone, one_class, one_class, 8, 1.0, 4)
     without_labels = FrozenBackbone(*arguments, needs_labels=False)
     assert without_labels.test.features.shape == (4, 16)

@@ -1,4 +1,5 @@
 import io
+import math
 import zipfile
 
 import numpy as np
@@ -83,3 +84,25 @@ def test_a_small_file_with_large_arrays_is_refused_before_they_are_read(tmp_path
         archive._didModify = True
     with pytest.raises(zipfile.BadZipFile, match="1,073,741,824 bytes"):
         npz_file.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("shape", [(0,), (7,), (7, 3), (7, 0), (7, 3, 2)])
+@pytest.mark.parametrize("dtype", ["<f4", "<i8", "<U9"])
+def test_rows_are_written_in_blocks(tmp_path, shape, dtype):
+    array = np.arange(math.prod(shape)).reshape(shape).astype(dtype)
+    path = tmp_path / "rows.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        blocks = [array[:3], array[3:3], array[3:]]
+        npz_file.write_rows(archive, "rows", shape, dtype, blocks)
+    for loaded in (np.load(path)["rows"], npz_file.load(path)["rows"]):
+        np.testing.assert_array_equal(loaded, array)
+        assert loaded.dtype == dtype
+
+
+@pytest.mark.parametrize("blocks", [[np.zeros((2, 3))], [np.zeros((4, 2))], []])
+def test_blocks_that_do_not_fit_are_an_error(tmp_path, blocks):
+    with (
+        zipfile.ZipFile(tmp_path / "rows.npz", "w") as archive,
+        pytest.raises(ValueError, match="array of"),
+    ):
+        npz_file.write_rows(archive, "rows", (4, 3), "f4", blocks)

@@ -1,0 +1,111 @@
+"""The images that a classifier is trained and tested on, checked to fit together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from bt_keras.data import Source
+from bt_keras.errors import UsageError, listed
+from bt_keras.evaluation.label_subsets import balanced_subset, read_labels, take_subset
+
+_PURPOSE = "training of a classifier"
+_SHARE = 0.2
+
+
+def open_labeled(
+    open_split: Callable[[str], Source],
+    train_split: str,
+    test_split: str,
+    held_out: float | None = None,
+    seed: int = 0,
+) -> tuple[Source, Source]:
+    """Opens labeled images for training, and others for testing.
+
+    Args:
+        open_split: Function from the name of a split to its `Source`.
+        train_split: String.
+        test_split: String. Images without any other split than `train_split` are
+            divided instead.
+        held_out: Optional float in (0, 1), the share of every class in `train_split`
+            that is held out for testing, instead of `test_split`. Defaults to `None`:
+            a fifth, and only of images that have no other split.
+        seed: Integer. Chooses the images that are held out. Defaults to `0`.
+
+    Returns:
+        `(train, test)`, two `Source`s with the same classes.
+
+    Raises:
+        UsageError: If there are no such images or no labels, a class has no training
+            images, or the classes of both differ.
+    """
+    train = open_split(train_split)
+    train.require_labels(_PURPOSE)
+    if held_out is None and len(train.splits) > 1:
+        test = open_split(test_split)
+        test.require_labels(_PURPOSE)
+        if test.class_names != train.class_names:
+            raise UsageError(
+                f"the classes of {train.split!r} and {test.split!r} of {train.name!r} "
+                f"do not fit: {train.num_classes} ({listed(train.class_names)}) and "
+                f"{test.num_classes} ({listed(test.class_names)})."
+            )
+    else:
+        train, test = hold_out(train, held_out or _SHARE, seed)
+    _check_classes(train)
+    return train, test
+
+
+def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source]:
+    """Divides labeled images; every class contributes the same share.
+
+    Args:
+        source: `Source` with labels.
+        share: Float in (0, 1), of the second part. A class with one image stays in
+            the first part; of others, at least one image is in each part.
+        seed: Integer.
+
+    Returns:
+        `(rest, held_out)`, two `Source`s.
+
+    Raises:
+        UsageError: If no class has two images.
+
+    Example:
+
+    >>> from bt_keras import data
+    >>> from bt_keras.evaluation.labeled_splits import hold_out
+    >>> train, test = hold_out(data.load("shipped", "test"), 0.2, seed=0)
+    >>> train.num_images, test.num_images
+    (1600, 400)
+    """
+    labels = read_labels(source)
+    counts = np.bincount(labels, minlength=source.num_classes)
+    kept = balanced_subset(labels, 1 - share, seed)
+    held_out = np.setdiff1d(np.arange(len(labels)), kept)
+    # Classes so small that rounding leaves nothing.
+    missing = np.setdiff1d(np.flatnonzero(counts > 1), labels[held_out])
+    moved = [kept[labels[kept] == label][0] for label in missing]
+    held_out = np.sort(np.concatenate([held_out, np.array(moved, np.int64)]))
+    if not len(held_out):
+        raise UsageError(
+            f"{source.name!r} has one image of each class: none can be held out to "
+            "measure the accuracy. Add images, or a split of their own for testing."
+        )
+    rest = np.setdiff1d(np.arange(len(labels)), held_out)
+    test = take_subset(source, held_out)
+    test = dataclasses.replace(test, split=f"{source.split}, held out")
+    return take_subset(source, rest), test
+
+
+def _check_classes(train):
+    counts = np.bincount(read_labels(train), minlength=train.num_classes)
+    empty = [train.class_names[label] for label in np.flatnonzero(counts == 0)]
+    if empty:
+        raise UsageError(
+            f"{train.split!r} of {train.name!r} has no images of {len(empty)} of the "
+            f"{train.num_classes} classes ({listed(empty)}): add some, or remove these "
+            "classes from the other splits."
+        )
