@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from bt_keras.augmentation import ops, sampling
 from bt_keras.augmentation.distortion import sample_distortion
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe, resolve
 from bt_keras.augmentation.views import view_seeds, views
 from bt_keras.errors import UsageError
+from tests.augmentation.with_pillow import color_jitter
 
 # Every field of the first view differs; the second keeps those of the named recipe.
 EVERYTHING = {
@@ -36,31 +37,14 @@ EVERYTHING = {
 
 def with_pillow(image, sampled, index, threshold):
     """Applies the official transform to the crop of a view, or to one band of it."""
-    is_rgb = image.mode == "RGB"
     image = ImageOps.mirror(image) if sampled["flip"][index] else image
     if "vertical_flip" in sampled and sampled["vertical_flip"][index]:
         image = ImageOps.flip(image)
     if "turns" in sampled:
         image = image.rotate(90 * int(sampled["turns"][index]), expand=True)
     jitter = {name: value[index].numpy() for name, value in sampled["jitter"].items()}
-    for operation in jitter["order"] if jitter["apply"] else ():
-        if operation > 1 and not is_rgb:
-            continue
-        if operation == 3:
-            hue, saturation, value = image.convert("HSV").split()
-            levels = np.array(hue)
-            levels += np.int32(float(jitter["hue"]) * 255).astype(np.uint8)
-            channels = (Image.fromarray(levels), saturation, value)
-            image = Image.merge("HSV", channels).convert("RGB")
-            continue
-        name = ("brightness", "contrast", "saturation")[operation]
-        enhancer = (
-            ImageEnhance.Brightness,
-            ImageEnhance.Contrast,
-            ImageEnhance.Color,
-        )[operation]
-        image = enhancer(image).enhance(float(jitter[name]))
-    if sampled["grayscale"][index] and is_rgb:
+    image = color_jitter(image, jitter)
+    if sampled["grayscale"][index] and image.mode == "RGB":
         image = image.convert("L").convert("RGB")
     if "sigma" in sampled and sampled["sigma"][index] > 0:
         image = image.filter(ImageFilter.GaussianBlur(float(sampled["sigma"][index])))

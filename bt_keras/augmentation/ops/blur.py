@@ -59,9 +59,15 @@ def _weighted_sum(groups, weights):
     return red + (tf.bitwise.right_shift(green, 16) & 0xFF00) + (blue & 0xFF0000)
 
 
+def _length(packed, axis):
+    """Returns the length of an axis, an integer if it is known."""
+    static = packed.shape[axis]
+    return tf.shape(packed)[axis] if static is None else static
+
+
 def _rows_at(packed, reach):
     """Returns images shifted by -reach to reach rows, with edges repeated."""
-    count = packed.shape[0]
+    count = _length(packed, 0)
     rows = (tf.range(count) + distance for distance in range(-reach, reach + 1))
     return [tf.gather(packed, tf.clip_by_value(row, 0, count - 1)) for row in rows]
 
@@ -70,7 +76,7 @@ def _columns_at(packed, reach):
     """Returns images shifted by -reach to reach columns; gathering would be slow."""
     first, last = [packed[:, :1]] * reach, [packed[:, -1:]] * reach
     padded = tf.concat([*first, packed, *last], axis=1)
-    count = packed.shape[1]
+    count = _length(packed, 1)
     return [padded[:, start : start + count] for start in range(2 * reach + 1)]
 
 

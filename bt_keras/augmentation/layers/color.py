@@ -1,103 +1,44 @@
-"""The view operations as keras-cv layers, to be mixed with keras-cv's own layers.
-
-Images have shape `(N, H, W, 3)` and levels 0..255. They are passed alone or in
-keras-cv's dictionary of images and labels; labels are returned unchanged. Each layer
-has a random generator that starts from its `seed`; `bt_keras.views` is the stateless
-function with the same operations.
-"""
+"""Color jitter, grayscale, solarization and blur: levels change, pixels stay."""
 
 from __future__ import annotations
 
-import keras
-import keras_cv
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from bt_keras import checks
 from bt_keras.augmentation import ops, sampling
+from bt_keras.augmentation.layers.base import RandomView, register
 from bt_keras.config import view_fields
 
-register = keras.saving.register_keras_serializable("bt_keras")
 
+class _LevelView(RandomView):
+    """Base class; a subclass has the `operation` and its `arguments`."""
 
-class _RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
-    """Base class of the layers: seed, configuration and labels."""
+    operation: Callable
 
-    def __init__(self, seed=None, **kwargs):
-        if seed is not None:
-            seed = checks.number("seed", seed, checks.STEP)
-        super().__init__(seed=seed, **kwargs)
-        self.seed = seed
-        # keras-cv treats 0 as "no seed" and then uses one global generator.
-        self._random_generator = (
-            tf.random.Generator.from_non_deterministic_state()
-            if seed is None
-            else tf.random.Generator.from_seed(seed)
-        )
-
-    def next_seed(self):
-        return self._random_generator.make_seeds(1)[:, 0]
-
-    def augment_labels(self, labels, transformations, **kwargs):
-        return labels
-
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed, **self.settings()}
-
-    def settings(self):
-        """Returns the constructor's other arguments as a dict."""
-        return {}
-
-
-@register
-class RandomResizedCrop(_RandomView):
-    """Crop a random box and resize it with antialiased bicubic interpolation.
-
-    Args:
-        size: Integer. Side of the square output in pixels.
-        scale: Tuple of floats, the range of the crop's fraction of the image area.
-            Defaults to `(0.08, 1.0)`.
-        ratio: Tuple of floats, the range of the crop's width divided by its height.
-            Defaults to `(3 / 4, 4 / 3)`.
-        seed: Integer or None. Makes the crops repeatable. Defaults to `None`.
-
-    Example:
-
-    >>> from bt_keras.augmentation.layers import RandomResizedCrop
-    >>> crop = RandomResizedCrop(32, seed=1)
-    >>> crop(tf.zeros((8, 48, 48, 3), tf.uint8)).shape
-    TensorShape([8, 32, 32, 3])
-    """
-
-    def __init__(
-        self,
-        size: int,
-        scale: tuple[float, float] = (0.08, 1.0),
-        ratio: tuple[float, float] = (3 / 4, 4 / 3),
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.size = checks.number("size", size, checks.COUNT)
-        self.scale = checks.interval("scale", scale, checks.POSITIVE)
-        self.ratio = checks.interval("ratio", ratio, checks.POSITIVE)
-
-    def get_random_transformation_batch(self, batch_size, images=None, **kwargs):
-        _, height, width, _ = tf.unstack(tf.shape(images))
-        return sampling.crop_boxes(
-            self.next_seed(), batch_size, height, width, self.scale, self.ratio
-        )
+    def arguments(self, transformations):
+        """Returns the operation's arguments besides the images."""
+        return {"mask": transformations}
 
     def augment_images(self, images, transformations, **kwargs):
-        crops = ops.crop_and_resize(
-            tf.cast(images, tf.uint8), transformations, self.size
-        )
-        return tf.cast(crops, self.compute_dtype)
+        # Compiled code is for one size: of images of many sizes, it would cost more
+        # than it saves.
+        is_fixed = images.shape[1:3].is_fully_defined()
+        operation = self.operation if is_fixed else self.operation.python_function
+        return self._apply(operation, images, transformations)
 
-    def settings(self):
-        return {"size": self.size, "scale": self.scale, "ratio": self.ratio}
+    def augment_ragged_image(self, image, transformation, **kwargs):
+        batch = tf.nest.map_structure(lambda x: x[None], transformation)
+        return self._apply(self.operation.python_function, image[None], batch)[0]
+
+    def _apply(self, operation, images, transformations):
+        changed = operation(images, **self.arguments(transformations))
+        return tf.cast(changed, self.compute_dtype)
 
 
 @register
-class ColorJitter(_RandomView):
+class ColorJitter(_LevelView):
     """Apply torchvision's ColorJitter: four adjustments in random order.
 
     Args:
@@ -123,6 +64,8 @@ class ColorJitter(_RandomView):
     TensorShape([2, 8, 8, 3])
     """
 
+    operation = staticmethod(ops.color_jitter)
+
     def __init__(
         self,
         brightness: float = 0.4,
@@ -145,9 +88,8 @@ class ColorJitter(_RandomView):
         seed = self.next_seed()
         return sampling.color_jitter(seed, batch_size, self.strengths, self.probability)
 
-    def augment_images(self, images, transformations, **kwargs):
-        jittered = ops.color_jitter(images, **transformations)
-        return tf.cast(jittered, self.compute_dtype)
+    def arguments(self, transformations):
+        return transformations
 
     def settings(self):
         names = ("brightness", "contrast", "saturation", "hue")
@@ -155,39 +97,22 @@ class ColorJitter(_RandomView):
         return {**strengths, "probability": self.probability}
 
 
-class _RandomSwitch(_RandomView):
+class _LevelSwitch(_LevelView):
     """Base class of operations that are applied with a probability."""
 
-    def __init__(self, probability: float = 0.5, **kwargs):
+    def __init__(self, probability: float, **kwargs):
         super().__init__(**kwargs)
         self.probability = checks.number("probability", probability, checks.FRACTION)
 
     def get_random_transformation_batch(self, batch_size, **kwargs):
         return sampling.bernoulli(self.next_seed(), batch_size, self.probability)
 
-    def augment_images(self, images, transformations, **kwargs):
-        return tf.cast(self.switch(images, transformations), self.compute_dtype)
-
     def settings(self):
         return {"probability": self.probability}
 
 
 @register
-class RandomFlip(_RandomSwitch):
-    """Flip images horizontally.
-
-    Args:
-        probability: Float in [0, 1]. Fraction of the images that are flipped.
-            Defaults to `0.5`.
-        seed: Integer or None. Makes the choice repeatable. Defaults to `None`.
-    """
-
-    def switch(self, images, mask):
-        return ops.flip(images, mask)
-
-
-@register
-class RandomGrayscale(_RandomSwitch):
+class RandomGrayscale(_LevelSwitch):
     """Replace all three channels by the luma.
 
     Args:
@@ -196,15 +121,14 @@ class RandomGrayscale(_RandomSwitch):
         seed: Integer or None. Makes the choice repeatable. Defaults to `None`.
     """
 
+    operation = staticmethod(ops.grayscale)
+
     def __init__(self, probability: float = 0.2, **kwargs):
         super().__init__(probability, **kwargs)
 
-    def switch(self, images, mask):
-        return ops.grayscale(images, mask)
-
 
 @register
-class RandomSolarize(_RandomSwitch):
+class RandomSolarize(_LevelSwitch):
     """Invert all levels at or above a threshold.
 
     Args:
@@ -215,19 +139,21 @@ class RandomSolarize(_RandomSwitch):
         seed: Integer or None. Makes the choice repeatable. Defaults to `None`.
     """
 
+    operation = staticmethod(ops.solarize)
+
     def __init__(self, probability: float = 0.2, threshold: int = 128, **kwargs):
         super().__init__(probability, **kwargs)
         self.threshold = view_fields.check("threshold", threshold)
 
-    def switch(self, images, mask):
-        return ops.solarize(images, mask, threshold=self.threshold)
+    def arguments(self, transformations):
+        return {"mask": transformations, "threshold": self.threshold}
 
     def settings(self):
         return {**super().settings(), "threshold": self.threshold}
 
 
 @register
-class RandomGaussianBlur(_RandomView):
+class RandomGaussianBlur(_LevelView):
     """Apply Pillow's Gaussian blur with a random standard deviation.
 
     Args:
@@ -241,6 +167,8 @@ class RandomGaussianBlur(_RandomView):
         UsageError: If `sigma` is negative or decreasing, or the probability is out of
             range.
     """
+
+    operation = staticmethod(ops.gaussian_blur)
 
     def __init__(
         self,
@@ -256,9 +184,8 @@ class RandomGaussianBlur(_RandomView):
         seed = self.next_seed()
         return sampling.blur_sigma(seed, batch_size, self.sigma, self.probability)
 
-    def augment_images(self, images, transformations, **kwargs):
-        blurred = ops.gaussian_blur(images, transformations, max_sigma=self.sigma[1])
-        return tf.cast(blurred, self.compute_dtype)
+    def arguments(self, transformations):
+        return {"sigma": transformations, "max_sigma": self.sigma[1]}
 
     def settings(self):
         return {"sigma": self.sigma, "probability": self.probability}
