@@ -16,7 +16,10 @@ HELP = ("--help", "-help", "-h")
 _WIDTH = 80
 _INDENT = " " * 8
 _ENUM_PREFIX = re.compile(r"^<[^>]*>: ")  # absl repeats the choices there.
-_PATHS = ("config", "input", "module", "out", "output", "plot", "verify", "workdir")
+_PATHS = (
+    *("config", "init_from", "input", "module", "out"),
+    *("output", "plot", "verify", "workdir"),
+)
 _KINDS = {"string": "TEXT", "int": "INTEGER", "float": "NUMBER"}
 
 

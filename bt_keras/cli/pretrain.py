@@ -14,6 +14,8 @@ Examples:
     bt-keras pretrain --config demo --workdir runs/long --config.epochs=20
     bt-keras pretrain --config demo --workdir runs/demo --dry_run
     bt-keras pretrain --workdir runs/demo
+    bt-keras pretrain --config default --workdir runs/mine --init_from=resnet50.pth \\
+        --config.data.source=/path/to/images --config.epochs=50
 """
 
 from __future__ import annotations
@@ -64,6 +66,15 @@ def define_flags() -> absl_flags.FlagValues:
         "Resume although the images are not those that the run began with.",
         flag_values=values,
     )
+    absl_flags.DEFINE_string(
+        "init_from",
+        None,
+        "Pretrained weights to start from instead of new ones: PyTorch weights (.pth, "
+        ".pt, .ckpt, .torch, .safetensors or .npz), a .keras file, the folder of a run "
+        "or a module. The backbone must fit the config; the projector is taken if it "
+        "fits. A run that resumes does not need them again.",
+        flag_values=values,
+    )
     absl_flags.DEFINE_bool(
         "dry_run",
         False,
@@ -104,12 +115,19 @@ def run(arguments: Sequence[str]) -> None:
     if values.dry_run:
         from bt_keras.training.dry_run import dry_run
 
-        dry_run(config, values.workdir, strategy)
+        dry_run(config, values.workdir, strategy, values.init_from)
         return
 
     from bt_keras.training.pretrain import pretrain
 
-    pretrain(config, values.workdir, strategy, values.on_nan, values.allow_other_images)
+    pretrain(
+        config,
+        values.workdir,
+        strategy,
+        values.on_nan,
+        values.allow_other_images,
+        values.init_from,
+    )
 
 
 def _settings(config: ConfigDict, values: absl_flags.FlagValues) -> dict:
@@ -119,6 +137,6 @@ def _settings(config: ConfigDict, values: absl_flags.FlagValues) -> dict:
 
     fields = {f"config.{f}": value for f, value in config_lib.fields(config).items()}
     versions = {f"version of {p}": v for p, v in store.versions().items()}
-    names = ("on_nan", "allow_other_images", "dry_run")
+    names = ("on_nan", "allow_other_images", "dry_run", "init_from")
     own = {name: values[name].value for name in names}
     return {**own, **versions, **fields}

@@ -12,6 +12,7 @@ from bt_keras import data
 from bt_keras.data import faults
 from bt_keras.distribution import strategies
 from bt_keras.training import sample_views, setup
+from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
 
 
@@ -19,6 +20,7 @@ def dry_run(
     config: ConfigDict,
     workdir: str | os.PathLike,
     strategy: tf.distribute.Strategy | None = None,
+    init_from: str | os.PathLike | None = None,
 ) -> None:
     """Builds the data, the model and the optimizer of a run, and reads one batch.
 
@@ -29,10 +31,11 @@ def dry_run(
         config: `ConfigDict` with the fields of configs/default.py.
         workdir: Path of the run's folder.
         strategy: `tf.distribute.Strategy`. Defaults to the one in scope.
+        init_from: Optional string or path, as for `pretrain`. Defaults to `None`.
 
     Raises:
-        UsageError: If the config, the data or the workdir cannot be used, or an image
-            of the first batch cannot be read.
+        UsageError: If the config, the data, the workdir or `init_from` cannot be used,
+            or an image of the first batch cannot be read.
     """
     strategy = strategy or tf.distribute.get_strategy()
     setup.apply(config)
@@ -45,6 +48,7 @@ def dry_run(
     with strategy.scope():
         model = setup.new_model(config, steps_per_epoch)
         model.optimizer.build(model.trainable_variables)
+    warm_start = WarmStart(model, init_from) if init_from else None
     start = time.monotonic()
     with faults.named(source.find_fault):
         batch = next(iter(data.pairs(source, views, config.batch_size, config.seed)))
@@ -54,6 +58,8 @@ def dry_run(
             folder.path.mkdir(parents=True, exist_ok=True)
         pairs = tf.data.Dataset.from_tensors(batch)
         folder.replace(folder.sample_views, sample_views.draw(pairs))
+        if warm_start:
+            print(warm_start.describe())
         size = config.views.size
         print(
             *(images.describe() for images in (source, held_out) if images),

@@ -27,6 +27,7 @@ from bt_keras.training import same_images, sample_views, setup
 from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
 from bt_keras.training.validation import HeldOut
+from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
 
 # What to do when the loss or a gradient is non-finite.
@@ -39,6 +40,7 @@ def pretrain(
     strategy: tf.distribute.Strategy | None = None,
     on_nan: str = "stop",
     allow_other_images: bool = False,
+    init_from: str | os.PathLike | None = None,
 ) -> BarlowTwins:
     """Trains the model of a config, or resumes from the newest checkpoint.
 
@@ -58,13 +60,18 @@ def pretrain(
         allow_other_images: Boolean, whether to resume although the images are not those
             that the run began with (in number, order, names or sizes). Defaults to
             `False`.
+        init_from: Optional string or path, the pretrained network that the run starts
+            from, see `bt_keras.convert.pretrained.load`. Its weights become the first
+            checkpoint, so that a run that resumes does not read it. Defaults to
+            `None`: new weights.
 
     Returns:
         The trained `bt_keras.BarlowTwins`.
 
     Raises:
-        UsageError: If the config, the data or the workdir cannot be used, if an image
-            cannot be read any more, or if the loss or a gradient is non-finite.
+        UsageError: If the config, the data, the workdir or `init_from` cannot be used,
+            if an image cannot be read any more, or if the loss or a gradient is
+            non-finite.
         StoppedError: If a signal stopped the run, after a checkpoint was written, or
             if another worker is lost.
     """
@@ -91,6 +98,8 @@ def pretrain(
                 if images:
                     print(images.describe(), flush=True)
         model = training.make_model()
+        with strategies.raise_on_all_workers(strategy):
+            start = _warm_start(model, folder, init_from, training.is_chief)
         with contextlib.ExitStack() as stack:
             with strategies.raise_on_all_workers(strategy):
                 stack.enter_context(folder.locked(training.is_chief))
@@ -99,12 +108,37 @@ def pretrain(
                 if path and training.is_chief and not allow_other_images:
                     same_images.check(folder, source)
             training.restore(model, path)
+            if start and not path:
+                with strategy.scope():
+                    start.assign()
             with strategies.raise_on_all_workers(strategy):
                 if training.is_chief:
+                    if start and not path:
+                        # Before the config: a run that is killed here is no run yet.
+                        start.write(folder, progress)
                     folder.claim(config)
                     same_images.record(folder, source)
                     _prepare(folder, first_views, progress, path)
             return _train(training, model, progress, on_nan)
+
+
+def _warm_start(
+    model: BarlowTwins,
+    workdir: Workdir,
+    init_from: str | os.PathLike | None,
+    is_chief: bool,
+) -> WarmStart | None:
+    """Loads what a new run starts from; `None` for a run that resumes."""
+    if init_from is None:
+        return None
+    if any(workdir.checkpoints.glob("*.keras")):
+        if is_chief:
+            print(f"--init_from={init_from} is not read: the run has checkpoints")
+        return None
+    start = WarmStart(model, init_from)
+    if is_chief:
+        print(start.describe(), flush=True)
+    return start
 
 
 def _training(

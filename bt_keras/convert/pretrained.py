@@ -1,0 +1,84 @@
+"""Loads a pretrained network from weights, a checkpoint or a module."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from bt_keras import hub
+from bt_keras.convert import keras_source, state_dict, weight_files
+from bt_keras.errors import UsageError
+from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.networks import behind_normalization
+from bt_keras.workdir import Workdir
+
+
+class Pretrained(NamedTuple):
+    """A pretrained network.
+
+    Args:
+        model: `bt_keras.BarlowTwins`, or a `keras.Model` from normalized images to
+            features.
+        left: List of strings, what its source contains beside it.
+    """
+
+    model: keras.Model
+    left: list[str]
+
+    @property
+    def backbone(self) -> keras.Model:
+        """The network from normalized images to features."""
+        is_whole = isinstance(self.model, BarlowTwins)
+        return self.model.backbone if is_whole else self.model
+
+    @property
+    def projector(self) -> keras.Model | None:
+        """The projector, `None` if there is none."""
+        return getattr(self.model, "projector", None)
+
+
+def load(source: str | os.PathLike) -> Pretrained:
+    """Loads a pretrained network.
+
+    Args:
+        source: String or path: a file of PyTorch weights (see
+            `bt_keras.convert.from_torch`), a `.keras` file of a backbone or a
+            `bt_keras.BarlowTwins`, the folder of a run, whose newest checkpoint is
+            taken, or a module as for `bt_keras.load_backbone`.
+
+    Returns:
+        `Pretrained`.
+
+    Raises:
+        UsageError: If there is no such file, folder or module, or it contains no
+            network that Keras can build.
+
+    Example:
+
+    >>> from bt_keras.convert import pretrained
+    >>> state = bt_keras.convert.to_torch(bt_keras.resnet(18, width=1 / 16))
+    >>> bt_keras.convert.save("weights.pth", {**state, "fc.bias": np.zeros(10)})
+    >>> pretrained.load("weights.pth").left
+    ['fc.bias']
+    """
+    path = Path(os.path.expanduser(source))
+    suffix = path.suffix.lower()
+    if suffix in weight_files.SUFFIXES and not path.is_dir():
+        return Pretrained(*state_dict.read_torch(path))
+    if suffix == ".keras" or Workdir(path).config_file.is_file():
+        model, progress = keras_source.load_model(path, with_optimizer=False)
+        left = ["the optimizer's state"] if progress else []
+        if isinstance(model, BarlowTwins):
+            return Pretrained(model, left)
+        return Pretrained(_backbone(model, path), left)
+    backbone, described = hub.read_backbone(source)
+    return Pretrained(backbone, ["projector"] if described.embedding_dim else [])
+
+
+def _backbone(model, path):
+    if not isinstance(model, keras.Model):
+        raise UsageError(f"{path} is a {type(model).__name__}, not a model.")
+    return behind_normalization(model)

@@ -1,0 +1,116 @@
+"""Starts a run from the weights of a pretrained network."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import keras
+
+from bt_keras.checkpoint import save_restore
+from bt_keras.checkpoint.progress import Progress
+from bt_keras.convert import pretrained
+from bt_keras.convert.pretrained import Pretrained
+from bt_keras.errors import UsageError, listed
+from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.workdir import Workdir, writable
+
+
+class WarmStart:
+    """The weights that a run starts from, checked against its model.
+
+    The backbone must fit. The projector is taken if it fits, too.
+
+    Args:
+        model: `bt_keras.BarlowTwins` of the run, with its initial weights.
+        source: String or path, see `bt_keras.convert.pretrained.load`.
+
+    Raises:
+        UsageError: If there is no such source, or its backbone has another
+            architecture.
+    """
+
+    def __init__(self, model: BarlowTwins, source: str | os.PathLike):
+        loaded = _load(source)
+        ours, theirs = model.backbone, loaded.backbone
+        if difference := _difference(ours, theirs):
+            raise UsageError(
+                f"--init_from={source}: its network {theirs.name!r} has another "
+                f"architecture than {ours.name!r} of the config: {difference}. Change "
+                "config.backbone, or take other weights."
+            )
+        self._model, self._source = model, source
+        self._parts = [(ours, theirs)]
+        self._left = [*loaded.left]
+        self._add_projector(model.projector, loaded.projector)
+
+    def _add_projector(self, ours, theirs):
+        if theirs is None:
+            return
+        if difference := _difference(ours, theirs):
+            self._left.append(f"the projector ({difference})")
+        else:
+            self._parts.append((ours, theirs))
+
+    def assign(self) -> None:
+        """Assigns the weights; call it in the scope of the strategy."""
+        for ours, theirs in self._parts:
+            for variable, value in zip(ours.weights, theirs.weights, strict=True):
+                variable.assign(value.numpy())
+
+    def write(self, workdir: Workdir, progress: Progress) -> None:
+        """Writes the first checkpoint of a run, with the weights it starts from.
+
+        Args:
+            workdir: `Workdir` of the run.
+            progress: `Progress` of a run without steps.
+
+        Raises:
+            UsageError: If it cannot be written.
+        """
+        with writable(workdir.path):
+            workdir.checkpoints.mkdir(parents=True, exist_ok=True)
+        save_restore.write(self._model, workdir.checkpoints, progress)
+
+    def describe(self) -> str:
+        """Returns a line that says what is taken and what is left."""
+        taken = " and ".join(
+            f"{theirs.name} ({len(ours.weights)} arrays, {_count(ours):,} numbers)"
+            for ours, theirs in self._parts
+        )
+        line = f"starting from {self._source}: taken {taken}"
+        if len(self._parts) == 1:
+            line += "; the projector is new"
+        return f"{line}; left {listed(self._left) if self._left else 'nothing'}"
+
+
+def _load(source) -> Pretrained:
+    try:
+        return pretrained.load(source)
+    except UsageError as error:
+        raise UsageError(f"--init_from={source}: {error}") from error
+
+
+def _count(network: keras.Model) -> int:
+    return sum(math.prod(variable.shape) for variable in network.weights)
+
+
+def _difference(ours: keras.Layer, theirs: keras.Layer) -> str | None:
+    """Describes the first difference of two networks, `None` if there is none."""
+    left, right = _kinds(ours), _kinds(theirs)
+    for number, (one, other) in enumerate(zip(left, right, strict=False), 1):
+        if one != other:
+            return f"its layer {number} with weights is {other}, not {one}"
+    if len(left) != len(right):
+        return f"it has {len(right)} layers with weights, not {len(left)}"
+    return None
+
+
+def _kinds(network: keras.Layer) -> list[str]:
+    """Returns the class and the shapes of every layer with weights, in order."""
+    kinds = []
+    for layer in network._flatten_layers():
+        shapes = [str(tuple(variable.shape)) for variable in layer.weights]
+        if shapes and not getattr(layer, "layers", None):
+            kinds.append(f"{type(layer).__name__} {', '.join(shapes)}")
+    return kinds
