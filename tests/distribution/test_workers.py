@@ -58,7 +58,17 @@ def test_five_steps_of_fit_equal_one_device(workers):
     assert compared == len(alone)
 
 
+def test_a_nest_trains_as_on_one_device(workers):
+    alone = worker.trained_on_a_nest(tf.distribute.get_strategy())
+    assert "nest/logs/val_loss" in alone
+    for key, expected in alone.items():
+        for results in workers:
+            np.testing.assert_allclose(
+                results[key], expected, rtol=1e-4, atol=1e-5, err_msg=key
+            )
+
+
 def test_both_workers_have_the_same_weights(workers):
     for key, value in workers[0].items():
-        if key.startswith("state/"):
+        if "state/" in key:
             np.testing.assert_array_equal(value, workers[1][key], err_msg=key)

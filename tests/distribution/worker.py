@@ -1,7 +1,8 @@
 """Computes on two workers what the test computes on one device: `worker.py OUT`.
 
-Each worker writes OUT-INDEX.npz with what `losses` and `trained` return: the loss and
-its gradients, and a model's weights, optimizer and logs after five steps of `fit`.
+Each worker writes OUT-INDEX.npz with what `losses`, `trained` and `trained_on_a_nest`
+return: the loss and its gradients, and a model's weights, optimizer and logs after
+`fit`.
 """
 
 import sys
@@ -13,6 +14,7 @@ import tensorflow as tf
 import bt_keras
 from bt_keras.networks import BatchNormalization
 from tests.losses.compute import NAMES, terms_and_gradients
+from tests.models import mixed_inputs, mixed_pairs
 
 LAMBD = 0.0051
 STEPS = 5
@@ -57,6 +59,25 @@ def trained(strategy, callbacks=()):
         validation_data=check,
         callbacks=callbacks,
     ).history
+    return _logs_and_state(history, network)
+
+
+def trained_on_a_nest(strategy):
+    """Returns the same for a dataset of dicts, which Keras distributes."""
+    with strategy.scope():
+        keras.utils.set_random_seed(3)
+        network = mixed_inputs()
+        network.compile(optimizer=bt_keras.LARS(0.5, trust_coefficient=0.1))
+    # One batch: its rows reach the workers in another order than one device.
+    data = mixed_pairs(batches=1)
+    history = network.fit(
+        data, epochs=3, shuffle=False, verbose=0, validation_data=data
+    ).history
+    results = _logs_and_state(history, network)
+    return {f"nest/{name}": value for name, value in results.items()}
+
+
+def _logs_and_state(history, network):
     variables = [*network.variables, *network.optimizer.variables]
     results = {f"logs/{name}": values for name, values in history.items()}
     results |= {f"state/{i}/{v.name}": v.numpy() for i, v in enumerate(variables)}
@@ -88,7 +109,8 @@ def main(out):
         keras.callbacks.CSVLogger(f"{out}.csv"),
         keras.callbacks.ModelCheckpoint(f"{out}.keras", monitor="val_loss"),
     ]
-    np.savez(f"{out}.npz", **losses(strategy), **trained(strategy, callbacks))
+    results = losses(strategy) | trained(strategy, callbacks)
+    np.savez(f"{out}.npz", **results, **trained_on_a_nest(strategy))
 
 
 if __name__ == "__main__":
