@@ -13,17 +13,21 @@ from ml_collections import ConfigDict
 from bt_keras import config as config_lib
 from bt_keras import system
 from bt_keras.errors import UsageError
-from bt_keras.files import atomic, log_file, reading
+from bt_keras.files import atomic, log_file, reading, storage
 
 
 class Workdir:
     """The paths and small files of a run. `claim` creates the folder.
 
     Args:
-        path: Path of a folder, which may not exist yet.
+        path: Path of a folder on this machine, which may not exist yet.
+
+    Raises:
+        UsageError: If the path is remote, such as gs://bucket/run.
     """
 
     def __init__(self, path: str | os.PathLike):
+        storage.require_local(path, "workdir")
         self.path = Path(os.path.expanduser(path))
         self.config_file = self.path / "config.json"
         self.images_file = self.path / "images.json"

@@ -11,15 +11,14 @@ from collections.abc import Iterator, Sequence
 from absl import flags
 
 from bt_keras.errors import UsageError
+from bt_keras.files import storage
 
 HELP = ("--help", "-help", "-h")
 _WIDTH = 80
 _INDENT = " " * 8
 _ENUM_PREFIX = re.compile(r"^<[^>]*>: ")  # absl repeats the choices there.
-_PATHS = (
-    *("config", "init_from", "input", "module", "out"),
-    *("output", "plot", "verify", "workdir"),
-)
+_WRITTEN = ("out", "output", "plot", "workdir")
+_PATHS = (*_WRITTEN, "config", "init_from", "input", "module", "verify")
 _KINDS = {"string": "TEXT", "int": "INTEGER", "float": "NUMBER"}
 
 
@@ -88,6 +87,8 @@ def parse(
         if name in _PATHS and isinstance(values[name].value, str):
             # No shell replaces the "~" of `--workdir=~/run`.
             values[name].value = os.path.expanduser(values[name].value)
+        if name in _WRITTEN and isinstance(values[name].value, str):
+            storage.require_local(values[name].value, f"--{name}")
     return rest
 
 

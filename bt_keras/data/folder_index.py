@@ -17,6 +17,7 @@ from bt_keras.data import index_file
 from bt_keras.data.decode import check_image, fingerprint, largest_value
 from bt_keras.data.index_file import FileInfo
 from bt_keras.distribution import threads
+from bt_keras.files import storage
 
 # Seconds between two writes of the index, so that an interrupted check can resume.
 SAVE_INTERVAL = 60.0
@@ -93,16 +94,14 @@ def _check_missing(paths, found, save) -> None:
 def check_file(path: str) -> FileInfo:
     """Checks one image file by decoding it."""
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            contents = file.read()
-            size, problem = check_image(contents)
-            largest = 0 if problem else largest_value(contents)
+        contents, status = storage.read(path)
+        size, problem = check_image(contents)
+        largest = 0 if problem else largest_value(contents)
     except OSError as error:
         return _not_read(f"cannot be opened ({error.strerror})")
     except MemoryError:
         return _not_read("does not fit into memory")
-    num_bytes, mtime_ns = _size_and_time(status)
+    num_bytes, mtime_ns = _in_range(*status)
     digest = int(fingerprint(contents))
     height, width = size or (0, 0)
     return FileInfo(num_bytes, mtime_ns, digest, height, width, largest, problem or "")
@@ -114,14 +113,14 @@ def _not_read(problem: str) -> FileInfo:
 
 def _stat(path):
     try:
-        return _size_and_time(os.stat(path))
+        return _in_range(*storage.size_and_time(path))
     except OSError:
         return _NO_STAT
 
 
-def _size_and_time(status):
+def _in_range(num_bytes, mtime_ns):
     # Times after the year 2262, which a wrong clock may set, exceed int64.
-    return status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64))
+    return num_bytes, max(-_INT64, min(mtime_ns, _INT64))
 
 
 def _map_in_threads(function: Callable, items: Sequence, workers: int) -> Iterator:

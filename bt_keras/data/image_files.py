@@ -7,6 +7,8 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
+from bt_keras.files import storage
+
 EXTENSIONS = (
     ".jpg",
     ".jpeg",
@@ -36,7 +38,7 @@ def is_image(name: str) -> bool:
 
 def subfolders(path: str) -> list[str]:
     """Returns the sorted names of the folders in a folder, without hidden ones."""
-    with os.scandir(path) as entries:
+    with storage.scan(path) as entries:
         return sorted(
             entry.name
             for entry in entries
@@ -46,7 +48,7 @@ def subfolders(path: str) -> list[str]:
 
 def has_images(path: str) -> bool:
     """Whether a folder itself holds an image file."""
-    with os.scandir(path) as entries:
+    with storage.scan(path) as entries:
         return any(is_image(entry.name) and _holds(entry.is_file) for entry in entries)
 
 
@@ -70,7 +72,7 @@ def walk(path: str, left_out: dict[str, list[str]] | None = None) -> Iterator[st
     folders = [path]
     while folders:
         folder = folders.pop()
-        real = os.path.realpath(folder)
+        real = storage.real(folder)
         if real in seen:
             continue
         seen.add(real)
@@ -96,7 +98,7 @@ def note_left_out(path: str, left_out: dict[str, list[str]]) -> None:
 def _scan(path: str, left_out: dict[str, list[str]] | None) -> tuple[list, list]:
     """Returns the paths of the image files and of the folders in a folder."""
     images, folders = [], []
-    with os.scandir(path) as entries:
+    with storage.scan(path) as entries:
         for entry in entries:
             if is_hidden(entry.name):
                 continue
@@ -120,7 +122,7 @@ def count_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
 
 
-def _kind_left_out(entry: os.DirEntry) -> str | None:
+def _kind_left_out(entry: os.DirEntry | storage.RemoteEntry) -> str | None:
     """Returns the kind of a file that is not an image, None for images."""
     if _holds(entry.is_file):
         suffix = os.path.splitext(entry.name)[1].lower()

@@ -15,6 +15,7 @@ import numpy as np
 
 from bt_keras import system
 from bt_keras.errors import DAMAGE, UsageError
+from bt_keras.files import storage
 from bt_keras.files.atomic import atomic_file
 
 FORMAT = 3
@@ -109,7 +110,7 @@ def index_path(root: str) -> Path | None:
 
 
 def _real(root):
-    return os.path.realpath(root)
+    return storage.real(root)
 
 
 def _join(texts):

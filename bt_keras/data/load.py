@@ -12,6 +12,7 @@ from bt_keras.data.from_dataset import from_dataset
 from bt_keras.data.layout import LAYOUTS
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
+from bt_keras.files import storage
 
 __all__ = ["from_dataset", "load"]
 
@@ -36,7 +37,8 @@ def load(
               for training, 2,000 for testing);
             - `"tfds:NAME"`: a data set of TensorFlow Datasets, such as
               `"tfds:cifar10"`, downloaded at the first use;
-            - the path of a data set in TFDS format;
+            - the path of a data set in TFDS format, which may be remote, such as
+              `"gs://bucket/data"`, as the following;
             - the path of a folder of JPEG, PNG, BMP, GIF, WebP and TIFF files, with one
               subfolder per class, or without subfolders (then there are no labels);
             - a `Source`, which is returned unchanged;
@@ -89,11 +91,11 @@ def load(
 
 def _load_path(path, split, skip_corrupt, layout, bits):
     expanded = os.path.expanduser(path)
-    if not os.path.exists(expanded):
-        raise _unknown(path, expanded)
-    if not os.path.isdir(expanded):
-        raise UsageError(f"{path!r} is a file: give the folder of the images.")
     try:
+        if not storage.exists(expanded):
+            raise _unknown(path, expanded)
+        if not storage.is_dir(expanded):
+            raise UsageError(f"{path!r} is a file: give the folder of the images.")
         directory = tfds_source.find_directory(expanded)
         if directory:
             return tfds_source.load_directory(directory, split, path, bits)
@@ -121,6 +123,6 @@ def _unknown(source, path):
 
 def _list(path):
     try:
-        return sorted(name for name in os.listdir(path) if not name.startswith("."))
+        return sorted(name for name in storage.names(path) if not name.startswith("."))
     except OSError:
         return []

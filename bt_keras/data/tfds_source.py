@@ -17,6 +17,7 @@ from bt_keras.data import tfds_faults, tfds_library, tfds_records
 from bt_keras.data.decode import decode_image
 from bt_keras.data.source import NO_LABEL, Source, images_digest
 from bt_keras.errors import UsageError, one_line
+from bt_keras.files import storage
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -34,11 +35,11 @@ def find_directory(path: str) -> str | None:
     Raises:
         UsageError: If there are several versions.
     """
-    if os.path.isfile(os.path.join(path, "dataset_info.json")):
+    if storage.exists(os.path.join(path, "dataset_info.json")):
         return path
-    versions = sorted(filter(_VERSION.fullmatch, os.listdir(path)))
+    versions = sorted(filter(_VERSION.fullmatch, storage.names(path)))
     found = [os.path.join(path, version) for version in versions]
-    found = [folder for folder in found if os.path.isdir(folder)]
+    found = [folder for folder in found if storage.is_dir(folder)]
     found = [folder for folder in found if find_directory(folder)]
     if len(found) > 1:
         raise UsageError(

@@ -12,6 +12,7 @@ from typing import IO
 
 from bt_keras import system
 from bt_keras.errors import UsageError, one_line
+from bt_keras.files import storage
 from bt_keras.files.scratch import Scratch
 
 _CHUNK = 2**22
@@ -24,6 +25,7 @@ _LONGEST_REASON = 400
 
 def check_free(path: str | os.PathLike) -> None:
     """Raises `UsageError` if a file, folder or link exists at `path`."""
+    storage.require_local(path)
     if os.path.lexists(path):
         raise UsageError(f"{path} exists already: remove it, or take another name.")
 
@@ -42,6 +44,7 @@ def check_empty(
         ignore: Optional string, the name of an entry that is not counted. Defaults to
             `None`.
     """
+    storage.require_local(path)
     folder = Path(os.path.realpath(path))
     if not os.path.lexists(folder):
         return
@@ -93,6 +96,7 @@ def atomic_file(
     >>> open("notes.txt").read()
     'complete'
     """
+    storage.require_local(path)
     path = Path(path)
     if not replace:
         check_free(path)

@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 import tensorflow as tf
 
 from bt_keras.errors import UsageError, one_line
+from bt_keras.files import storage
 from bt_keras.hub import checksums, download, intact, saved_model_files, wildcards
 from bt_keras.hub.member_names import UnsafeError
 from bt_keras.hub.tar_members import MAX_BYTES
@@ -27,9 +28,11 @@ def resolve(
 
     Args:
         handle: String or path: a SavedModel folder, a `.tar.gz` of one, a `file://`
-            URL of either, or a TensorFlow Hub handle (a URL), which is downloaded once
-            and cached in the folder `TFHUB_CACHE_DIR`.
-        scratch: Path of an empty folder, into which an archive is unpacked.
+            URL of either, a path in a file system of TensorFlow (gs://bucket/module),
+            which is copied each time, or a TensorFlow Hub handle (a URL), which is
+            downloaded once and cached in the folder `TFHUB_CACHE_DIR`.
+        scratch: Path of an empty folder, into which an archive is unpacked and a remote
+            module is copied.
         max_bytes: Integer, the most bytes that the files of an archive may have.
             Defaults to 8 GiB.
         check_sums: Boolean, whether a module whose files differ from its SHA256SUMS is
@@ -62,8 +65,22 @@ def is_local(handle: str | os.PathLike) -> bool:
     return "://" not in str(handle) or urlparse(str(handle)).scheme == "file"
 
 
+def is_remote_file(handle: str | os.PathLike) -> bool:
+    """Returns whether a handle is a path in a file system of TensorFlow.
+
+    TensorFlow Hub downloads http:// and https://, and archives from gs://.
+    """
+    name = storage.scheme(handle)
+    is_archive = name == "gs" and str(handle).endswith((".tar", ".tar.gz", ".tgz"))
+    return name not in ("", "http", "https") and not is_archive
+
+
 def _folder(handle, scratch, max_bytes, check_sums):
-    if not is_local(handle):
+    if is_remote_file(handle):
+        copied = Path(scratch, "copied")
+        storage.copy(handle, copied, max_bytes)
+        handle = str(copied)
+    elif not is_local(handle):
         folder = download.download(handle, max_bytes, check_sums)
         if check_sums:  # Also a module that has been in the cache.
             intact.check(folder)

@@ -11,6 +11,7 @@ import tensorflow as tf
 import bt_keras
 from bt_keras.export import archive
 from bt_keras.hub import HubBackbone
+from tests import remote
 from tests.conftest import relative_error
 
 
@@ -31,6 +32,28 @@ def test_folders_and_archives(exported, packed, scheme, kind):
     path = {"folder": exported.folder, "archive": packed}[kind]
     ours = features(scheme + str(path), exported.images)
     assert relative_error(ours, exported.features()) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_remote_modules_are_copied_and_checked(exported, packed, kind, tmp_path):
+    path = {"folder": exported.folder, "archive": packed}[kind]
+    handle = remote.upload(path, f"{tmp_path.name}/{path.name}")
+    backbone = bt_keras.load_backbone(handle)
+    assert relative_error(backbone(exported.images), exported.features()) < 1e-5
+    if kind == "folder":
+        with tf.io.gfile.GFile(f"{handle}/saved_model.pb", "ab") as file:
+            file.write(b"damage")
+        with pytest.raises(bt_keras.UsageError, match="differs from SHA256SUMS"):
+            bt_keras.load_backbone(handle)
+
+
+@pytest.mark.parametrize(
+    ("handle", "reason"),
+    [("ram://nowhere", "No such file"), ("none://a/b", "no file system for none://")],
+)
+def test_remote_modules_that_cannot_be_read_are_named(handle, reason):
+    with pytest.raises(bt_keras.UsageError, match=reason):
+        bt_keras.load_backbone(handle)
 
 
 def test_an_archive_with_a_top_level_folder(exported, tmp_path):
