@@ -46,7 +46,7 @@ class Workdir:
         Raises:
             UsageError: If the folder holds no run or its config is damaged.
         """
-        if not self._has_config():
+        if not self.has_config():
             raise UsageError(
                 f"workdir {self.path} holds no run (it has no config.json): create one "
                 "with `bt-keras pretrain --workdir`."
@@ -66,7 +66,8 @@ class Workdir:
             config_lib.check(config)
         return config
 
-    def _has_config(self) -> bool:
+    def has_config(self) -> bool:
+        """Returns whether the folder holds a run."""
         with writable(self.path):
             self.config_file.exists()  # Raises if the path is not allowed.
             # A link to nothing is a damaged config.
@@ -88,7 +89,7 @@ class Workdir:
         Raises:
             UsageError: If another field differs; the message names it.
         """
-        if not self._has_config():
+        if not self.has_config():
             return
         # These do not affect training.
         may_differ: tuple[str, ...] = (
@@ -99,6 +100,8 @@ class Workdir:
         )
         if self.images_file.is_file():
             may_differ += ("data.source",)  # The images are compared themselves.
+        if config.data.statistics == "measured":  # The run keeps what it measured.
+            may_differ += ("data.mean", "data.deviation")
         differences = [
             difference
             for difference in config_lib.differences(self.config(), config)

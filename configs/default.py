@@ -30,6 +30,15 @@ def get_config():
     config.data.layout = "auto"
     # Significant bits of images with more than 8 bits (8 to 16), such as 12 for X-rays.
     config.data.bits = 16
+    # Number of bands, 1 to 16: 3 for RGB (gray images are repeated), 1 for gray (RGB
+    # images are converted), any other must be that of all files.
+    config.data.channels = 3
+    # Mean and standard deviation of every band of images in [0, 1], for normalization:
+    # "given" below (these are ImageNet's), or "measured" on the training images at the
+    # start of the run.
+    config.data.statistics = "given"
+    config.data.mean = (0.485, 0.456, 0.406)
+    config.data.deviation = (0.229, 0.224, 0.225)
 
     config.views = ConfigDict()
     config.views.size = 224  # pixels

@@ -14,7 +14,7 @@ import pytest
 import bt_keras
 from bt_keras import LARS, BarlowTwins, WarmupCosine
 from bt_keras import config as config_lib
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
+from bt_keras.augmentation.statistics import IMAGENET
 from bt_keras.cli import main
 from bt_keras.hub import read_backbone
 from tests.conftest import relative_error
@@ -79,7 +79,8 @@ def test_a_module_gives_the_same_features(arrays):
     layer = bt_keras.load_backbone(FOLDER / "module")
     assert relative_error(layer(images), expected["module_features"]) < 1e-4
     backbone, _ = read_backbone(FOLDER / "module")
-    features = backbone((images - IMAGENET_MEAN) / IMAGENET_STD, training=False)
+    normalized = (images - IMAGENET.mean) / IMAGENET.deviation
+    features = backbone(normalized, training=False)
     assert relative_error(features, expected["module_features"]) < 1e-4
 
 

@@ -71,6 +71,9 @@ class ViewRecipe:
             object.__setattr__(self, name, view_fields.check(name, value))
 
 
+_RGB = 3
+# The fields of operations that need RGB images.
+_COLORS = ("saturation", "hue", "grayscale")
 RECIPES = {
     "imagenet": (ViewRecipe(blur=1.0), ViewRecipe(blur=0.1, solarize=0.2)),
     "small": (ViewRecipe(), ViewRecipe(solarize=0.2)),
@@ -81,6 +84,7 @@ def resolve(
     recipe: str,
     a: Mapping | ViewRecipe | None = None,
     b: Mapping | ViewRecipe | None = None,
+    channels: int = 3,
 ) -> tuple[ViewRecipe, ViewRecipe]:
     """Returns both views' recipes: those of a name with some fields changed.
 
@@ -89,10 +93,11 @@ def resolve(
         a: Dict of the first view's fields that differ, or its `ViewRecipe`. Defaults to
             `None`, no difference.
         b: Same as `a`, for the second view.
+        channels: Integer, the number of bands of the images. Defaults to `3`.
 
     Raises:
-        UsageError: If there is no such recipe or field, or a value is of another type
-            or out of range.
+        UsageError: If there is no such recipe or field, a value is of another type or
+            out of range, or a field needs RGB images.
 
     Example:
 
@@ -102,7 +107,20 @@ def resolve(
     (0.0, 0.5)
     """
     first, second = RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))]
+    if channels != _RGB:
+        _refuse_colors("a", a, channels)
+        _refuse_colors("b", b, channels)
     return _changed(first, "a", a), _changed(second, "b", b)
+
+
+def _refuse_colors(name, changes, channels):
+    """Raises `UsageError` if a user asks for changes of colors that are not there."""
+    for field in _COLORS if isinstance(changes, Mapping) else ():
+        if changes.get(field):
+            raise UsageError(
+                f"{name}.{field}={checks.described(changes[field])} needs RGB images, "
+                f"but these have {channels} bands: leave it out."
+            )
 
 
 def _changed(recipe, name, changes):

@@ -215,4 +215,5 @@ def views(
     """
     size = checks.number("size", size, checks.COUNT, ", the side in pixels.")
     statistics = statistics_lib.check(statistics)
-    return Views(size, recipe, recipes.resolve(recipe, a, b), statistics)
+    pair = recipes.resolve(recipe, a, b, statistics.channels)
+    return Views(size, recipe, pair, statistics)

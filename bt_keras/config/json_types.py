@@ -61,7 +61,8 @@ def _fits(value: Any, default: Any) -> bool:
 def _kind(default: Any) -> str:
     names = {bool: "true or false", str: "text", int: "an integer", float: "a number"}
     if isinstance(default, tuple):
-        return "a list of integers"
+        plural = {int: "integers", float: "numbers"}
+        return f"a list of {plural[type(default[0])]}"
     return names.get(type(default), "a JSON object")
 
 

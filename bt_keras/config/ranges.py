@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from bt_keras.errors import UsageError
 _NUMBERS = {
     "seed": checks.SEED,
     "data.bits": checks.BITS,
+    "data.channels": checks.CHANNELS,
     "views.size": checks.COUNT,
     "backbone.depth": checks.COUNT,
     "backbone.width": checks.POSITIVE,
@@ -50,6 +52,8 @@ _NUMBERS = {
     "evaluation.finetune.scratch_learning_rate": checks.POSITIVE,
     "evaluation.finetune.momentum": checks.FRACTION,
 }
+# The range of the numbers in sequences.
+_SEQUENCES = {"data.mean": checks.FRACTION, "data.deviation": checks.POSITIVE}
 _OPTIONS = ("backbone.options.", "optimizer.options.")
 _VIEWS = ("views.a.", "views.b.")
 # Sections with fields that configs/default.py does not list: arguments of the
@@ -59,6 +63,7 @@ OPEN = (*_OPTIONS, *_VIEWS)
 _CHOICES = {
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
     "data.layout": ("auto", "classes", "splits"),
+    "data.statistics": ("given", "measured"),
 }
 
 
@@ -90,6 +95,10 @@ def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
             view_fields.check(name, value, f"config.{section}.")
         elif field in _NUMBERS:
             _require(field, value, _NUMBERS[field].accepts, _NUMBERS[field])
+        elif field in _SEQUENCES:
+            kind = f"a list of numbers, each {_SEQUENCES[field]}"
+            accepts = functools.partial(_are_all, kind=_SEQUENCES[field])
+            _require(field, value, accepts, kind)
         elif field in defaults:
             _check_type(field, value, defaults[field])
     _check_batch(values["batch_size"], values["microbatches"])
@@ -98,6 +107,7 @@ def check(values: dict[str, Any], defaults: dict[str, Any]) -> None:
             raise UsageError(
                 f"config.{field} is {values[field]!r}, not one of {', '.join(choices)}."
             )
+    _check_bands(values)
     warmup = values["optimizer.warmup_epochs"]
     if not warmup < values["epochs"]:
         raise UsageError(
@@ -126,7 +136,8 @@ def _check_type(field: str, value: Any, default: Any) -> None:
     """Checks a field that is not a number; the default has its type."""
     if isinstance(default, (list, tuple)):
         kind = "one or more ints > 0, such as (8192, 8192)"
-        _require(field, value, _are_widths, kind)
+        accepts = functools.partial(_are_all, kind=checks.COUNT)
+        _require(field, value, accepts, kind)
     elif isinstance(default, (bool, str)):
         kind = "a string" if isinstance(default, str) else "True or False"
         _require(field, value, lambda v: isinstance(v, type(default)), kind)
@@ -142,9 +153,9 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _are_widths(value: Any) -> bool:
+def _are_all(value: Any, kind: checks.Number) -> bool:
     is_sequence = isinstance(value, (list, tuple)) and len(value) > 0
-    return is_sequence and all(map(checks.COUNT.accepts, value))
+    return is_sequence and all(map(kind.accepts, value))
 
 
 def _is_plain(value: Any) -> bool:
@@ -154,6 +165,18 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return checks.FINITE.accepts(value)
     return value is None or isinstance(value, (bool, str))
+
+
+def _check_bands(values: dict[str, Any]) -> None:
+    """Checks that the statistics have a number for each band, unless measured."""
+    for field in _SEQUENCES if values["data.statistics"] == "given" else ():
+        count, channels = len(values[field]), values["data.channels"]
+        if count != channels:
+            raise UsageError(
+                f"config.{field} has {count} numbers, but config.data.channels is "
+                f"{channels}: give one for each band, or "
+                "config.data.statistics=measured."
+            )
 
 
 def _check_batch(batch_size: int, microbatches: int) -> None:

@@ -20,6 +20,7 @@ from bt_keras.errors import UsageError
 from bt_keras.files import atomic
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training import setup
+from bt_keras.training.statistics import with_measured
 from bt_keras.workdir import Workdir, writable
 
 _ADVICE = "take another --workdir"
@@ -53,6 +54,7 @@ def to_workdir(
     workdir = Path(os.path.realpath(workdir))  # Also resolves circular links.
     with writable(workdir):
         atomic.check_empty(workdir, _ADVICE)
+    config = with_measured(config, Workdir(workdir))
     contents = weight_files.load(path)
     with weight_files.prefix_errors(path):
         epoch = _read_epoch(contents, config.epochs)

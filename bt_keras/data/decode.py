@@ -1,20 +1,21 @@
-"""Decode image files to RGB pixels.
+"""Decode image files to pixels of RGB, gray, or any number of bands.
 
 The format is determined by the first bytes, because data sets contain PNG files named
 .jpg. The pixels equal those of Pillow's `Image.open(file).convert("RGB")` (without
 alpha, with palettes applied, the first frame of an animation, the first page of a TIFF
 file) with one exception: values of more than 8 bits are scaled by a power of two, so
-that 16-bit images keep their high byte. Pillow clips values above 255 to white.
+that 16-bit images keep their high byte. Pillow clips values above 255 to white. Gray
+pixels are those of `convert("L")` of the RGB pixels. Other numbers of bands are read as
+they are in the file, see `band_files`.
 """
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.data import jpeg_memory, pillow_image
+from bt_keras.data import band_files, jpeg_memory, pillow_image, tiff_bands
+from bt_keras.data import bits as bits_lib
 from bt_keras.data.jpeg_memory import MAX_BYTES
 
 JPEG = b"\xff\xd8\xff"
@@ -26,39 +27,49 @@ _SIGNATURES = {
     "GIF": (b"GIF8",),
     "WebP": (b"RIFF",),
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "NumPy": (band_files.NPY,),
 }
 _BY_TENSORFLOW = ("JPEG", "PNG")
-KINDS = "JPEG, PNG, BMP, GIF, WebP or TIFF"
+KINDS = "JPEG, PNG, BMP, GIF, WebP, TIFF or .npy"
+_GRAY, _RGB = 1, 3  # Numbers of bands that all kinds of files have or are converted to.
 _SIXTEEN = b"\x10"  # Byte 24 of a PNG file is its number of bits.
 # Bytes that decoding a pixel takes: Pillow stores four, and three are copied.
 _TENSORFLOW_PIXEL, _PILLOW_PIXEL = 3, 6
 
 
-def decode_image(contents: tf.Tensor, bits: int = 16) -> tf.Tensor:
-    """Decodes a JPEG, PNG, BMP, GIF, WebP or TIFF file.
+def decode_image(contents: tf.Tensor, bits: int = 16, channels: int = 3) -> tf.Tensor:
+    """Decodes a JPEG, PNG, BMP, GIF, WebP, TIFF or .npy file.
 
     Args:
         contents: Scalar string tensor. Contents of the file.
         bits: Integer, 8 to 16. Significant bits of images with more than 8 bits, which
             are divided by `2 ** (bits - 8)`. Defaults to `16`.
+        channels: Integer, the number of bands: 3 for RGB, to which gray images are
+            converted, 1 for gray, to which RGB images are converted; any other is that
+            of the file. Defaults to `3`.
 
     Returns:
-        uint8 tensor of shape `(H, W, 3)`, RGB.
+        uint8 tensor of shape `(H, W, channels)`.
     """
+    if channels not in (_GRAY, _RGB):
+        image = _in_python(band_files.decode, contents, bits, channels)
+        image.set_shape((None, None, channels))
+        return image
     return _decode(
         contents,
+        channels,
         lambda: tf.cond(
             _starts_with(contents, PNG),
             lambda: _decode_png(contents, bits),
             # TensorFlow does not apply palettes in BMP and transparency in GIF.
-            lambda: tf.numpy_function(
-                functools.partial(_decode_pillow, bits), [contents], tf.uint8, False
-            ),
+            lambda: _in_python(_decode_other, contents, bits, channels),
         ),
     )
 
 
-def decode_jpeg_or_png(contents: tf.Tensor, bits: int = 16) -> tf.Tensor:
+def decode_jpeg_or_png(
+    contents: tf.Tensor, bits: int = 16, channels: int = 3
+) -> tf.Tensor:
     """Decodes a JPEG or PNG file with TensorFlow's operations only.
 
     Unlike `decode_image` it calls no Python, so that a SavedModel can contain it.
@@ -66,18 +77,20 @@ def decode_jpeg_or_png(contents: tf.Tensor, bits: int = 16) -> tf.Tensor:
     Args:
         contents: Scalar string tensor. Contents of the file.
         bits: Integer, see `decode_image`. Defaults to `16`.
+        channels: Integer, 3 for RGB or 1 for gray. Defaults to `3`.
 
     Returns:
-        uint8 tensor of shape `(H, W, 3)`, RGB.
+        uint8 tensor of shape `(H, W, channels)`.
     """
-    return _decode(contents, lambda: _decode_png(contents, bits))
+    return _decode(contents, channels, lambda: _decode_png(contents, bits))
 
 
-def check_image(contents: bytes) -> tuple:
+def check_image(contents: bytes, channels: int = 3) -> tuple:
     """Checks whether an image file can be decoded.
 
     Args:
         contents: Bytes. Contents of the file.
+        channels: Integer, see `decode_image`. Defaults to `3`.
 
     Returns:
         `(size, None)`, the size as (height, width), or `(None, problem)`, the problem
@@ -94,22 +107,26 @@ def check_image(contents: bytes) -> tuple:
     if kind is None:
         return None, f"is not a {KINDS} file"
     try:
-        if kind != "JPEG" and (problem := _too_large(contents, kind)):
+        if kind != "JPEG" and (problem := _too_large(contents, kind, channels)):
             return None, problem
-        return tuple(decode_image(tf.constant(contents)).shape[:2]), None
+        image = decode_image(tf.constant(contents), channels=channels)
+        return tuple(image.shape[:2]), None
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise MemoryError from error
     except Exception:  # Each decoder raises other exceptions.
-        return None, _reason(contents, kind)
+        return None, _reason(contents, kind, channels)
 
 
-def largest_value(contents: bytes) -> int:
+def largest_value(contents: bytes, channels: int = 3) -> int:
     """Finds the largest value of an image with more than 8 bits; 0 for others.
 
     Args:
         contents: Bytes. Contents of a file that `check_image` finds readable.
+        channels: Integer, see `decode_image`. Defaults to `3`.
     """
     kind = _kind(contents)
+    if kind == "NumPy" or channels not in (_GRAY, _RGB):
+        return band_files.largest_value(contents)
     if kind == "TIFF":
         return pillow_image.largest_value(contents)
     if kind != "PNG" or contents[24:25] != _SIXTEEN:
@@ -139,13 +156,16 @@ def _kind(contents):
     return None
 
 
-def _reason(contents, kind):
+def _reason(contents, kind, channels):
     """Why a file cannot be decoded."""
     try:
-        if problem := _too_large(contents, kind):
+        if problem := _too_large(contents, kind, channels):
             return problem
-        if kind not in _BY_TENSORFLOW:
-            _decode_pillow(16, contents)  # TensorFlow hid the kind of the exception.
+        # TensorFlow hid the kind of the exception.
+        if channels not in (_GRAY, _RGB):
+            band_files.decode(contents, 16, channels)
+        elif kind not in _BY_TENSORFLOW:
+            _decode_other(contents, 16, channels)
     except pillow_image.UnsupportedError as error:
         return str(error)
     except Exception:
@@ -153,10 +173,16 @@ def _reason(contents, kind):
     return f"is a truncated or corrupt {kind} file"
 
 
-def _too_large(contents, kind):
+def _too_large(contents, kind, channels):
     """Why an image is too large to decode, None if it is not."""
-    height, width = pillow_image.size(contents, kind)
-    each = _TENSORFLOW_PIXEL if kind in _BY_TENSORFLOW else _PILLOW_PIXEL
+    if kind == "NumPy":  # The file itself is as large as the image.
+        return None
+    if kind == "TIFF" and channels not in (_GRAY, _RGB):
+        height, width, bands = tiff_bands.shape(contents)
+        each = _PILLOW_PIXEL * bands
+    else:
+        height, width = pillow_image.size(contents, kind)
+        each = _TENSORFLOW_PIXEL if kind in _BY_TENSORFLOW else _PILLOW_PIXEL
     if height * width * each < MAX_BYTES:
         return None
     return (
@@ -169,8 +195,8 @@ def _starts_with(contents, signature):
     return tf.strings.substr(contents, 0, len(signature)) == signature
 
 
-def _decode(contents, decode_others):
-    """Decodes JPEG; calls `decode_others` for all other formats."""
+def _decode(contents, channels, decode_others):
+    """Decodes JPEG to RGB or gray; calls `decode_others` for all other formats."""
     image = tf.cond(
         _starts_with(contents, JPEG),
         # TensorFlow's default method is faster, but its pixels differ from Pillow's.
@@ -178,7 +204,14 @@ def _decode(contents, decode_others):
         decode_others,
     )
     image.set_shape((None, None, 3))
-    return image
+    return image if channels == _RGB else _to_gray(image)
+
+
+def _to_gray(image):
+    """Converts RGB to ITU-R 601-2 luma in Pillow's fixed point."""
+    weighted = tf.cast(image, tf.int32) * tf.constant([19595, 38470, 7471])
+    total = tf.reduce_sum(weighted, axis=-1, keepdims=True) + 32768
+    return tf.cast(tf.bitwise.right_shift(total, 16), tf.uint8)
 
 
 def _decode_png(contents, bits):
@@ -186,22 +219,25 @@ def _decode_png(contents, bits):
         return tf.io.decode_png(contents, 3)  # Keeps the high byte.
     return tf.cond(
         tf.strings.substr(contents, 24, 1) == _SIXTEEN,
-        lambda: _to_uint8(tf.io.decode_png(contents, 3, tf.uint16), bits),
+        lambda: bits_lib.to_uint8(tf.io.decode_png(contents, 3, tf.uint16), bits),
         lambda: tf.io.decode_png(contents, 3),
     )
 
 
-def _to_uint8(levels, bits):
-    fits = tf.debugging.assert_less(
-        tf.reduce_max(tf.cast(levels, tf.int32)),
-        2**bits,
-        f"An image has values of more than the {bits} bits of config.data.bits",
-    )
-    with tf.control_dependencies([fits] if fits is not None else []):
-        levels = tf.bitwise.right_shift(levels, tf.constant(bits - 8, tf.uint16))
-    return tf.cast(levels, tf.uint8)
+def _in_python(decode, contents, bits, channels):
+    def call(contents):
+        # Graphs pass bytes, eager execution an array of one object.
+        return decode(np.asarray(contents, object).item(), bits, channels)
+
+    return tf.numpy_function(call, [contents], tf.uint8, False)
 
 
-def _decode_pillow(bits, contents):
-    # Graphs pass bytes, eager execution an array of one object.
-    return pillow_image.decode(np.asarray(contents, object).item(), bits)
+def _decode_other(contents, bits, channels):
+    """Decodes what TensorFlow does not decode, to RGB also if it is gray."""
+    if contents.startswith(band_files.NPY):
+        bands = 1 if band_files.read(contents).shape[-1] == 1 else channels
+        image = band_files.decode(contents, bits, bands)
+        return np.broadcast_to(image, (*image.shape[:2], _RGB))
+    if _kind(contents) == "TIFF" and channels == _GRAY:
+        tiff_bands.check_one_page(contents)
+    return pillow_image.decode(contents, bits)

@@ -24,8 +24,9 @@ def load_folder(
     skip_corrupt: bool = False,
     layout: str = "auto",
     bits: int = 16,
+    channels: int = 3,
 ) -> Source:
-    """Loads a folder of JPEG, PNG, BMP, GIF, WebP and TIFF files.
+    """Loads a folder of JPEG, PNG, BMP, GIF, WebP and TIFF, or of .npy files.
 
     The folder contains the images (without labels), or one subfolder per class (with
     images at any depth), or one subfolder per split, such as train and val, each of
@@ -42,17 +43,20 @@ def load_folder(
             Defaults to `False`.
         layout: String, `"auto"`, `"classes"` or `"splits"`. Defaults to `"auto"`.
         bits: Integer, 8 to 16, see `decode_image`. Defaults to `16`.
+        channels: Integer, 1 to 16, see `decode_image`. Defaults to `3`.
 
     Returns:
         `Source`.
 
     Raises:
         UsageError: If there is no such split, no image, a corrupt file, images
-            both at the top and in subfolders, or values that exceed `bits`.
+            both at the top and in subfolders, a file with another number of bands, or
+            values that exceed `bits`.
     """
-    found = find_layout(path, split, layout)
+    extensions = image_files.extensions_in(path)
+    found = find_layout(path, split, layout, extensions)
     left_out: dict[str, list[str]] = {}
-    files = _files(found, left_out)
+    files = _files(found, left_out, extensions)
     counts = image_files.count_kinds(left_out)
     if not files:
         others = f" ({count_text(counts)})" if counts else ""
@@ -61,15 +65,18 @@ def load_folder(
             f"files with the extensions {', '.join(image_files.EXTENSIONS)} there, or "
             "into one subfolder per class."
         )
-    files, infos, num_skipped = _readable(files, found.root, skip_corrupt)
+    files, infos, num_skipped = _readable(files, found.root, skip_corrupt, channels)
     folder_checks.check_bits(found.root, files, infos, bits)
     folder_checks.warn(path, found, files, left_out)
+    if channels == 3:
+        folder_checks.warn_about_pages(found.root, files)
     if layout == "auto" and not found.splits:
         folder_checks.warn_about_possible_splits(found.root, files)
     return _source(
         files,
         infos,
         bits,
+        channels,
         name=path,
         split=split,
         class_names=found.class_names,
@@ -80,27 +87,29 @@ def load_folder(
     )
 
 
-def _files(found, left_out):
+def _files(found, left_out, extensions):
     """Returns (path, label) of all image files of a split."""
     if found.class_names is None:
-        files = image_files.in_order(found.root, left_out)
+        files = image_files.in_order(found.root, left_out, extensions)
         return [(file, NO_LABEL) for file in files]
     labels = {name: label for label, name in enumerate(found.class_names)}
-    image_files.note_left_out(found.root, left_out)
+    image_files.note_left_out(found.root, left_out, extensions)
     return [
         (file, labels[name])
         for name in image_files.subfolders(found.root)
-        for file in image_files.in_order(os.path.join(found.root, name), left_out)
+        for file in image_files.in_order(
+            os.path.join(found.root, name), left_out, extensions
+        )
     ]
 
 
-def _source(files, infos, bits, **about):
+def _source(files, infos, bits, channels, **about):
     columns = {
         "path": tf.constant([os.fsencode(file) for file, _ in files]),
         "label": tf.constant([label for _, label in files], tf.int64),
         "fingerprint": tf.constant([info.fingerprint for info in infos], tf.int64),
     }
-    image_shape = common_shape([(info.height, info.width) for info in infos])
+    image_shape = common_shape([(info.height, info.width) for info in infos], channels)
     root = about["place"]
 
     def records(shuffle_seed=None, first=0):
@@ -112,7 +121,7 @@ def _source(files, infos, bits, **about):
         return tf.data.Dataset.from_tensor_slices(table)
 
     def decode(record):
-        image = decode_image(_read(record, image_shape, bits), bits)
+        image = decode_image(_read(record, image_shape, bits), bits, channels)
         return tf.ensure_shape(image, image_shape), record["label"]
 
     prefix = len(os.fsencode(os.path.join(root, "")))
@@ -154,9 +163,9 @@ def _read(record, image_shape, bits):
         return tf.identity(contents)
 
 
-def _readable(files, root, skip_corrupt):
+def _readable(files, root, skip_corrupt, channels):
     """Checks all files; returns the readable ones, their infos, and how many others."""
-    infos = check_files(root, [file for file, _ in files])
+    infos = check_files(root, [file for file, _ in files], channels)
     bad = [(f, i.problem) for (f, _), i in zip(files, infos, strict=True) if i.problem]
     if not bad:
         return files, infos, 0

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
-from bt_keras.data import image_files
+from bt_keras.data import bits as bits_lib
+from bt_keras.data import image_files, tiff_bands
 from bt_keras.data.index_file import FileInfo
 from bt_keras.data.layout import Layout
-from bt_keras.errors import UsageError, listed
+from bt_keras.errors import DAMAGE, UsageError, listed
+from bt_keras.files import storage
 
 # Kinds of files that are often next to images. Only their number is told.
 _TEXT = (".cfg", ".csv", ".ini", ".json", ".jsonl", ".log", ".md", ".tsv", ".txt")
@@ -43,18 +45,34 @@ def check_bits(
             f"more than {bits} bits hold: give config.data.bits={needed} "
             f"(bits={needed} of bt_keras.data.load)."
         )
-    if 0 < largest < 2 ** (bits - 1) and needed < bits:
+    bits_lib.warn_if_dark(
+        f"The images with more than 8 bits in {root!r}", largest, bits
+    )
+
+
+def warn_about_pages(root: str, files: Sequence[_File]) -> None:
+    """Warns if the first TIFF file has pages that are not read, which may be bands.
+
+    Args:
+        root: String. Folder of the split.
+        files: Sequence of (path, label), images that are read as RGB.
+    """
+    paths = (path for path, _ in files if path.lower().endswith((".tif", ".tiff")))
+    first = next(paths, None)
+    try:
+        pages = tiff_bands.count_pages(storage.read(first)[0]) if first else 1
+    except (OSError, *DAMAGE):  # It can be read otherwise.
+        return
+    if pages > 1:
         logging.warning(
-            "No image with more than 8 bits in %r uses the upper half of the %d bits "
-            "that are assumed; the largest value is %d. If they have %d bits, give "
-            "config.data.bits=%d (bits=%d of bt_keras.data.load); otherwise they are "
-            "dark.",
+            "%r in %r has %d pages, of which only the first is read, as RGB. If the "
+            "pages are bands, give config.data.channels=%d (channels=%d of "
+            "bt_keras.data.load).",
+            os.path.relpath(first, root),
             root,
-            bits,
-            largest,
-            needed,
-            needed,
-            needed,
+            pages,
+            pages,
+            pages,
         )
 
 

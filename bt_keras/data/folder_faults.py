@@ -19,7 +19,7 @@ def fault(
 
     Args:
         path: String. The file.
-        image_shape: Tuple (H, W, 3) of all images, with None where it varies.
+        image_shape: Tuple (H, W, C) of all images, with None where it varies.
         bits: Integer, the significant bits of 16-bit images.
         contents: Bytes of the file. Defaults to `None`: they are read.
 
@@ -27,12 +27,12 @@ def fault(
         String for the user, or None if the file can be decoded.
     """
     if contents is None:
-        info = check_file(path)
+        info = check_file(path, image_shape[2])
         size, problem = (info.height, info.width), info.problem
         largest = info.largest
     else:
-        size, problem = check_image(contents)
-        largest = 0 if problem else largest_value(contents)
+        size, problem = check_image(contents, image_shape[2])
+        largest = 0 if problem else largest_value(contents, image_shape[2])
     if not problem and not tf.TensorShape(image_shape[:2]).is_compatible_with(size):
         problem = f"has height and width {size}, not {image_shape[:2]}"
     if largest >= 2**bits:

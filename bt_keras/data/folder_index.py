@@ -8,6 +8,7 @@ usable cache all files are checked at every start.
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import itertools
 import os
 import time
@@ -31,7 +32,7 @@ _NO_STAT = (-1, -1)
 _INT64 = 2**63 - 1
 
 
-def check_files(root: str, paths: Sequence[str]) -> list[FileInfo]:
+def check_files(root: str, paths: Sequence[str], channels: int = 3) -> list[FileInfo]:
     """Checks image files by decoding those that are not in the index of `root`.
 
     If several processes check the same folder at once, one of them decodes and the
@@ -40,13 +41,15 @@ def check_files(root: str, paths: Sequence[str]) -> list[FileInfo]:
     Args:
         root: String. Folder of the images. Its real path identifies the index.
         paths: Sequence of strings. Files below `root`, each beginning with `root`.
+        channels: Integer, see `decode_image`. Each number has an index of its own.
+            Defaults to `3`.
 
     Returns:
         List of `FileInfo`, one for each path.
     """
     names = [path[len(root) :].lstrip(os.sep) for path in paths]
     stats = list(_map_in_threads(_stat, paths, _STAT_THREADS))
-    path = index_file.index_path(root)
+    path = index_file.index_path(root, channels)
     index = index_file.read(path, root)
     found = _lookup(index, names, stats)
     if None not in found and len(index) == len(names):
@@ -61,7 +64,7 @@ def check_files(root: str, paths: Sequence[str]) -> list[FileInfo]:
             index_file.write(path, root, saved)
 
         try:
-            _check_missing(paths, found, save)
+            _check_missing(paths, found, channels, save)
         finally:
             save()
     return found
@@ -76,13 +79,14 @@ def _lookup(index, names, stats) -> list:
     ]
 
 
-def _check_missing(paths, found, save) -> None:
+def _check_missing(paths, found, channels, save) -> None:
     """Replaces every None in `found`, and calls `save` from time to time."""
     missing = [number for number, info in enumerate(found) if info is None]
     progress = _progress(len(missing))
     saved = time.monotonic()
     # TensorFlow and Pillow decode without holding Python's lock.
-    checked = _map_in_threads(check_file, [paths[n] for n in missing], threads.count())
+    check = functools.partial(check_file, channels=channels)
+    checked = _map_in_threads(check, [paths[n] for n in missing], threads.count())
     for count, (number, info) in enumerate(zip(missing, checked, strict=True), 1):
         found[number] = info
         progress(count)
@@ -91,12 +95,12 @@ def _check_missing(paths, found, save) -> None:
             saved = time.monotonic()
 
 
-def check_file(path: str) -> FileInfo:
+def check_file(path: str, channels: int = 3) -> FileInfo:
     """Checks one image file by decoding it."""
     try:
         contents, status = storage.read(path)
-        size, problem = check_image(contents)
-        largest = 0 if problem else largest_value(contents)
+        size, problem = check_image(contents, channels)
+        largest = 0 if problem else largest_value(contents, channels)
     except OSError as error:
         return _not_read(f"cannot be opened ({error.strerror})")
     except MemoryError:

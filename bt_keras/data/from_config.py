@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
+from bt_keras.augmentation.statistics import Statistics
 from bt_keras.data.load import load
 from bt_keras.data.source import Source
 
@@ -32,4 +33,17 @@ def open_source(
         data.skip_corrupt,
         data.layout,
         data.bits,
+        data.channels,
+    )
+
+
+def statistics(config: ConfigDict) -> Statistics:
+    """Returns the mean and the standard deviation of a config.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py, of a run if they are
+            measured.
+    """
+    return Statistics(
+        tuple(map(float, config.data.mean)), tuple(map(float, config.data.deviation))
     )

@@ -8,36 +8,48 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from bt_keras import checks
+from bt_keras.data import dataset_levels
 from bt_keras.data.shuffle import shuffle_blocks
 from bt_keras.data.source import NO_LABEL, Source
 from bt_keras.errors import UsageError
 
 # Assumed where the image size is unknown, to choose the size of a block.
-_TYPICAL_SHAPE = (512, 512, 3)
+_TYPICAL_SIDES = (512, 512)
 
 
 def from_dataset(
-    dataset: tf.data.Dataset, class_names: Sequence[str] | None = None
+    dataset: tf.data.Dataset,
+    class_names: Sequence[str] | None = None,
+    bits: int = 16,
+    channels: int | None = None,
 ) -> Source:
     """Makes a source from a `tf.data.Dataset` of images.
 
     The dataset must be finite and give the same images in the same order in each
-    iteration: do not use `repeat`, `shuffle` or augmentation. If its cardinality is
-    unknown, it is iterated once to count the images. If it does not fit into memory,
-    the images of an epoch are shuffled in blocks of up to 512 MiB.
+    iteration: do not use `repeat`, `shuffle` or augmentation. What
+    `keras.utils.image_dataset_from_directory(..., shuffle=False)` returns is such a
+    dataset. The first images are read a few times to check this. If the cardinality is
+    unknown, the dataset is iterated once to count the images. If it does not fit into
+    memory, the images of an epoch are shuffled in blocks of up to 512 MiB.
 
     Args:
-        dataset: `tf.data.Dataset` of image or (image, label). The image is uint8 of
-            shape `(H, W, 3)`, or `(N, H, W, 3)` if batched; the label is an integer,
+        dataset: `tf.data.Dataset` of image or (image, label). The image has the shape
+            `(H, W, C)`, or `(N, H, W, C)` if batched, with 1 to 16 bands. It is uint8,
+            uint16, or float in 0..255, which is rounded. The label is an integer,
             batched like the images.
         class_names: Sequence of strings, the names of the labels 0, 1, ... Without it
             labels are ignored. Defaults to `None`.
+        bits: Integer, 8 to 16. Number of significant bits of uint16 images, which are
+            divided by `2 ** (bits - 8)`. Defaults to `16`.
+        channels: Integer, the number of bands that the images must have. With `3`,
+            gray images are repeated three times. Defaults to `None`: any number.
 
     Returns:
         `Source`.
 
     Raises:
-        UsageError: If the elements are not images, or the dataset is empty or endless.
+        UsageError: If the elements are not images, have another number of bands or
+            range, differ between iterations, or the dataset is empty or endless.
 
     Example:
 
@@ -46,18 +58,23 @@ def from_dataset(
     >>> bt_keras.data.from_dataset(dataset).num_images
     8
     """
-    image_spec = _image_spec(dataset)
+    spec = dataset_levels.image_spec(dataset)
+    bits = checks.number("bits", bits, checks.BITS)
+    repeats = _repeats(spec.shape[-1], channels)
     if isinstance(class_names, str):
         raise UsageError(f"class_names={class_names!r} must be a sequence of strings.")
     names = None
     if class_names is not None and isinstance(dataset.element_spec, tuple):
         names = tuple(class_names)
-    if image_spec.shape.rank == 4:
+    if spec.shape.rank == 4:
         dataset = dataset.unbatch()
-    image_shape = (*image_spec.shape[-3:-1].as_list(), 3)
+    sides, bands = spec.shape[-3:-1].as_list(), repeats * spec.shape[-1]
+    image_shape = (*sides, bands)
 
     def record(image, label=NO_LABEL):
         label = NO_LABEL if names is None else label
+        image = dataset_levels.to_levels(image, bits)
+        image = tf.repeat(image, repeats, axis=-1) if repeats > 1 else image
         # As strings, images of different sizes can be batched for shuffling.
         image = tf.io.serialize_tensor(image)
         return {"image": image, "label": tf.reshape(tf.cast(label, tf.int64), ())}
@@ -76,8 +93,9 @@ def from_dataset(
         return tf.ensure_shape(image, image_shape), record["label"]
 
     num_images = _count(dataset)
-    sides = [side for side in image_shape[:2] if side]
-    bytes_each = math.prod(image_shape if len(sides) == 2 else _TYPICAL_SHAPE)
+    dataset_levels.check(dataset, bits)
+    is_known = None not in sides
+    bytes_each = math.prod((*(sides if is_known else _TYPICAL_SIDES), bands))
     return Source(
         name="tf.data",
         split="train",
@@ -86,30 +104,20 @@ def from_dataset(
         records=records,
         decode=decode,
         class_names=names,
-        smallest_side=min(sides) if len(sides) == 2 else None,
+        smallest_side=min(sides) if is_known else None,
     )
 
 
-def _image_spec(dataset):
-    if not isinstance(dataset, tf.data.Dataset):
-        raise UsageError(
-            f"dataset={checks.described(dataset)} must be a tf.data.Dataset, such as "
-            "tf.data.Dataset.from_tensor_slices(images)."
-        )
-    spec = dataset.element_spec
-    image = spec[0] if isinstance(spec, tuple) and len(spec) in (1, 2) else spec
-    if (
-        not isinstance(image, tf.TensorSpec)
-        or image.dtype != tf.uint8
-        or image.shape.rank not in (3, 4)
-        or image.shape[-1] != 3
-    ):
-        raise UsageError(
-            "The elements of the tf.data.Dataset are not images: give image or (image, "
-            "label) with image uint8 (H, W, 3) in 0..255, batched or not, instead of "
-            f"{spec}."
-        )
-    return image
+def _repeats(bands, channels):
+    """How often the bands of every image are repeated."""
+    if channels in (None, bands):
+        return 1
+    if (bands, channels) == (1, 3):
+        return 3
+    raise UsageError(
+        f"The images of the tf.data.Dataset have {bands} bands, not {channels}: give "
+        f"images with {channels} bands, or channels={bands}."
+    )
 
 
 def _count(dataset):

@@ -102,10 +102,12 @@ def write(path: Path | None, root: str, index: dict[str, FileInfo]) -> None:
         np.savez(temporary, **arrays)
 
 
-def index_path(root: str) -> Path | None:
+def index_path(root: str, channels: int = 3) -> Path | None:
     """Returns the path of a folder's index, None if there is no cache folder."""
     folder = system.cache_folder()
-    digest = hashlib.sha256(os.fsencode(_real(root))).hexdigest()[:32]
+    # No path contains a zero byte.
+    bands = b"" if channels == 3 else b"\0%d" % channels
+    digest = hashlib.sha256(os.fsencode(_real(root)) + bands).hexdigest()[:32]
     return folder / "folders" / f"{digest}.npz" if folder else None
 
 

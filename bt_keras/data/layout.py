@@ -7,7 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
-from bt_keras.data.image_files import has_images, has_images_below, subfolders
+from bt_keras.data.image_files import (
+    EXTENSIONS,
+    has_images,
+    has_images_below,
+    subfolders,
+)
 from bt_keras.errors import UsageError, listed
 
 LAYOUTS = ("auto", "classes", "splits")
@@ -53,7 +58,12 @@ class Layout(NamedTuple):
     ignored: tuple[str, ...] = ()
 
 
-def find_layout(path: str, split: str = "train", layout: str = "auto") -> Layout:
+def find_layout(
+    path: str,
+    split: str = "train",
+    layout: str = "auto",
+    extensions: tuple[str, ...] = EXTENSIONS,
+) -> Layout:
     """Finds the folder of a split and the names of the classes.
 
     Args:
@@ -63,6 +73,8 @@ def find_layout(path: str, split: str = "train", layout: str = "auto") -> Layout
             as "validation" for "val". Defaults to `"train"`.
         layout: String. `"classes"` if the subfolders are classes, `"splits"` if they
             are splits, `"auto"` to decide by their names. Defaults to `"auto"`.
+        extensions: Tuple of strings, the extensions of image files, see
+            `image_files.extensions_in`.
 
     Returns:
         `Layout`.
@@ -72,8 +84,8 @@ def find_layout(path: str, split: str = "train", layout: str = "auto") -> Layout
             split, or if images are both at the top and in subfolders.
     """
     _require_utf8("", [path])
-    path = _unwrap(path)
-    splits = _splits(path, layout)
+    path = _unwrap(path, extensions)
+    splits = _splits(path, layout, extensions)
     if not splits:
         if split != "train":
             raise UsageError(
@@ -81,17 +93,18 @@ def find_layout(path: str, split: str = "train", layout: str = "auto") -> Layout
                 "train and val has the split 'train' only, and subsplits such as "
                 "'train[:10%]' require a TFDS data set."
             )
-        return Layout(path, _class_names([path]))
-    if has_images(path):
+        return Layout(path, _class_names([path], extensions))
+    if has_images(path, extensions):
         raise _mixed(path)
     root = os.path.join(path, _choose(path, split, splits))
     # A class that is missing in one split must not change the labels of others.
     roots = [os.path.join(path, name) for name in splits]
-    names = _class_names([root, *roots]) if _class_names([root]) else None
+    names = _class_names([root, *roots], extensions)
+    names = names if _class_names([root], extensions) else None
     ignored = (
         name
         for name in subfolders(path)
-        if name not in splits and has_images_below(os.path.join(path, name))
+        if name not in splits and has_images_below(os.path.join(path, name), extensions)
     )
     return Layout(root, names, tuple(splits), tuple(ignored))
 
@@ -110,7 +123,7 @@ def _possible_role(name: str) -> str | None:
     return roles.pop() if len(roles) == 1 else None
 
 
-def _splits(path: str, layout: str) -> list[str]:
+def _splits(path: str, layout: str, extensions: tuple[str, ...]) -> list[str]:
     """Names of the subfolders that are splits; none if they are classes."""
     names = subfolders(path)
     _require_utf8(path, names)
@@ -122,13 +135,16 @@ def _splits(path: str, layout: str) -> list[str]:
     if known and (known == names or _are_splits(known)):
         return known
     for name in names:
-        if not _possible_role(name) and has_images(os.path.join(path, name)):
+        if not _possible_role(name) and has_images(
+            os.path.join(path, name), extensions
+        ):
             continue
         inside = subfolders(os.path.join(path, name))
         if _are_splits(inside):
             _ask(path, name, f"holds the splits {listed(list(filter(_role, inside)))}")
         if _possible_role(name) and any(
-            has_images_below(os.path.join(path, name, inner)) for inner in inside
+            has_images_below(os.path.join(path, name, inner), extensions)
+            for inner in inside
         ):
             others = [n for n in names if n != name and n not in known] or known
             are = "are not splits" if others[1:] else "is not a split"
@@ -153,26 +169,28 @@ def _ask(path: str, name: str, reason: str) -> NoReturn:
     )
 
 
-def _unwrap(path: str) -> str:
+def _unwrap(path: str, extensions: tuple[str, ...]) -> str:
     """Enters folders that hold nothing but one folder with the splits or classes."""
     for _ in range(_MAX_WRAPPERS):
         names = subfolders(path)
-        if not names or has_images(path):
+        if not names or has_images(path, extensions):
             break
-        inner = [name for name in names if _wraps(path, name, len(names) == 1)]
+        inner = [
+            name for name in names if _wraps(path, name, len(names) == 1, extensions)
+        ]
         others = [name for name in names if name not in inner]
         # labels/ next to images/ is not a class.
         if len(inner) != 1 or any(
-            has_images_below(os.path.join(path, name)) for name in others
+            has_images_below(os.path.join(path, name), extensions) for name in others
         ):
             break
         path = os.path.join(path, inner[0])
     return path
 
 
-def _wraps(path: str, name: str, alone: bool) -> bool:
+def _wraps(path: str, name: str, alone: bool, extensions: tuple[str, ...]) -> bool:
     inside = subfolders(os.path.join(path, name))
-    if _role(name) or has_images(os.path.join(path, name)):
+    if _role(name) or has_images(os.path.join(path, name), extensions):
         return False
     return _are_splits(inside) or (alone and bool(inside))
 
@@ -203,17 +221,19 @@ def _choose(path: str, split: str, names: Sequence[str]) -> str:
     )
 
 
-def _class_names(roots: Sequence[str]) -> tuple[str, ...] | None:
+def _class_names(
+    roots: Sequence[str], extensions: tuple[str, ...]
+) -> tuple[str, ...] | None:
     """Names of subfolders with images in any of the folders, None if there are none."""
     names: set[str] = set()
     for root in roots:
         inside = {
             name
             for name in subfolders(root)
-            if has_images_below(os.path.join(root, name))
+            if has_images_below(os.path.join(root, name), extensions)
         }
         _require_utf8(root, inside)
-        if inside and has_images(root):
+        if inside and has_images(root, extensions):
             raise _mixed(root)
         names |= inside
     return tuple(sorted(names)) or None

@@ -27,6 +27,7 @@ def load(
     skip_corrupt: bool = False,
     layout: str = "auto",
     bits: int = 16,
+    channels: int | None = None,
 ) -> Source:
     """Loads a source of images by its name.
 
@@ -39,8 +40,9 @@ def load(
               `"tfds:cifar10"`, downloaded at the first use;
             - the path of a data set in TFDS format, which may be remote, such as
               `"gs://bucket/data"`, as the following;
-            - the path of a folder of JPEG, PNG, BMP, GIF, WebP and TIFF files, with one
-              subfolder per class, or without subfolders (then there are no labels);
+            - the path of a folder of JPEG, PNG, BMP, GIF, WebP and TIFF files, or of
+              NumPy's .npy files, with one subfolder per class, or without subfolders
+              (then there are no labels);
             - a `Source`, which is returned unchanged;
             - a `tf.data.Dataset`, see `from_dataset`.
         split: `"train"`, `"test"` or another split of the data set; with TFDS also
@@ -57,6 +59,11 @@ def load(
         bits: Integer, 8 to 16. Number of significant bits of images with more than 8
             bits, such as `12` for X-rays: values are divided by `2 ** (bits - 8)`.
             Defaults to `16`.
+        channels: Integer, 1 to 16, the number of bands. With 3, gray files are
+            repeated three times; with 1, files in color are converted to gray; with
+            any other, all files must have as many bands: TIFF files (interleaved or as
+            pages), .npy files of (H, W, C), or PNG files with an alpha channel.
+            Defaults to `None`: the bands of a `tf.data.Dataset`, otherwise 3.
 
     Returns:
         `Source`.
@@ -72,10 +79,12 @@ def load(
     """
     checks.choice("layout", layout, LAYOUTS)
     bits = checks.number("bits", bits, checks.BITS)
+    if channels is not None:
+        channels = checks.number("channels", channels, checks.CHANNELS)
     if isinstance(source, Source):
         return source
     if isinstance(source, tf.data.Dataset):
-        return from_dataset(source)
+        return from_dataset(source, bits=bits, channels=channels)
     if not isinstance(source, str | os.PathLike):
         raise UsageError(
             f"A source of images is a {type(source).__name__}: give a name, a path, a "
@@ -83,13 +92,14 @@ def load(
         )
     name = os.fspath(source)
     if name == "shipped":
-        return tfds_source.load_directory(SHIPPED, split, name)
+        return tfds_source.load_directory(SHIPPED, split, name, bits, channels or 3)
     if name.startswith("tfds:"):
-        return tfds_source.load_named(name.removeprefix("tfds:"), split, bits)
-    return _load_path(name, split, skip_corrupt, layout, bits)
+        dataset = name.removeprefix("tfds:")
+        return tfds_source.load_named(dataset, split, bits, channels or 3)
+    return _load_path(name, split, skip_corrupt, layout, bits, channels or 3)
 
 
-def _load_path(path, split, skip_corrupt, layout, bits):
+def _load_path(path, split, skip_corrupt, layout, bits, channels):
     expanded = os.path.expanduser(path)
     try:
         if not storage.exists(expanded):
@@ -98,8 +108,8 @@ def _load_path(path, split, skip_corrupt, layout, bits):
             raise UsageError(f"{path!r} is a file: give the folder of the images.")
         directory = tfds_source.find_directory(expanded)
         if directory:
-            return tfds_source.load_directory(directory, split, path, bits)
-        return folder.load_folder(expanded, split, skip_corrupt, layout, bits)
+            return tfds_source.load_directory(directory, split, path, bits, channels)
+        return folder.load_folder(expanded, split, skip_corrupt, layout, bits, channels)
     except OSError as error:
         raise UsageError(f"{path!r} cannot be read: {error}.") from error
 

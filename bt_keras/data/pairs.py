@@ -38,6 +38,7 @@ def pairs(
     endless: bool = False,
     first_step: int = 0,
     skip_corrupt: bool = False,
+    fixed_views: bool = False,
 ) -> tf.data.Dataset:
     """Makes a dataset of batches of view pairs.
 
@@ -53,9 +54,10 @@ def pairs(
 
     Args:
         source: A name or a path (see `bt_keras.data.load`), a `Source`, or a
-            `tf.data.Dataset` of uint8 images or (image, label).
+            `tf.data.Dataset` of images or (image, label), see
+            `bt_keras.data.from_dataset`.
         views: `bt_keras.augmentation.Views`, or a function of (images, seed) that
-            returns two batches; images are uint8 of shape `(N, H, W, 3)`, the seed is
+            returns two batches; images are uint8 of shape `(N, H, W, C)`, the seed is
             (seed, step). A plain function needs images of one size. It may have an
             argument `shard`, see `bt_keras.augmentation.Views`.
         batch_size: Integer, at least 2. Global batch size, split equally among all
@@ -71,10 +73,13 @@ def pairs(
             few of their images are read as the source allows. Defaults to `0`.
         skip_corrupt: Boolean. Whether to leave out files of a folder that cannot be
             decoded. Defaults to `False`.
+        fixed_views: Boolean. Whether every epoch has the same batches with the same
+            views, those of the epoch that begins at `first_step`. Held-out losses of
+            different epochs or models can be compared only then. Defaults to `False`.
 
     Returns:
         `tf.data.Dataset` of (view_a, view_b), float32 of shape
-        `(batch_size, size, size, 3)`. In the scope of a strategy with several workers,
+        `(batch_size, size, size, C)`. In the scope of a strategy with several workers,
         a `tf.distribute.DistributedDataset` of the same batches, which `fit` accepts.
 
     Raises:
@@ -93,21 +98,24 @@ def pairs(
         raise UsageError(f"split={checks.described(split)} must be a string.")
     endless = checks.choice("endless", endless, (True, False))
     skip_corrupt = checks.choice("skip_corrupt", skip_corrupt, (True, False))
+    fixed_views = checks.choice("fixed_views", fixed_views, (True, False))
     seed = checks.number("seed", seed, checks.INT64)
     first_step = checks.number("first_step", first_step, checks.STEP)
     batch_size = checks.number("batch_size", batch_size, _BATCH, _BATCH_ADVICE)
-    source = load(source, split, skip_corrupt)
+    bands = None if isinstance(source, tf.data.Dataset) else _channels(views)
+    source = load(source, split, skip_corrupt, channels=bands)
     strategy = tf.distribute.get_strategy()
     check(source, views, batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = source.steps_per_epoch(batch_size)
 
     def make_shard(shard):
-        if endless:
+        if endless or fixed_views:
             starts = tf.data.Dataset.from_tensors(tf.constant(first_step, tf.int64))
         else:
             starts = _first_steps(first_step, steps_per_epoch)
-        length = ENDLESS if endless else steps_per_epoch
-        return batches(source, views, batch_size, seed, starts, length, shard)
+        length = ENDLESS if endless and not fixed_views else steps_per_epoch
+        made = batches(source, views, batch_size, seed, starts, length, shard)
+        return made.repeat() if endless and fixed_views else made
 
     length = tf.data.INFINITE_CARDINALITY if endless else steps_per_epoch
     if sharding.num_input_pipelines(strategy) > 1 and _takes_shard(views):
@@ -141,18 +149,9 @@ def check(source: Source, views: Callable, batch_size: int, replicas: int = 1) -
     Raises:
         UsageError: If it cannot.
     """
-    checks.number("batch_size", batch_size, _BATCH, _BATCH_ADVICE)
     _check_callable(views)
-    if batch_size > source.num_images:
-        raise UsageError(
-            f"batch_size is {batch_size}, but the split {source.split!r} of "
-            f"{source.name!r} has {source.num_images} images: give at most that many."
-        )
-    if batch_size % replicas:
-        raise UsageError(
-            f"batch_size is {batch_size}, which is not divisible by the strategy's "
-            f"{replicas} replicas: give a multiple of {replicas}."
-        )
+    _check_channels(source, _channels(views))
+    check_batch(source, batch_size, replicas)
     if None in source.image_shape and not _per_image(views):
         raise UsageError(
             f"The images of {source.name!r} have different or unknown sizes, but a "
@@ -164,6 +163,41 @@ def check(source: Source, views: Callable, batch_size: int, replicas: int = 1) -
             f"The smallest image of {source.name!r} has {source.smallest_side} pixels "
             f"on a side, the views have {size}: smaller views are faster."
         )
+
+
+def check_batch(source: Source, batch_size: int, replicas: int = 1) -> None:
+    """Checks whether a batch fits the images and the replicas; see `check`."""
+    checks.number("batch_size", batch_size, _BATCH, _BATCH_ADVICE)
+    if batch_size > source.num_images:
+        raise UsageError(
+            f"batch_size is {batch_size}, but the split {source.split!r} of "
+            f"{source.name!r} has {source.num_images} images: give at most that many."
+        )
+    if batch_size % replicas:
+        raise UsageError(
+            f"batch_size is {batch_size}, which is not divisible by the strategy's "
+            f"{replicas} replicas: give a multiple of {replicas}."
+        )
+
+
+def _channels(views):
+    """The number of bands that views take, None if they take any."""
+    return getattr(views, "channels", None)
+
+
+def _check_channels(source, channels):
+    found = source.image_shape[-1]
+    if channels in (None, found):
+        return
+    advice = f"give views of {found} bands, as in bt_keras.views(..., statistics=...)"
+    if (found, channels) == (1, 3):
+        advice = (
+            "repeat gray images with from_dataset(dataset, channels=3), or " + advice
+        )
+    raise UsageError(
+        f"The images of {source.name!r} are (H, W, {found}), but the views take (H, W, "
+        f"{channels}): {advice}."
+    )
 
 
 def _check_callable(views):

@@ -31,14 +31,14 @@ class Source:
         name: String. Name as given by the user.
         split: String. Split as given by the user.
         num_images: Integer. Number of images in the split.
-        image_shape: Tuple (H, W, 3), with None where it varies or is unknown.
+        image_shape: Tuple (H, W, C), with None where H or W varies or is unknown.
         records: Function of `shuffle_seed=None, first=0` that returns a
             `tf.data.Dataset` of undecoded records, which are dicts of tensors. Without
             a seed they are in file order; with one, an integer tensor of shape `(2,)`,
             they are in an order that depends only on it. `first`, an integer or scalar
             int64 tensor, skips the records before this position of the order and reads
             as few of them as possible. Seed and position may be symbolic tensors.
-        decode: Function from a record to (image, label): uint8 of shape `(H, W, 3)` and
+        decode: Function from a record to (image, label): uint8 of shape `(H, W, C)` and
             scalar int64, -1 if there are no labels.
         class_names: Tuple of strings, or None if there are no labels. Defaults to
             `None`.
@@ -131,7 +131,7 @@ class Source:
 
     @functools.cached_property
     def images(self) -> tf.Tensor:
-        """All decoded images, uint8 `(N, H, W, 3)`, decoded once for each source."""
+        """All decoded images, uint8 `(N, H, W, C)`, decoded once for each source."""
         in_batches = self.dataset().map(lambda image, _: image).batch(1024)
         with faults.named(self.find_fault):
             return tf.concat(list(in_batches), axis=0)
@@ -168,20 +168,21 @@ class Source:
 
 
 def common_shape(
-    sizes: Sequence[tuple[int, int]],
+    sizes: Sequence[tuple[int, int]], channels: int = 3
 ) -> tuple[int | None, int | None, int]:
     """Returns the shape that images of the given sizes share.
 
     Args:
         sizes: Sequence of (height, width).
+        channels: Integer, the number of bands of all images. Defaults to `3`.
 
     Returns:
-        Tuple (H, W, 3), with None for a side that differs between images.
+        Tuple (H, W, channels), with None for a side that differs between images.
     """
     heights, widths = (set(side) for side in zip(*sizes, strict=True))
     height = heights.pop() if len(heights) == 1 else None
     width = widths.pop() if len(widths) == 1 else None
-    return (height, width, 3)
+    return (height, width, channels)
 
 
 def images_digest(files: Iterable[Sequence]) -> str:

@@ -49,7 +49,11 @@ def find_directory(path: str) -> str | None:
 
 
 def load_directory(
-    path: str, split: str = "train", name: str | None = None, bits: int = 16
+    path: str,
+    split: str = "train",
+    name: str | None = None,
+    bits: int = 16,
+    channels: int = 3,
 ) -> Source:
     """Loads a data set in TFDS format from disk, without network access.
 
@@ -59,6 +63,7 @@ def load_directory(
             `"train"`.
         name: String. Name of the source. Defaults to `path`.
         bits: Integer, 8 to 16, see `decode_image`. Defaults to `16`.
+        channels: Integer, 1 to 16, see `decode_image`. Defaults to `3`.
 
     Returns:
         `Source`.
@@ -72,10 +77,12 @@ def load_directory(
         builder = tfds.builder_from_directory(path)
     except Exception as error:  # The parsers raise many kinds.
         raise tfds_faults.damaged_info(path, error) from error
-    return _source(builder, split, name or path, bits)
+    return _source(builder, split, name or path, bits, channels)
 
 
-def load_named(dataset: str, split: str = "train", bits: int = 16) -> Source:
+def load_named(
+    dataset: str, split: str = "train", bits: int = 16, channels: int = 3
+) -> Source:
     """Loads a data set by its TFDS name; downloads it at the first use.
 
     Args:
@@ -83,6 +90,7 @@ def load_named(dataset: str, split: str = "train", bits: int = 16) -> Source:
         split: String. A TFDS split or subsplit such as "train[:10%]". Defaults to
             `"train"`.
         bits: Integer, 8 to 16, see `decode_image`. Defaults to `16`.
+        channels: Integer, 1 to 16, see `decode_image`. Defaults to `3`.
 
     Returns:
         `Source`.
@@ -106,7 +114,7 @@ def load_named(dataset: str, split: str = "train", bits: int = 16) -> Source:
         raise UsageError(f"'tfds:{dataset}' cannot be used: {reason}") from error
     if not builder.is_prepared():
         _download(builder, dataset)
-    return _source(builder, split, f"tfds:{dataset}", bits)
+    return _source(builder, split, f"tfds:{dataset}", bits, channels)
 
 
 def similar_names(name: str, names: dict[str, str]) -> str:
@@ -149,7 +157,7 @@ def _resolves(host):
         return False
 
 
-def _source(builder, split, name, bits):
+def _source(builder, split, name, bits, channels):
     tfds = tfds_library.load()
 
     info = builder.info
@@ -171,15 +179,15 @@ def _source(builder, split, name, bits):
             f"The split {split!r} of {name!r} has no images: choose another split."
         )
     features = dict(info.features.items())
-    image_shape = _image_shape(features, name)
+    image_shape = _image_shape(features, name, channels)
     label = features.get("label")
     has_labels = isinstance(label, tfds.features.ClassLabel)
     sides = [side for side in image_shape[:2] if side]
 
     def decode(record):
-        image = tf.ensure_shape(decode_image(record["image"], bits), image_shape)
+        image = decode_image(record["image"], bits, channels)
         label = record["label"] if has_labels else NO_LABEL
-        return image, tf.cast(label, tf.int64)
+        return tf.ensure_shape(image, image_shape), tf.cast(label, tf.int64)
 
     sizes = tfds_faults.file_sizes(info, split)
     return Source(
@@ -200,7 +208,7 @@ def _source(builder, split, name, bits):
     )
 
 
-def _image_shape(features, name):
+def _image_shape(features, name, channels):
     tfds = tfds_library.load()
 
     image = features.get("image")
@@ -211,4 +219,10 @@ def _image_shape(features, name):
             f"{name!r} has no feature 'image' with integer images: its features are "
             f"{', '.join(features)}. Choose another data set."
         )
-    return (*image.shape[:2], 3)
+    if channels not in (1, 3, image.shape[2]):
+        raise UsageError(
+            f"{name!r} has images of {image.shape[2]} bands, not {channels}: give "
+            f"config.data.channels={image.shape[2]}, or 1 or 3 for gray or RGB "
+            "(channels= of bt_keras.data.load)."
+        )
+    return (*image.shape[:2], channels)

@@ -97,6 +97,19 @@ def write_rows(
         raise ValueError(f"{count} rows in an array of {shape}")
 
 
+def read_array(contents: bytes) -> np.ndarray:
+    """Reads an array from the contents of a `.npy` file.
+
+    Args:
+        contents: Bytes. Contents of the file.
+
+    Raises:
+        bt_keras.errors.DAMAGE: If it is damaged, or holds objects.
+    """
+    _check_header(contents[: _START + _MAX_HEADER], len(contents))
+    return np.lib.format.read_array(io.BytesIO(contents), allow_pickle=False)
+
+
 def _array(archive, member):
     with archive.open(member) as file:
         _check_header(file.read(_START + _MAX_HEADER), member.file_size)

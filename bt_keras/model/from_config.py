@@ -56,18 +56,20 @@ def import_network(config: ConfigDict) -> None:
 
 
 def _build_backbone(config):
-    settings = config.backbone
+    settings, channels = config.backbone, config.data.channels
     if settings.name != _RESNET:
         with config_lib.naming(_FIELD):
             options = _with_tuples(settings.options.to_dict())
-            return network_by_name(settings.name, options, config.views.size)
+            size = config.views.size
+            return network_by_name(settings.name, options, size, channels)
     if settings.options:
         raise UsageError(
             f"config.backbone.options.{next(iter(settings.options))} is an argument of "
             f"the function that {_FIELD} names, but that is {_RESNET!r}: its arguments "
             "are config.backbone.depth, width and stem."
         )
-    return resnet(settings.depth, settings.width, settings.stem)
+    shape = (None, None, channels)
+    return resnet(settings.depth, settings.width, settings.stem, shape)
 
 
 def _with_tuples(value):

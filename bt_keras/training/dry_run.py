@@ -12,6 +12,7 @@ from bt_keras import data
 from bt_keras.data import faults
 from bt_keras.distribution import strategies
 from bt_keras.training import sample_views, setup
+from bt_keras.training.statistics import with_measured
 from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
 
@@ -42,6 +43,7 @@ def dry_run(
     folder = Workdir(workdir)
     folder.check_config(config)
     replicas = strategy.num_replicas_in_sync
+    config = with_measured(config, folder, replicas)
     source, views = setup.load_data(config, replicas)
     held_out = setup.load_held_out(config, source, views, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
@@ -57,7 +59,7 @@ def dry_run(
         with writable(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
         pairs = tf.data.Dataset.from_tensors(batch)
-        folder.replace(folder.sample_views, sample_views.draw(pairs))
+        folder.replace(folder.sample_views, sample_views.draw(pairs, views.statistics))
         if warm_start:
             print(warm_start.describe())
         size = config.views.size

@@ -26,6 +26,7 @@ from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training import same_images, sample_views, setup
 from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
+from bt_keras.training.statistics import with_measured
 from bt_keras.training.validation import HeldOut
 from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
@@ -84,6 +85,7 @@ def pretrain(
         with strategies.raise_on_all_workers(strategy):
             folder.check_config(config)
             replicas = strategy.num_replicas_in_sync
+            config = with_measured(config, folder, replicas)
             source, views = setup.load_data(config, replicas)
             held_out = setup.load_held_out(config, source, views, replicas)
             draw = functools.partial(

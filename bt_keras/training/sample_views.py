@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras import data
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import faults
 from bt_keras.data.source import Source
 
@@ -31,14 +31,22 @@ def draw_first(source: Source, views: Callable, batch_size: int, seed: int) -> b
         UsageError: If an image cannot be read.
     """
     with faults.named(source.find_fault):
-        return draw(data.pairs(source, views, min(_COUNT, batch_size), seed))
+        pairs = data.pairs(source, views, min(_COUNT, batch_size), seed)
+        return draw(pairs, getattr(views, "statistics", IMAGENET))
 
 
-def draw(pairs: tf.data.Dataset, count: int = _COUNT) -> bytes:
+def draw(
+    pairs: tf.data.Dataset, statistics: Statistics = IMAGENET, count: int = _COUNT
+) -> bytes:
     """Draws the first pairs: one per column, one view above the other.
+
+    Of images of more than three bands, the first three are drawn as red, green and
+    blue; of images of two bands, the first is drawn.
 
     Args:
         pairs: `tf.data.Dataset` of batches `(view_a, view_b)`.
+        statistics: `Statistics` that the views were normalized with. Defaults to those
+            of ImageNet.
         count: Integer > 0, the largest number of pairs. Defaults to `8`.
 
     Returns:
@@ -46,6 +54,7 @@ def draw(pairs: tf.data.Dataset, count: int = _COUNT) -> bytes:
     """
     rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
-    picture = np.concatenate(rows) * IMAGENET_STD + IMAGENET_MEAN
+    picture = np.concatenate(rows) * statistics.deviation + statistics.mean
+    picture = picture[..., : 3 if statistics.channels > 2 else 1]
     picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
     return tf.io.encode_png(picture).numpy()

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from bt_keras import config as config_lib
 from bt_keras import data, optimizers
 from bt_keras.augmentation import views as make_views
-from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import open_source, statistics
 from bt_keras.data.source import Source
 from bt_keras.distribution import devices, threads
 from bt_keras.errors import UsageError
@@ -44,7 +44,8 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
     """Opens the training images and checks that the config fits them.
 
     Args:
-        config: `ConfigDict` with the fields of configs/default.py.
+        config: `ConfigDict` with the fields of configs/default.py, after
+            `with_measured`.
         replicas: Integer > 0, the number of replicas that share a batch. Defaults to
             `1`.
 
@@ -58,7 +59,7 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
     """
     source = open_source(config)
     size, recipe, a, b = (config.views[name] for name in ("size", "recipe", "a", "b"))
-    views = make_views(size, recipe, a=a.to_dict(), b=b.to_dict())
+    views = make_views(size, recipe, statistics(config), a.to_dict(), b.to_dict())
     data.check(source, views, config.batch_size, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)

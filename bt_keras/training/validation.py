@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from bt_keras.data import sharding
-from bt_keras.data.batches import batches
+from bt_keras import data
 from bt_keras.data.source import Source
 from bt_keras.training import same_images
 
@@ -57,22 +56,6 @@ class HeldOut:
         Returns:
             `tf.data.Dataset` or `tf.distribute.DistributedDataset` of (view_a, view_b).
         """
-        starts = tf.data.Dataset.from_tensors(tf.constant(0, tf.int64))
-
-        def make_shard(shard):
-            return batches(
-                self.source,
-                self.views,
-                self.batch_size,
-                self.seed,
-                starts,
-                self.steps,
-                shard,
-            )
-
-        strategy = tf.distribute.get_strategy()
-        if sharding.num_input_pipelines(strategy) > 1:
-            return sharding.distributed(
-                make_shard, self.steps, self.batch_size, strategy
-            )
-        return sharding.plain(make_shard, self.steps)
+        return data.pairs(
+            self.source, self.views, self.batch_size, self.seed, fixed_views=True
+        )

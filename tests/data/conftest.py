@@ -33,9 +33,9 @@ def checked(monkeypatch):
     """The sizes of all files that are decoded to check them."""
     seen = []
 
-    def check(contents):
+    def check(contents, channels):
         seen.append(len(contents))
-        return decode.check_image(contents)
+        return decode.check_image(contents, channels)
 
     monkeypatch.setattr(folder_index, "check_image", check)
     return seen

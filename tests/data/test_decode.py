@@ -129,8 +129,11 @@ def test_a_jpeg_file_without_its_last_two_bytes_is_detected(tmp_path):
     ("contents", "wrong"),
     [
         (b"", "is empty"),
-        (b"not an image", "not a JPEG, PNG, BMP, GIF, WebP or TIFF file"),
-        (b"RIFF\x24\0\0\0WAVEfmt ", "not a JPEG, PNG, BMP, GIF, WebP or TIFF file"),
+        (b"not an image", "not a JPEG, PNG, BMP, GIF, WebP, TIFF or .npy file"),
+        (
+            b"RIFF\x24\0\0\0WAVEfmt ",
+            "not a JPEG, PNG, BMP, GIF, WebP, TIFF or .npy file",
+        ),
     ],
 )
 def test_files_that_are_not_images_are_described(contents, wrong):

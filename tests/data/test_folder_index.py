@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_opened_is_not_remembered(images, checked):
 
 
 def test_a_file_that_does_not_fit_into_memory_is_not_remembered(images, monkeypatch):
-    def exhausted(contents):
+    def exhausted(contents, channels):
         raise tf.errors.ResourceExhaustedError(None, None, "no memory")
 
     with monkeypatch.context() as patch:
@@ -116,11 +116,11 @@ def test_file_names_that_are_not_utf8(tmp_path, checked):
 def test_an_interrupted_check_resumes(images, monkeypatch):
     seen = []
 
-    def interrupted(contents):
+    def interrupted(contents, channels):
         if len(seen) == 3:
             raise KeyboardInterrupt
         seen.append(contents)
-        return decode.check_image(contents)
+        return decode.check_image(contents, channels)
 
     monkeypatch.setattr(folder_index, "_CHUNK", 1)
     monkeypatch.setattr(folder_index.os, "cpu_count", lambda: 1)
@@ -149,9 +149,9 @@ _CHECK = """
 import sys
 from bt_keras.data import decode, folder_index, index_file, load
 checked = []
-def check(contents):
+def check(contents, channels):
     checked.append(1)
-    return decode.check_image(contents)
+    return decode.check_image(contents, channels)
 folder_index.check_image = check
 print("ready", flush=True)
 sys.stdin.readline()

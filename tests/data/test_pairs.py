@@ -77,6 +77,25 @@ def test_iterations_of_the_finite_form_are_the_endless_sequence(source):
     files.assert_equal(found, files.take(endless, 9))
 
 
+@pytest.mark.parametrize("endless", [False, True])
+def test_fixed_views_are_the_same_in_each_epoch(source, endless):
+    first = files.take(pairs(source, Plain(), 3, first_step=4), 3)
+    fixed = pairs(source, Plain(), 3, 0, "train", endless, 4, fixed_views=True)
+    assert fixed.cardinality() == (tf.data.INFINITE_CARDINALITY if endless else 3)
+    for _ in range(2):
+        found = files.take(fixed, 6 if endless else 3)
+        files.assert_equal(found, [*first, *first] if endless else first)
+
+
+def test_views_and_images_of_other_bands_are_refused():
+    gray = tf.data.Dataset.from_tensor_slices(np.zeros((8, 6, 5, 1), np.uint8))
+    with pytest.raises(UsageError, match=r"\(H, W, 1\), .* repeat gray .*channels=3"):
+        pairs(gray, SMALL, 4)
+    of_two = views(8, "small", ((0.5, 0.5), (0.2, 0.2)))
+    with pytest.raises(UsageError, match=r"\(H, W, 3\), .* \(H, W, 2\): give views"):
+        pairs(in_memory(), of_two, 4)
+
+
 def test_the_order_does_not_depend_on_threads(source):
     dataset = pairs(source, Plain(), 4, endless=True)
     options = tf.data.Options()

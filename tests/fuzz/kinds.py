@@ -288,6 +288,30 @@ class Images(Kind):
         check_image(path.read_bytes())
 
 
+class Bands(Images):
+    """TIFF and NumPy's files of several bands."""
+
+    def samples(self, folder):
+        from tests.data import band_files, files
+
+        levels = np.random.default_rng(0).integers(0, 256, (13, 17, 5)).astype(np.uint8)
+        deep = levels.astype(np.uint16) * 9
+        return [
+            files.npy(levels),
+            files.npy(deep),
+            band_files.pages(levels, compression="tiff_lzw"),
+            band_files.tiff(levels, ">", predictor=2),
+            band_files.tiff(deep, big=True, separate=True, tile=(16, 16)),
+        ]
+
+    def read(self, path):
+        from bt_keras.data.decode import check_image, largest_value
+
+        size, _ = check_image(path.read_bytes(), 5)
+        if size:
+            largest_value(path.read_bytes(), 5)
+
+
 class Png(Images):
     """PNG files with valid checksums."""
 

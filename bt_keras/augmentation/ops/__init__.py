@@ -11,8 +11,6 @@ other than three bands are changed band by band; `adjust_hue`, `adjust_saturatio
 
 from bt_keras.augmentation.ops import blur, color, hsv
 from bt_keras.augmentation.ops.color import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     normalize,
     normalize_unit,
 )
@@ -34,8 +32,6 @@ grayscale = batched(color.grayscale)
 solarize = batched(color.solarize, color.solarize)
 
 __all__ = [
-    "IMAGENET_MEAN",
-    "IMAGENET_STD",
     "adjust_brightness",
     "adjust_contrast",
     "adjust_hue",

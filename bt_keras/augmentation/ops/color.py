@@ -15,8 +15,6 @@ from bt_keras.augmentation.ops.hsv import adjust_hue
 from bt_keras.augmentation.ops.packed_rgb import channels, from_channels
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 
-IMAGENET_MEAN, IMAGENET_STD = IMAGENET
-
 
 def _luma(packed):
     """ITU-R 601-2 luma in Pillow's fixed point, int32."""
