@@ -15,7 +15,7 @@ from bt_keras import config as config_lib
 from bt_keras import hub
 from bt_keras.checkpoint import latest
 from bt_keras.data import Source, faults
-from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import open_source, statistics
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluator import PROTOCOLS, Evaluator, build_evaluator
@@ -30,7 +30,7 @@ class EvaluationTarget:
     """A backbone to evaluate, and how to evaluate it.
 
     Args:
-        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        backbone: `keras.Model` from normalized images (N, H, W, C) to features (N, F).
         config: `ConfigDict` with the settings of the evaluation.
         epoch: String, the number of epochs that the backbone was trained for.
         workdir: `bt_keras.workdir.Workdir` that keeps the results, or `None`. Defaults
@@ -81,6 +81,7 @@ class EvaluationTarget:
             resize_ratio=self.config.evaluation.resize_ratio,
             batch_size=self.config.evaluation.batch_size,
             needs_labels=needs_labels,
+            statistics=statistics(self.config),
         )
 
 
@@ -143,6 +144,8 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
         config.views.size = metadata.image_size or config.views.size
         ratio = metadata.resize_ratio or config.evaluation.resize_ratio
         config.evaluation.resize_ratio = ratio
+        config.data.channels = metadata.normalization.channels
+        config.data.mean, config.data.deviation = metadata.normalization
     with config_lib.naming(f"module {handle}"):
         config_lib.check(config)
     # Modules keep only the last part of a path, which could name any folder here.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bt_keras import checks
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import Source
 from bt_keras.evaluation.classifier import Classifier
 from bt_keras.evaluation.evaluator import Evaluator
@@ -104,7 +105,14 @@ class FineTuning(Evaluator):
                 count, steps = subset.num_images, self.steps(subset.num_images)
                 settings = {"label_share": share, "images": count, "steps": steps}
                 for backbone in self.rates():
-                    self.train(classifier, subset, frozen.size, seed, backbone)
+                    self.train(
+                        classifier,
+                        subset,
+                        frozen.size,
+                        seed,
+                        backbone,
+                        frozen.statistics,
+                    )
                     yield self._results(
                         classifier.test(test), frozen, settings, seed, backbone
                     )
@@ -116,6 +124,7 @@ class FineTuning(Evaluator):
         size: int,
         seed: int,
         backbone: str = "pretrained",
+        statistics: Statistics = IMAGENET,
     ) -> None:
         """Trains a network from its initial weights on all images of a source.
 
@@ -126,9 +135,11 @@ class FineTuning(Evaluator):
             seed: Integer. Seeds the fresh weights, the order and the crops.
             backbone: String, `"pretrained"` or `"scratch"`. Defaults to
                 `"pretrained"`.
+            statistics: `Statistics` for the normalization. Defaults to those of
+                ImageNet.
         """
         batch_size = min(self.batch_size, source.num_images)
-        batches = batches_of_crops(source, size, batch_size, seed)
+        batches = batches_of_crops(source, size, batch_size, seed, statistics)
         classifier.reset(seed, backbone == "pretrained")
         steps = self.steps(source.num_images)
         classifier.train(batches, steps, *self.rates()[backbone])

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.augmentation import ops
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import Source
 from bt_keras.progress_bar import track
 
@@ -32,7 +33,7 @@ class FrozenBackbone:
     """A backbone in evaluation mode and the images to evaluate it on.
 
     Args:
-        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        backbone: `keras.Model` from normalized images (N, H, W, C) to features (N, F).
         train_source: `bt_keras.data.Source`.
         test_source: `bt_keras.data.Source` with the same classes.
         size: Integer > 0, side of the backbone's input images in pixels.
@@ -41,6 +42,7 @@ class FrozenBackbone:
         batch_size: Integer > 0.
         needs_labels: Boolean, whether both sources must have labels. Defaults to
             `True`.
+        statistics: `Statistics` for the normalization. Defaults to those of ImageNet.
 
     Raises:
         UsageError: If a source has no labels, but labels are needed.
@@ -65,6 +67,7 @@ class FrozenBackbone:
         resize_ratio: float,
         batch_size: int,
         needs_labels: bool = True,
+        statistics: Statistics = IMAGENET,
     ):
         for source in (train_source, test_source) if needs_labels else ():
             source.require_labels("evaluation")
@@ -74,6 +77,7 @@ class FrozenBackbone:
         self.size = size
         self.resize = round(size * resize_ratio)
         self.batch_size = batch_size
+        self.statistics = statistics
         self.num_classes = train_source.num_classes
 
     @functools.cached_property
@@ -92,18 +96,21 @@ class FrozenBackbone:
 
     @tf.function(reduce_retracing=True)
     def features(self, images: tf.Tensor) -> tf.Tensor:
-        """Computes float32 features (N, F) of normalized images (N, size, size, 3)."""
+        """Computes float32 features (N, F) of normalized images (N, size, size, C)."""
         features = self.backbone(images, training=False)
         return tf.stop_gradient(tf.cast(features, tf.float32))
 
     def _batches(self, source):
+        shape = (self.size, self.size, self.statistics.channels)
+
         def prepare(image, label):
             crop = ops.resize_and_center_crop(image[tf.newaxis], self.resize, self.size)
-            return tf.ensure_shape(crop[0], (self.size, self.size, 3)), label
+            return tf.ensure_shape(crop[0], shape), label
 
         batches = source.dataset().map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-        batches = batches.batch(self.batch_size)
-        return batches.map(lambda images, labels: (ops.normalize(images), labels))
+        return batches.batch(self.batch_size).map(
+            lambda images, labels: (ops.normalize(images, self.statistics), labels)
+        )
 
     def batches_of_features(
         self, source: Source

@@ -136,7 +136,7 @@ class LinearProbe(Evaluator):
         source, size = frozen.train_source, frozen.size
 
         def epoch(number):
-            crops = epoch_of_crops(source, number, size, self.seed)
+            crops = epoch_of_crops(source, number, size, self.seed, frozen.statistics)
             return crops.batch(self.batch_size)
 
         crops = tf.data.Dataset.range(self.epochs).flat_map(epoch)

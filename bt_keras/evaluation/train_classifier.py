@@ -90,7 +90,8 @@ def train_classifier(
     evaluator = build_evaluator(name, config.evaluation, config.seed, **settings)
     with faults.named(train.find_fault, test.find_fault):
         backbone, head, accuracies = fit(evaluator, frozen, config.seed)
-    model = image_classifier(backbone, head, train.class_names)
+    names, statistics = train.class_names, frozen.statistics
+    model = image_classifier(backbone, head, names, statistics)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise UsageError(
             "training diverged: the weights of the classifier are not finite. Lower "
@@ -116,6 +117,12 @@ def _train_head(evaluator, frozen, seed):
 def _train_whole(evaluator, frozen, seed):
     """Returns the trained backbone and linear layer, and the accuracies."""
     classifier = Classifier(frozen.backbone, frozen.num_classes, evaluator.momentum)
-    evaluator.train(classifier, frozen.train_source, frozen.size, seed)
+    evaluator.train(
+        classifier,
+        frozen.train_source,
+        frozen.size,
+        seed,
+        statistics=frozen.statistics,
+    )
     accuracies = classifier.test(frozen.test_batches())
     return classifier.backbone, classifier.head, accuracies

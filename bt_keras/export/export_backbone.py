@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.augmentation.statistics import Statistics
 from bt_keras.errors import UsageError
 from bt_keras.export import model_card, reference_sample, saved_model
 from bt_keras.export.describe import describe
@@ -47,6 +48,7 @@ def export_backbone(
     images: Sequence[np.ndarray] | None = None,
     about: Mapping | None = None,
     normalize: bool | None = None,
+    statistics: Statistics | None = None,
     examples: Any = None,
 ) -> None:
     """Exports a backbone as a SavedModel that TensorFlow Hub loads.
@@ -54,14 +56,15 @@ def export_backbone(
     The SavedModel of a backbone of images has
 
     - `__call__(inputs, training=False, return_endpoints=False)`: from images, float32
-      (N, H, W, 3) in [0, 1], to features, float32 (N, F); with
+      (N, H, W, C) in [0, 1], to features, float32 (N, F); with
       `return_endpoints=True` to a dict of the features and the feature maps,
       `"stride4"` to `"stride32"`;
     - `variables`, `trainable_variables`, `regularization_losses`;
     - `projector`, if exported: from features to embeddings, with the same attributes;
     - the signatures `serving_default` (float32 images in [0, 1]), `uint8` (8-bit
-      levels), `encoded` (JPEG and PNG files, which are resized and cropped),
-      `feature_maps`, and with the projector `embedding`.
+      levels), `encoded` (JPEG and PNG files, which are resized and cropped; not for
+      bands other than RGB or gray), `feature_maps`, and with the projector
+      `embedding`.
 
     Any other backbone gives a module that takes what the backbone takes, a tensor or a
     nest of tensors. Its signatures are `serving_default`, with the names of the
@@ -73,7 +76,7 @@ def export_backbone(
 
     Args:
         model: `bt_keras.BarlowTwins`, whose backbone is exported, or a backbone: a
-            `keras.Model` from normalized images (N, H, W, 3) or any other inputs to
+            `keras.Model` from normalized images (N, H, W, C) or any other inputs to
             features (N, F), or one that starts with what `bt_keras.load_backbone`
             returned.
         folder: String or path of a folder that does not exist yet or is empty.
@@ -85,7 +88,7 @@ def export_backbone(
         resize_ratio: Float, at least 1: encoded images are resized to
             `resize_ratio * image_size` pixels on the shorter side before the central
             crop. Defaults to `256 / 224`, as in the paper's evaluation.
-        images: Optional sequence of uint8 arrays (H, W, 3) of any sizes, a few
+        images: Optional sequence of uint8 arrays (H, W, C) of any sizes, a few
             training images. They are stored in the module with their features, as a
             reference for checks. Defaults to random noise.
         about: Optional dict, further content of the model card, each entry optional:
@@ -96,6 +99,9 @@ def export_backbone(
         normalize: Optional boolean, whether the module takes images in [0, 1] and
             normalizes them; otherwise it takes what the backbone takes. Defaults to
             `None`: `True` if that is one float tensor (N, H, W, C).
+        statistics: `bt_keras.Statistics`, or another pair (mean, deviation), with which
+            the training images were normalized. Defaults to those of the module that
+            the backbone was loaded from, or else to ImageNet's.
         examples: Optional nest of arrays, a few inputs of a backbone that does not take
             images, stored as `images` are. Defaults to random numbers, with sequences
             of 16 where the backbone takes any length.
@@ -117,9 +123,10 @@ def export_backbone(
     backbone, head = _parts(model, projector)
     if _takes_images(backbone, normalize):
         _check_unused(backbone, "images", examples=examples)
-        inputs = image_inputs(backbone, image_size, resize_ratio, images)
+        inputs = image_inputs(backbone, statistics, image_size, resize_ratio, images)
     else:
-        _check_unused(backbone, "no images", images=images, image_size=image_size)
+        unused = {"images": images, "image_size": image_size, "statistics": statistics}
+        _check_unused(backbone, "no images", **unused)
         inputs = network_inputs(backbone, examples)
     with unfrozen(backbone, head):
         maps = feature_maps(backbone)

@@ -15,6 +15,7 @@ from bt_keras.evaluation.train_classifier import TrainedClassifier
 from bt_keras.export import saved_model
 from bt_keras.export.image_inputs import ImageInputs
 from bt_keras.files import atomic
+from bt_keras.networks import statistics_of
 
 _CLASS_NAMES = "class_names.json"
 
@@ -51,10 +52,10 @@ def export_classifier(
     bt_keras; its `class_names` are the classes in the order of the probabilities.
 
     The SavedModel has the signatures `serving_default` (float32 images in [0, 1]),
-    `uint8` (levels) and `encoded` (the bytes of JPEG and PNG files, which are resized
-    and cropped as for the held-out accuracy), each with the outputs `probabilities`,
-    float32 (N, K), and `labels`, strings (N,), the names of the most probable classes;
-    and the file assets/class_names.json.
+    `uint8` (levels) and, for RGB and gray images, `encoded` (the bytes of JPEG and PNG
+    files, which are resized and cropped as for the held-out accuracy), each with the
+    outputs `probabilities`, float32 (N, K), and `labels`, strings (N,), the names of
+    the most probable classes; and the file assets/class_names.json.
 
     Args:
         trained: `TrainedClassifier`.
@@ -89,7 +90,10 @@ def _save_savedmodel(folder, trained):
     asset.write_text(names, encoding="utf-8")
     module = _Module(trained.model, tf.saved_model.Asset(str(asset)))
     inputs = ImageInputs(
-        trained.model.input_shape, trained.image_size, trained.resize_ratio
+        trained.model.input_shape,
+        statistics_of(trained.model),
+        trained.image_size,
+        trained.resize_ratio,
     )
     signatures = saved_model.input_signatures(module.classify, inputs, trained.bits)
     tf.saved_model.save(module, str(folder), signatures)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from bt_keras.checkpoint import latest
-from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import open_source, statistics
 from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation import results
 from bt_keras.export import (
@@ -80,6 +80,7 @@ def export(
             model,
             folder,
             projector=projector,
+            statistics=statistics(config),
             image_size=config.views.size,
             resize_ratio=config.evaluation.resize_ratio,
             images=_sample_images(config),
@@ -123,13 +124,15 @@ def export_keras(
     """
     path = _check_path(path, ".keras")
     config, _, model = _load(workdir, checkpoint)
-    portable = keras_format.with_keras_layers(model.backbone)
+    normalization = statistics(config)
+    portable = keras_format.with_keras_layers(model.backbone, normalization)
     images = _crops(config)
+    expected = reference_sample.features(model.backbone, images, normalization)
 
     def write(temporary):
         portable.save(temporary)
         reloaded = keras.models.load_model(temporary, compile=False)
-        return _relative_difference(model.backbone, images, reloaded(images / 255.0))
+        return _relative_difference(expected, reloaded(images / 255.0))
 
     return _write_checked(path, write)
 
@@ -152,13 +155,15 @@ def export_tflite(
     """
     path = _check_path(path, ".tflite")
     config, _, model = _load(workdir, checkpoint)
-    contents = tflite_format.convert(model.backbone, config.views.size)
+    size, normalization = config.views.size, statistics(config)
+    contents = tflite_format.convert(model.backbone, size, normalization)
     images = _crops(config)
+    expected = reference_sample.features(model.backbone, images, normalization)
 
     def write(temporary):
         temporary.write_bytes(contents)
         features = tflite_format.run(temporary.read_bytes(), images / np.float32(255.0))
-        return _relative_difference(model.backbone, images, features)
+        return _relative_difference(expected, features)
 
     return _write_checked(path, write)
 
@@ -213,14 +218,13 @@ def _sample_images(config):
 def _crops(config):
     images = _sample_images(config)
     if images is None:
-        return image_inputs.noise(config.views.size)
+        return image_inputs.noise(*[config.views.size] * 2, config.data.channels)
     return image_inputs.resize_and_crop(
         images, config.views.size, config.evaluation.resize_ratio
     )
 
 
-def _relative_difference(backbone, images, features):
-    expected = reference_sample.features(backbone, images)
+def _relative_difference(expected, features):
     return float(np.abs(features - expected).max() / np.abs(expected).max())
 
 

@@ -1,4 +1,4 @@
-"""Modules that take RGB images in [0, 1] and normalize them.
+"""Modules that take images in [0, 1] and normalize them.
 
 `network_inputs` has the same interface for all other modules.
 """
@@ -15,8 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.augmentation import ops
+from bt_keras.augmentation import statistics as statistics_lib
+from bt_keras.augmentation.statistics import Statistics
 from bt_keras.errors import UsageError
 from bt_keras.export import preprocessing
+from bt_keras.networks import statistics_of
 
 # PNG files; resized and cropped, they are the `images` of the sample.
 FILES = "sample-*.png"
@@ -27,17 +30,19 @@ _IMAGE_SIZE = 224
 
 @dataclasses.dataclass(frozen=True)
 class ImageInputs:
-    """RGB images in [0, 1], which the module normalizes.
+    """Images in [0, 1], which the module normalizes.
 
     Args:
-        shape: Tuple (None, height, width, 3); `None` for any size.
+        shape: Tuple (None, height, width, channels); `None` for any size.
+        statistics: `Statistics` for the normalization.
         image_size: Integer, side in pixels of the crops of encoded images.
         resize_ratio: Float, at least 1, see `ModuleMetadata`.
-        examples: Optional sequence of uint8 arrays (H, W, 3) of any sizes. Defaults to
+        examples: Optional sequence of uint8 arrays (H, W, C) of any sizes. Defaults to
             `None`: random noise.
     """
 
     shape: tuple
+    statistics: Statistics
     image_size: int
     resize_ratio: float
     examples: Sequence[np.ndarray] | None = None
@@ -49,12 +54,14 @@ class ImageInputs:
 
     def prepare(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the inputs of the network."""
-        return preprocessing.normalize(images)
+        return preprocessing.normalize(images, self.statistics)
 
     def metadata(self) -> dict[str, Any]:
         """Returns the fields of `ModuleMetadata` that describe the inputs."""
         return {
             "input_shape": [None, *self.shape[1:]],
+            "mean": list(self.statistics.mean),
+            "deviation": list(self.statistics.deviation),
             "image_size": self.image_size,
             "resize_ratio": self.resize_ratio,
         }
@@ -72,12 +79,13 @@ class ImageInputs:
 
         def from_files(contents):
             size, ratio = self.image_size, self.resize_ratio
-            return preprocessing.decode(contents, size, ratio, bits)
+            channels = self.statistics.channels
+            return preprocessing.decode(contents, size, ratio, bits, channels)
 
         levels = tf.TensorSpec(self.shape, tf.uint8, name=_NAME)
         signatures = {"uint8": (preprocessing.from_uint8, levels)}
-        # Encoded images are cropped to squares, which the backbone must accept.
-        if all(side in (None, self.image_size) for side in self.shape[1:3]):
+        # TensorFlow decodes files to RGB or gray images.
+        if self._takes_squares() and self.statistics.channels in (1, 3):
             contents = tf.TensorSpec((None,), tf.string, name=_NAME)
             signatures["encoded"] = (from_files, contents)
         return signatures
@@ -91,19 +99,27 @@ class ImageInputs:
         Returns:
             `(inputs, arrays)`: the inputs of the network, and the arrays to store.
         """
-        images, decodes = self.examples, "encoded" in self.signatures()
-        if images is None or not decodes:
-            images = noise(*(side or self.image_size for side in self.shape[1:3]))
-        if decodes:
-            for number, image in enumerate(images):
-                name = FILES.replace("*", f"{number:02d}")
-                Path(folder, name).write_bytes(tf.io.encode_png(image).numpy())
+        images = self.examples
+        if images is None or not self._takes_squares():
+            sides = (side or self.image_size for side in self.shape[1:3])
+            images = noise(*sides, self.statistics.channels)
+        for number, image in enumerate(
+            images if "encoded" in self.signatures() else ()
+        ):
+            name = FILES.replace("*", f"{number:02d}")
+            Path(folder, name).write_bytes(tf.io.encode_png(image).numpy())
+        if self._takes_squares():
             images = resize_and_crop(images, self.image_size, self.resize_ratio)
-        return ops.normalize(images), {"images": images}
+        return ops.normalize(images, self.statistics), {"images": images}
+
+    def _takes_squares(self):
+        """Returns whether the backbone takes the squares that images are cropped to."""
+        return all(side in (None, self.image_size) for side in self.shape[1:3])
 
 
 def image_inputs(
     backbone: keras.Model,
+    statistics: Statistics | None,
     image_size: int | None,
     resize_ratio: float,
     images: Sequence[np.ndarray] | None,
@@ -112,6 +128,7 @@ def image_inputs(
 
     Args:
         backbone: `keras.Model` from normalized images to features.
+        statistics: Optional `Statistics`, see `export_backbone`.
         image_size: Optional integer, see `export_backbone`.
         resize_ratio: Float, see `export_backbone`.
         images: Optional sequence of uint8 arrays, see `export_backbone`.
@@ -120,17 +137,22 @@ def image_inputs(
         `ImageInputs`.
 
     Raises:
-        UsageError: If the backbone does not take RGB images, or an argument is out of
-            range.
+        UsageError: If the backbone takes images of other bands than `statistics` has,
+            or an argument is out of range.
     """
+    if statistics is None:
+        statistics = statistics_of(backbone) or statistics_lib.IMAGENET
+    statistics = statistics_lib.check(statistics)
+    channels = statistics.channels
     # A subclass of keras.Model has no `input_shape`.
-    shape = getattr(backbone, "input_shape", None) or (None, None, None, 3)
+    shape = getattr(backbone, "input_shape", None) or (None, None, None, channels)
     image_size = image_size or shape[1] or _IMAGE_SIZE
-    if shape[-1] != 3:
+    if shape[-1] != channels:
         raise UsageError(
-            f"the backbone {backbone.name!r} takes images of {shape[-1]} channels, but "
-            "a module for TensorFlow Hub takes RGB images: train one on RGB images, or "
-            "export it with normalize=False."
+            f"the backbone {backbone.name!r} takes images of {shape[-1]} bands, but "
+            f"the statistics are of {channels}: give "
+            "statistics=bt_keras.Statistics(mean, deviation) of the training images, "
+            "or export it with normalize=False."
         )
     if not isinstance(image_size, int) or image_size < 1:
         raise UsageError(f"image_size={image_size!r} must be an integer above 0.")
@@ -138,25 +160,27 @@ def image_inputs(
         raise UsageError(f"resize_ratio={resize_ratio!r} must be at least 1.")
     for image in [] if images is None else images:
         shape_, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
-        if dtype != "uint8" or shape_ is None or len(shape_) != 3 or shape_[2] != 3:
+        is_image = shape_ is not None and len(shape_) == 3 and shape_[2] == channels
+        if dtype != "uint8" or not is_image:
             raise UsageError(
-                "images must be uint8 arrays (H, W, 3), but one of them has dtype "
-                f"{dtype} and shape {shape_}."
+                f"images must be uint8 arrays (H, W, {channels}), but one of them has "
+                f"dtype {dtype} and shape {shape_}."
             )
-    return ImageInputs(tuple(shape), image_size, resize_ratio, images)
+    return ImageInputs(tuple(shape), statistics, image_size, resize_ratio, images)
 
 
-def noise(height: int, width: int | None = None) -> np.ndarray:
+def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
     """Draws random images, always the same.
 
     Args:
         height: Integer, in pixels.
-        width: Optional integer. Defaults to the height.
+        width: Integer, in pixels.
+        channels: Integer, the number of bands. Defaults to `3`.
 
     Returns:
-        Uint8 array (4, height, width, 3).
+        Uint8 array (4, height, width, channels).
     """
-    shape = (_COUNT, height, width or height, 3)
+    shape = (_COUNT, height, width, channels)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
@@ -166,13 +190,13 @@ def resize_and_crop(
     """Resizes and crops images to one size, as the evaluation does.
 
     Args:
-        images: Sequence of uint8 arrays (H, W, 3) of any sizes.
+        images: Sequence of uint8 arrays (H, W, C) of any sizes.
         image_size: Integer, side of the crops in pixels.
         resize_ratio: Float, at least 1: the shorter side before the crop is
             `resize_ratio * image_size` pixels.
 
     Returns:
-        Uint8 array (N, image_size, image_size, 3).
+        Uint8 array (N, image_size, image_size, C).
     """
     resize = round(image_size * resize_ratio)
     crops = [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import keras
 
-from bt_keras.augmentation.ops import IMAGENET_MEAN, IMAGENET_STD
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.networks import BatchNormalization
 
 
-def with_keras_layers(backbone: keras.Model) -> keras.Model:
+def with_keras_layers(
+    backbone: keras.Model, statistics: Statistics = IMAGENET
+) -> keras.Model:
     """Copies a backbone into a model of Keras's own layers, normalization included.
 
     `bt_keras` batch normalization becomes Keras's. The outputs in inference mode are
@@ -17,6 +19,7 @@ def with_keras_layers(backbone: keras.Model) -> keras.Model:
 
     Args:
         backbone: `keras.Model` from normalized images (N, H, W, C) to features (N, F).
+        statistics: `Statistics` for the normalization. Defaults to those of ImageNet.
 
     Returns:
         `keras.Model` from images (N, H, W, C) in [0, 1] to features, float32.
@@ -26,8 +29,8 @@ def with_keras_layers(backbone: keras.Model) -> keras.Model:
     clone.name = "backbone"
     inputs = keras.Input(backbone.input_shape[1:], name="images")
     normalize = keras.layers.Normalization(
-        mean=IMAGENET_MEAN,
-        variance=[deviation**2 for deviation in IMAGENET_STD],
+        mean=statistics.mean,
+        variance=[deviation**2 for deviation in statistics.deviation],
         dtype="float32",
         name="normalize",
     )

@@ -28,7 +28,14 @@ def render(metadata: ModuleMetadata, sums: Mapping[str, str]) -> str:
     """
     measured = [Result.from_row(row) for row in metadata.results or ()]
     results = report.results_table(measured) if measured else ""
-    return _template().render(metadata=metadata, results=results, sums=sums)
+    kinds = {1: "gray images", 3: "RGB images"}
+    channels = metadata.normalization.channels
+    return _template().render(
+        metadata=metadata,
+        results=results,
+        sums=sums,
+        image_kind=kinds.get(channels, f"images of {channels} bands"),
+    )
 
 
 @functools.cache
@@ -42,6 +49,9 @@ def _template():
         autoescape=False,  # The card is Markdown, not HTML.
     )
     environment.filters["yaml"] = _yaml_string
+    environment.filters["numbers"] = lambda values: ", ".join(
+        f"{v:.4g}" for v in values
+    )
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
 
 

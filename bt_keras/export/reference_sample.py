@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.augmentation import ops
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.export.image_inputs import ImageInputs
 from bt_keras.export.network_inputs import NetworkInputs
 from bt_keras.export.saved_model import EMBEDDING, FEATURES, endpoint_name
@@ -56,9 +57,11 @@ def _evaluate_maps(backbone, maps, values):
     return dict(zip(names, tf.nest.flatten(outputs), strict=True))
 
 
-def features(backbone: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Computes the features, float32 (N, F), of uint8 images (N, H, W, 3)."""
-    outputs = backbone(ops.normalize(images), training=False)
+def features(
+    backbone: keras.Model, images: np.ndarray, statistics: Statistics = IMAGENET
+) -> np.ndarray:
+    """Computes the features, float32 (N, F), of uint8 images (N, H, W, C)."""
+    outputs = backbone(ops.normalize(images, statistics), training=False)
     return tf.cast(outputs, tf.float32).numpy()
 
 

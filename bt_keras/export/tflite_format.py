@@ -9,33 +9,39 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.errors import UsageError, one_line
 from bt_keras.export import keras_format, preprocessing
 from bt_keras.export.saved_model import FEATURES
 from bt_keras.files.scratch import scratch_folder
 
 
-def convert(backbone: keras.Model, image_size: int) -> bytes:
+def convert(
+    backbone: keras.Model, image_size: int, statistics: Statistics = IMAGENET
+) -> bytes:
     """Converts a backbone in inference mode.
 
     Args:
-        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        backbone: `keras.Model` from normalized images (N, H, W, C) to features (N, F).
         image_size: Integer, side of the images in pixels. It is fixed; the number of
             images is not (`Interpreter.resize_tensor_input`).
+        statistics: `Statistics` for the normalization. Defaults to those of ImageNet.
 
     Returns:
         Bytes of a `.tflite` file, from float32 images
-        (N, image_size, image_size, 3) in [0, 1] to float32 features (N, F).
+        (N, image_size, image_size, C) in [0, 1] to float32 features (N, F).
 
     Raises:
         UsageError: If TensorFlow Lite lacks an operation of the backbone.
     """
     backbone = keras_format.in_float32(backbone)  # It has no mixed precision.
-    spec = tf.TensorSpec((None, image_size, image_size, 3), name="inputs")
+    shape = (None, image_size, image_size, statistics.channels)
+    spec = tf.TensorSpec(shape, name="inputs")
 
     @tf.function(input_signature=[spec])
     def features(inputs):
-        outputs = backbone(preprocessing.normalize(inputs), training=False)
+        normalized = preprocessing.normalize(inputs, statistics)
+        outputs = backbone(normalized, training=False)
         return {FEATURES: tf.cast(outputs, tf.float32)}
 
     variables = [v.value for v in backbone.variables]
@@ -64,7 +70,7 @@ def run(contents: bytes, images: np.ndarray) -> np.ndarray:
 
     Args:
         contents: Bytes that `convert` returned.
-        images: Float32 array (N, H, W, 3) in [0, 1].
+        images: Float32 array (N, H, W, C) in [0, 1].
 
     Returns:
         Float32 array (N, F).

@@ -114,8 +114,9 @@ def _interface(module):
 
 def _shape_for_other_sizes(np, module, images):
     """Returns the output's shape for images of another size, or the error."""
-    side = images.shape[1]
-    others = np.random.default_rng(SEED).uniform(size=(3, side + 32, side + 9, 3))
+    _, side, _, channels = images.shape
+    shape = (3, side + 32, side + 9, channels)
+    others = np.random.default_rng(SEED).uniform(size=shape)
     try:
         return list(module(others.astype(np.float32), training=False).shape)
     except Exception as error:  # TensorFlow's error for an input that was not traced.

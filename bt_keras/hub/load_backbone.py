@@ -52,7 +52,7 @@ def load_backbone(
 
     Returns:
         `keras.Model`, or a `keras.Layer` if there is no architecture, from images
-        (N, H, W, 3) in [0, 1], or from what a module of other inputs takes, to
+        (N, H, W, C) in [0, 1], or from what a module of other inputs takes, to
         features (N, F), float32; with
         `return_endpoints=True` to a dict of `"features"` and the feature maps, from
         `"stride4"` (N, H / 4, W / 4, C) to `"stride32"`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -58,7 +59,10 @@ def load(
         )
     try:
         if described.inputs is None:
-            backbone = _assemble(network, maps, return_endpoints, check_range)
+            normalization = functools.partial(
+                ImageNormalization, check_range, described.normalization
+            )
+            backbone = _assemble(network, maps, return_endpoints, normalization)
         else:
             backbone = _with_float32_output(network, return_endpoints)
     # Keras raises various errors for networks that it cannot copy.
@@ -73,7 +77,7 @@ def load(
     return backbone
 
 
-def _assemble(network, maps, return_endpoints, check_range):
+def _assemble(network, maps, return_endpoints, normalize):
     """Builds the model of new layers with the weights of the network."""
     # Not the layers themselves: each then belongs to one graph only, so that
     # `layer.output` is a tensor of the returned model.
@@ -90,9 +94,7 @@ def _assemble(network, maps, return_endpoints, check_range):
         network = keras.Model(network.inputs, network.outputs, name=network.name)
     (shape,) = (tensor.shape for tensor in network.inputs)
     images = keras.Input(shape[1:], name=_unused("images", names))
-    normalization = ImageNormalization(
-        check_range, name=_unused("image_normalization", names)
-    )
+    normalization = normalize(name=_unused("image_normalization", names))
     normalized = normalization(images)
 
     def call(layer, *args, **kwargs):

@@ -13,6 +13,8 @@ import os
 import typing
 from pathlib import Path
 
+from bt_keras.augmentation import statistics
+from bt_keras.augmentation.statistics import Statistics
 from bt_keras.errors import UsageError, one_line, shown
 from bt_keras.files.reading import parse_json_object, read_text
 
@@ -39,8 +41,11 @@ class ModuleMetadata:
             are resized and cropped to.
         resize_ratio: Optional float, at least 1: encoded images are resized to
             `resize_ratio * image_size` pixels on the shorter side before the crop.
-        input_shape: List `[None, height, width, 3]`; `None` for any size. Empty if the
-            module does not take images.
+        input_shape: List `[None, height, width, channels]`; `None` for any size. Empty
+            if the module does not take images.
+        mean: Optional list of floats, the mean of every band of images in [0, 1], which
+            the module subtracts. Modules of earlier versions have ImageNet's.
+        deviation: Optional list of floats, the standard deviation, like `mean`.
         feature_dim: Integer, the width of the features.
         strides: List of integers, the strides of the feature maps, ascending.
         embedding_dim: Integer, the width of the projector's embeddings, or `None` if
@@ -71,6 +76,8 @@ class ModuleMetadata:
     image_size: int | None = None
     resize_ratio: float | None = None
     input_shape: list
+    mean: list | None = None
+    deviation: list | None = None
     feature_dim: int
     strides: list
     embedding_dim: int | None
@@ -106,8 +113,18 @@ class ModuleMetadata:
                 raise ValueError(f"{name} is {shown(getattr(self, name))}")
         if not all(_is_of_kind(name, str) for name in self.signatures):
             raise ValueError(f"signatures is {shown(self.signatures)}")
+        channels = self.input_shape[-1] if len(self.input_shape) == 4 else None
+        if channels is not None and channels != self.normalization.channels:
+            raise ValueError(f"mean is {shown(self.mean)}")
         if self.resize_ratio is not None and not 1 <= self.resize_ratio < math.inf:
             raise ValueError(f"resize_ratio is {self.resize_ratio}")
+
+    @property
+    def normalization(self) -> Statistics:
+        """`Statistics` that the module normalizes images with."""
+        if self.mean is None or self.deviation is None:
+            return statistics.IMAGENET
+        return statistics.check((self.mean, self.deviation))
 
     @property
     def bits(self) -> int:

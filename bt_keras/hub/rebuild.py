@@ -28,7 +28,7 @@ def read_backbone(
 
     Returns:
         Tuple `(backbone, metadata)`: a `keras.Model` with the module's weights, from
-        normalized images (N, H, W, 3) to features (N, F), and the `ModuleMetadata`.
+        normalized images (N, H, W, C) to features (N, F), and the `ModuleMetadata`.
 
     Raises:
         UsageError: If the module does not exist, was not exported by bt_keras, its
@@ -64,7 +64,7 @@ def rebuild(
             to `None`.
 
     Returns:
-        `keras.Model` with the module's weights, from normalized images (N, H, W, 3) to
+        `keras.Model` with the module's weights, from normalized images (N, H, W, C) to
         features (N, F).
 
     Raises:

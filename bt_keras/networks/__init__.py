@@ -4,7 +4,7 @@ from bt_keras.networks.batch_norm import BatchNormalization
 from bt_keras.networks.by_name import network_by_name
 from bt_keras.networks.feature_maps import feature_dim, feature_maps
 from bt_keras.networks.image_classifier import ImageClassifier, image_classifier
-from bt_keras.networks.image_normalization import behind_normalization
+from bt_keras.networks.image_normalization import behind_normalization, statistics_of
 from bt_keras.networks.input_specs import as_model, input_specs
 from bt_keras.networks.loaded_backbone import LoadedBackbone
 from bt_keras.networks.projector import projector
@@ -23,4 +23,5 @@ __all__ = [
     "network_by_name",
     "projector",
     "resnet",
+    "statistics_of",
 ]

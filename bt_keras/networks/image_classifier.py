@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.networks import image_range
 from bt_keras.networks.image_normalization import Float32Output, ImageNormalization
 
@@ -60,17 +61,21 @@ class ImageClassifier(keras.Model):
 
 
 def image_classifier(
-    backbone: keras.Model, head: keras.layers.Dense, class_names: Sequence[str]
+    backbone: keras.Model,
+    head: keras.layers.Dense,
+    class_names: Sequence[str],
+    statistics: Statistics = IMAGENET,
 ) -> ImageClassifier:
     """Builds a classifier that shares the weights of its parts.
 
     Args:
-        backbone: `keras.Model` from normalized images (N, H, W, 3) to features (N, F).
+        backbone: `keras.Model` from normalized images (N, H, W, C) to features (N, F).
         head: `keras.layers.Dense` from features to logits (N, K).
         class_names: Sequence of K strings.
+        statistics: `Statistics` for the normalization. Defaults to those of ImageNet.
 
     Returns:
-        `ImageClassifier` from images (N, H, W, 3) in [0, 1] to float32 probabilities
+        `ImageClassifier` from images (N, H, W, C) in [0, 1] to float32 probabilities
         (N, K).
 
     Example:
@@ -83,7 +88,8 @@ def image_classifier(
     True
     """
     images = keras.Input(backbone.input_shape[1:], name="images")
-    features = backbone(ImageNormalization(name="image_normalization")(images))
+    normalize = ImageNormalization(statistics=statistics, name="image_normalization")
+    features = backbone(normalize(images))
     logits = head(Float32Output(name="features_float32")(features))
     probabilities = ClassProbabilities(class_names, name="probabilities")(logits)
     return ImageClassifier(images, probabilities, name="image_classifier")

@@ -10,23 +10,29 @@ import keras
 import tensorflow as tf
 
 from bt_keras.augmentation import ops
+from bt_keras.augmentation import statistics as statistics_lib
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.errors import UsageError
 from bt_keras.networks import graph, image_range
 
 # Name of the features among the outputs of a loaded backbone with endpoints.
 FEATURES = "features"
+# Name of the attribute of a backbone whose normalization was taken off.
+_STATISTICS = "image_statistics"
 
 
 @keras.saving.register_keras_serializable("bt_keras")
 class ImageNormalization(keras.layers.Layer):
-    """Normalizes images in [0, 1] with ImageNet's statistics, in float32.
+    """Normalizes images in [0, 1] with given statistics, in float32.
 
     Args:
         check_range: Boolean, whether to raise an error for images outside [0, 1] in
             eager calls. Defaults to `True`.
+        statistics: `bt_keras.Statistics`, or another pair (mean, deviation). Defaults
+            to those of ImageNet.
         **kwargs: Keyword arguments of `keras.layers.Layer` (`name`).
 
-    Input and output: tensors (N, H, W, 3); the output is float32 under every dtype
+    Input and output: tensors (N, H, W, C); the output is float32 under every dtype
     policy, since half precision cannot represent all 8-bit levels.
 
     Example:
@@ -39,20 +45,27 @@ class ImageNormalization(keras.layers.Layer):
 
     takes_unit_images = True
 
-    def __init__(self, check_range: bool = True, **kwargs):
+    def __init__(
+        self, check_range: bool = True, statistics: Statistics = IMAGENET, **kwargs
+    ):
         super().__init__(autocast=False, **{**kwargs, "dtype": "float32"})
         self.check_range = check_range
+        self.statistics = statistics_lib.check(statistics)
 
     def call(self, images):
         if self.check_range:
             image_range.check(images)
-        return ops.normalize_unit(tf.cast(images, tf.float32))
+        return ops.normalize_unit(tf.cast(images, tf.float32), self.statistics)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "check_range": self.check_range}
+        return {
+            **super().get_config(),
+            "check_range": self.check_range,
+            "statistics": [list(numbers) for numbers in self.statistics],
+        }
 
 
 @keras.saving.register_keras_serializable("bt_keras")
@@ -67,6 +80,24 @@ class Float32Output(keras.layers.Layer):
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor(inputs.shape, "float32")
+
+
+def statistics_of(backbone: keras.Model | keras.Layer) -> Statistics | None:
+    """Returns the statistics that a backbone's images are normalized with.
+
+    Args:
+        backbone: Any backbone.
+
+    Returns:
+        `Statistics` of a backbone that `bt_keras.load_backbone` returned, of a model
+        built on its tensors, or of what `behind_normalization` made of one; `None` if
+        they are not known.
+    """
+    for node in _nodes(backbone):
+        if isinstance(node.operation, ImageNormalization):
+            return node.operation.statistics
+    found = getattr(backbone, _STATISTICS, None)
+    return statistics_lib.check(found) if found else None
 
 
 def behind_normalization(backbone: keras.Model | keras.Layer):
@@ -84,8 +115,7 @@ def behind_normalization(backbone: keras.Model | keras.Layer):
         UsageError: If a part of the backbone takes images in [0, 1], and it is not the
             whole backbone or has no layers.
     """
-    is_functional = hasattr(backbone, "operations") and hasattr(backbone, "outputs")
-    for node in graph.own_nodes(backbone) if is_functional else ():
+    for node in _nodes(backbone):
         if isinstance(node.operation, ImageNormalization):
             outputs = backbone.output
             features = outputs[FEATURES] if isinstance(outputs, dict) else outputs
@@ -94,9 +124,16 @@ def behind_normalization(backbone: keras.Model | keras.Layer):
                 (features,) = last.input_tensors
             (normalized,) = node.output_tensors
             backbone = keras.Model(normalized, features, name=backbone.name)
+            # For the export; Keras does not save it.
+            setattr(backbone, _STATISTICS, node.operation.statistics)
             break
     _refuse_unit_images(backbone)
     return backbone
+
+
+def _nodes(backbone):
+    is_functional = hasattr(backbone, "operations") and hasattr(backbone, "outputs")
+    return graph.own_nodes(backbone) if is_functional else []
 
 
 def _refuse_unit_images(backbone):

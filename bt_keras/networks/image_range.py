@@ -57,7 +57,8 @@ def _advice(shape, expected):
         return "repeat gray images three times, as in np.repeat(images, 3, axis=-1)"
     if shape.rank == 4 and shape[-1] == expected[-1]:
         return "resize the images"
-    return "the module takes batches of RGB images, channels last"
+    kind = "RGB images" if expected[-1] == 3 else f"images of {expected[-1]} bands"
+    return f"the module takes batches of {kind}, channels last"
 
 
 def _is_symbolic(inputs):

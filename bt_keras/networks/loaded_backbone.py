@@ -16,7 +16,7 @@ class LoadedBackbone(keras.Model):
     `fit`.
 
     Args:
-        inputs: `KerasTensor` of images (N, H, W, 3) in [0, 1], or the inputs of a
+        inputs: `KerasTensor` of images (N, H, W, C) in [0, 1], or the inputs of a
             network of anything else.
         outputs: `KerasTensor` of features (N, F), or a dict of `"features"` and the
             feature maps, float32.

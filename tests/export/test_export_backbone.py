@@ -49,12 +49,6 @@ def test_errors_name_the_argument(tmp_path, options, part):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_backbone_for_gray_images_is_refused(tmp_path):
-    gray = bt_keras.resnet(10, width=1 / 16, input_shape=(None, None, 1))
-    with pytest.raises(bt_keras.UsageError, match="1 channels"):
-        bt_keras.export_backbone(gray, tmp_path / "module")
-
-
 def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
