@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 
 from bt_keras import hub
+from bt_keras.augmentation.statistics import Statistics
 from bt_keras.convert import keras_source, state_dict, weight_files
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
@@ -23,10 +24,13 @@ class Pretrained(NamedTuple):
         model: `bt_keras.BarlowTwins`, or a `keras.Model` from normalized images to
             features.
         left: List of strings, what its source contains beside it.
+        statistics: `Statistics` that its images are normalized with, `None` if the
+            source does not say. Defaults to `None`.
     """
 
     model: keras.Model
     left: list[str]
+    statistics: Statistics | None = None
 
     @property
     def backbone(self) -> keras.Model:
@@ -75,7 +79,8 @@ def load(source: str | os.PathLike) -> Pretrained:
             return Pretrained(model, left)
         return Pretrained(_backbone(model, path), left)
     backbone, described = hub.read_backbone(source)
-    return Pretrained(backbone, ["projector"] if described.embedding_dim else [])
+    left = ["projector"] if described.embedding_dim else []
+    return Pretrained(backbone, left, described.normalization)
 
 
 def _backbone(model, path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import keras
 
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
+from bt_keras.hub import architecture
 from bt_keras.networks import BatchNormalization
 
 
@@ -44,10 +47,7 @@ def in_float32(backbone: keras.Model) -> keras.Model:
     if all(layer.compute_dtype == "float32" for layer in backbone.layers):
         return backbone
 
-    def float32_layer(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    clone = keras.models.clone_model(backbone, clone_function=float32_layer)
+    clone = architecture.build(json.loads(backbone.to_json()), "float32")
     clone.set_weights(backbone.get_weights())
     return clone
 
@@ -56,4 +56,7 @@ def _keras_layer(layer):
     config = layer.get_config()
     if isinstance(layer, BatchNormalization):
         return keras.layers.BatchNormalization.from_config(config)
+    # Only Keras on TensorFlow has synchronized batch normalization.
+    if isinstance(layer, keras.layers.BatchNormalization):
+        config = {**config, "synchronized": False}
     return type(layer).from_config(config)

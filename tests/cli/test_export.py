@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import bt_keras
+from bt_keras import convert
 from bt_keras.augmentation import ops
 from bt_keras.checkpoint import save_restore
 from bt_keras.cli import main
@@ -124,6 +126,24 @@ def test_a_tensorflow_lite_file(evaluated, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["backbone.tflite"]
 
 
+def test_weights_become_a_module(exported, tmp_path, capsys):
+    weights, out = tmp_path / "weights.pth", tmp_path / "module"
+    convert.save(weights, convert.to_torch(exported.model, "torchvision", 3))
+    flags = [f"--input={weights}", f"--out={out}", "--image_size=32"]
+    one_error_line(capsys, ["export", *flags, "--projector"], "without a projector")
+    assert not out.exists()
+    assert main(["export", *flags]) == 0
+    lines = capsys.readouterr().out
+    assert "weights.pth: resnet10 (" in lines
+    assert "left 'fc.weight', 'fc.bias'" in lines
+    assert "checks passed in a fresh process" in lines
+    features = bt_keras.load_backbone(out)(exported.images)
+    np.testing.assert_allclose(features, exported.features(), rtol=1e-3, atol=1e-5)
+    one_error_line(capsys, ["export", *flags], "module.tar.gz", "exists already")
+    out.with_name("module.tar.gz").unlink()
+    one_error_line(capsys, ["export", *flags], "module is not empty")
+
+
 def test_a_dry_run_lists_what_would_be_published(module, capsys):
     before = sorted(module.parent.iterdir())
     flags = ["--publish=kaggle", f"--out={module}", HANDLE, "--dry_run"]
@@ -137,7 +157,12 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [
-        ([], ["--workdir is missing"]),
+        ([], ["--workdir is missing", "--input=WEIGHTS"]),
+        (["--input=w.pth"], ["--input requires --out"]),
+        (["--input=w.pth", "--out=m"], ["w.pth cannot be read", "No such file"]),
+        (["--input=w.onnx", "--out=m"], ["w.onnx", "no such"]),
+        (["--input=w.pth", "--out=m", "--workdir=RUN"], ["--input and --workdir"]),
+        (["--workdir=RUN", "--image_size=8"], ["--image_size requires --input"]),
         (["--verify=nowhere"], ["nowhere", "no such folder"]),
         (["--verify=m", "--workdir=w"], ["--verify", "--workdir"]),
         (["--workdir=w", "--trust"], ["--trust", "--verify"]),
