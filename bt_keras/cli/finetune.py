@@ -114,34 +114,18 @@ def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments)
-    if values.freeze and values.head_learning_rate is not None:
-        raise UsageError(
-            "--head_learning_rate cannot be used with --freeze: --learning_rate is "
-            "that of the linear layer."
-        )
-    if values.test_split and values.held_out is not None:
-        raise UsageError("give --test_split or --held_out, not both.")
+    _check(values)
     start.tensorflow()
 
-    from bt_keras.data.from_config import open_source
     from bt_keras.evaluation.evaluate import target_from_module
-    from bt_keras.evaluation.labeled_splits import open_labeled
     from bt_keras.evaluation.train_classifier import train_classifier
     from bt_keras.export.export_classifier import check_out, export_classifier
 
     check_out(values.out, values.savedmodel)
     target = target_from_module(values.module)
-    config = target.config
-    image_flags.apply(values, config)
-    config.seed = config.seed if values.seed is None else values.seed
-    name = target.source_name(values.source)
-    train, test = open_labeled(
-        lambda split: open_source(config, split, name),
-        values.train_split or config.data.train_split,
-        values.test_split or config.data.test_split,
-        values.held_out,
-        config.seed,
-    )
+    if values.seed is not None:
+        target.config.seed = values.seed
+    train, test = _open_images(values, target)
     print(f"training on {train.describe()}")
     print(f"testing on {test.describe()}", flush=True)
     settings = {name: values[name].value for name in _SETTINGS}
@@ -155,3 +139,29 @@ def run(arguments: Sequence[str]) -> None:
     print(trained.describe(), flush=True)
     for path in export_classifier(trained, values.out, values.savedmodel):
         print(path)
+
+
+def _check(values):
+    if values.freeze and values.head_learning_rate is not None:
+        raise UsageError(
+            "--head_learning_rate cannot be used with --freeze: --learning_rate is "
+            "that of the linear layer."
+        )
+    if values.test_split and values.held_out is not None:
+        raise UsageError("give --test_split or --held_out, not both.")
+
+
+def _open_images(values, target):
+    from bt_keras.data.from_config import open_source
+    from bt_keras.evaluation.labeled_splits import open_labeled
+
+    config = target.config
+    image_flags.apply(values, config)
+    name = target.source_name(values.source)
+    return open_labeled(
+        lambda split: open_source(config, split, name),
+        values.train_split or config.data.train_split,
+        values.test_split or config.data.test_split,
+        values.held_out,
+        config.seed,
+    )

@@ -13,6 +13,9 @@ from bt_keras.evaluation import feature_files
 from bt_keras.evaluation.evaluate import EvaluationTarget
 from bt_keras.files import atomic
 from bt_keras.networks import feature_dim
+from bt_keras.progress_bar import track
+
+_RECORDS = 4096  # that are read at once
 
 
 def embed(
@@ -61,7 +64,9 @@ def _names_and_labels(source):
         return name, tf.cast(label, tf.int64)
 
     names, labels = [], []
-    for batch in source.records().enumerate().map(describe).batch(4096):
+    batches = source.records().enumerate().map(describe).batch(_RECORDS)
+    total = -(-source.num_images // _RECORDS)
+    for batch in track(batches, "names of the files", total):
         names += [_text(name) for name in batch[0].numpy()]
         labels.append(batch[1].numpy())
     return names, np.concatenate(labels)

@@ -48,13 +48,13 @@ def check_path(path: str | os.PathLike) -> Path:
         UsageError: If the file exists or has another suffix, or pyarrow is missing,
             which `.parquet` needs.
     """
-    path = Path(path).expanduser().resolve()
+    path = Path(path).expanduser()
     if path.suffix not in SUFFIXES:
         raise UsageError(f"--out={path} must end in {' or '.join(SUFFIXES)}.")
     atomic.check_free(path)
     if path.suffix == ".parquet":
         _pyarrow()
-    return path
+    return path.resolve()
 
 
 def errors(path: Path) -> tuple[type[Exception], ...]:

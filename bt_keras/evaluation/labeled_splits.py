@@ -79,7 +79,7 @@ def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     >>> from bt_keras.evaluation.labeled_splits import hold_out
     >>> train, test = hold_out(data.load("shipped", "test"), 0.2, seed=0)
     >>> train.num_images, test.num_images
-    (1600, 400)
+    (1599, 401)
     """
     labels = read_labels(source)
     counts = np.bincount(labels, minlength=source.num_classes)

@@ -34,10 +34,11 @@ def check_out(path: str | os.PathLike, savedmodel: bool = False) -> Path:
     Raises:
         UsageError: If the path has another suffix, or the file or the folder exists.
     """
-    path = Path(path).expanduser().resolve()
+    path = Path(path).expanduser()
     if path.suffix != ".keras":
         raise UsageError(f"--out={path} must end in .keras.")
     atomic.check_free(path)
+    path = path.resolve()
     if savedmodel:
         atomic.check_free(path.with_suffix(""))
     return path

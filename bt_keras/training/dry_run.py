@@ -60,17 +60,20 @@ def dry_run(
             folder.path.mkdir(parents=True, exist_ok=True)
         pairs = tf.data.Dataset.from_tensors(batch)
         folder.replace(folder.sample_views, sample_views.draw(pairs, views.statistics))
-        if warm_start:
-            print(warm_start.describe())
-        size = config.views.size
-        print(
-            *(images.describe() for images in (source, held_out) if images),
-            f"backbone: {model.backbone.count_params():,} weights; projector: "
-            f"{model.projector.count_params():,}",
-            f"{config.epochs} epochs of {steps_per_epoch} steps; the first batch, "
-            f"{config.batch_size} pairs of views of {size} x {size} pixels, was read "
-            f"in {seconds:.1f} s",
-            f"first pairs of views: {folder.sample_views}",
-            "nothing was trained: --dry_run",
-            sep="\n",
-        )
+        described = [each.describe() for each in (warm_start, source, held_out) if each]
+        print(*described, *_describe(config, model, steps_per_epoch), sep="\n")
+        print(f"the first batch was read in {seconds:.1f} s")
+        print(f"first pairs of views: {folder.sample_views}")
+        print("nothing was trained: --dry_run")
+
+
+def _describe(config, model, steps_per_epoch):
+    size = config.views.size
+    yield (
+        f"backbone: {model.backbone.count_params():,} weights; projector: "
+        f"{model.projector.count_params():,}"
+    )
+    yield (
+        f"{config.epochs} epochs of {steps_per_epoch} steps, each on "
+        f"{config.batch_size} pairs of views of {size} x {size} pixels"
+    )
