@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bt_keras.distribution import devices
+
 # Fixtures that the tests of several packages share.
 pytest_plugins = ["tests.exported"]
 
@@ -118,6 +120,13 @@ def two_replicas():
     from the start, and confuses those of two.
     """
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture
+def gpu_paths(monkeypatch):
+    """Selects what a GPU computes with XLA and in what blocks; here a CPU does."""
+    cpu = tf.config.list_logical_devices("CPU")[:1]
+    monkeypatch.setattr(devices, "gpus", lambda: cpu)
 
 
 def relative_error(value, reference):

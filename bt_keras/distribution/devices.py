@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
 # Linux's names of CPU instructions for bfloat16 products.
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16", "svebf16"}
+
+
+def gpus() -> list[tf.config.LogicalDevice]:
+    """Returns the GPUs that TensorFlow sees."""
+    return tf.config.list_logical_devices("GPU")
+
+
+def is_accelerated() -> bool:
+    """Returns whether TensorFlow sees a GPU or a TPU."""
+    return bool(gpus() or tf.config.list_logical_devices("TPU"))
 
 
 def xla_pays() -> bool:
@@ -21,7 +33,7 @@ def xla_pays() -> bool:
     if tf.config.list_logical_devices("TPU"):
         return True
     one_replica = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    return one_replica and bool(tf.config.list_logical_devices("GPU"))
+    return one_replica and bool(gpus())
 
 
 def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
@@ -34,10 +46,31 @@ def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
     Returns:
         Boolean; `False` if there is no description.
     """
-    if any(tf.config.list_logical_devices(kind) for kind in ("TPU", "GPU")):
+    if is_accelerated():
         return False
     try:
         words = set(Path(cpuinfo).read_text(encoding="utf-8").split())
     except OSError:
         return False
     return not words & _BFLOAT16_FLAGS
+
+
+def fused(function: Callable) -> Callable:
+    """Compiles a function with XLA on GPUs: one kernel instead of one per operation.
+
+    On several GPUs XLA cannot compile the whole step, because of its collectives.
+
+    Args:
+        function: Function of tensors without variables and collectives. Arguments that
+            are not tensors are constants.
+
+    Returns:
+        Function with the same arguments and results.
+    """
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.wraps(function)
+    def call(*args):
+        return (compiled if gpus() else function)(*args)
+
+    return call

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from bt_keras.distribution import devices
+
+# Of a GPU or TPU: large enough that kernels are not waiting to be launched, small
+# enough that a few blocks fit into its memory beside the embeddings.
+ACCELERATOR_BLOCK_BYTES = 2**28
 # More blocks only enlarge the graph.
 MAX_BLOCKS = 32
 
@@ -16,11 +21,14 @@ def column_blocks(
     Args:
         rows: Integer, the number of rows, or `None` if unknown.
         width: Integer, the number of columns.
-        block_bytes: Integer, the approximate size of a block in bytes.
+        block_bytes: Integer, the approximate size of a block in bytes on a CPU; on a
+            GPU or TPU it is `ACCELERATOR_BLOCK_BYTES`.
 
     Returns:
         List of at most `MAX_BLOCKS` tuples `(start, stop)`.
     """
+    if devices.is_accelerated():
+        block_bytes = ACCELERATOR_BLOCK_BYTES
     size = max(block_bytes // (4 * (rows or 256)), -(-width // MAX_BLOCKS), 1)
     return [(start, min(start + size, width)) for start in range(0, width, size)]
 

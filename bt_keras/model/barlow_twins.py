@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from bt_keras import checks, losses, networks
 from bt_keras.distribution import devices
-from bt_keras.model import parts
+from bt_keras.model import both_views, parts, prefetch
 from bt_keras.model.gradients import batch_gradients, microbatch_gradients
 from bt_keras.model.nonfinite_guard import mask_nonfinite
 from bt_keras.model.replicated_mean import ReplicatedMean
@@ -94,6 +94,7 @@ class BarlowTwins(keras.Model):
         self._trackers = [
             ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
         ]
+        self.stacks_views = False  # `compile` decides.
         self.built = True
 
     def build(self, input_shape=None):
@@ -147,6 +148,9 @@ class BarlowTwins(keras.Model):
         if jit_compile == "auto":
             with self.distribute_strategy.scope():
                 jit_compile = devices.xla_pays()
+        self.stacks_views = devices.is_accelerated() and all(
+            map(both_views.can_stack, (self.backbone, self.projector))
+        )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
         with self.distribute_strategy.scope():
@@ -156,6 +160,16 @@ class BarlowTwins(keras.Model):
         # The device may differ from the one where the model was saved.
         config = {**config, "jit_compile": "auto"}
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(self, x=None, *args, **kwargs):
+        """Trains the model, see `keras.Model.fit`. A GPU gets its batches ahead."""
+        x = prefetch.to_device(x, self.distribute_strategy)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Computes the loss of a dataset, see `keras.Model.evaluate`."""
+        x = prefetch.to_device(x, self.distribute_strategy)
+        return super().evaluate(x, *args, **kwargs)
 
     @property
     def metrics(self):

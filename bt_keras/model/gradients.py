@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
+from bt_keras.model.both_views import project_both
 
 
 def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict]:
@@ -23,9 +24,7 @@ def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict]:
         by the loss scale of the optimizer, and a dict with the loss and its terms.
     """
     with tf.GradientTape() as tape:
-        z_a = model.project(view_a, training=True)
-        z_b = model.project(view_b, training=True)
-        logs = model.loss_terms(z_a, z_b)
+        logs = model.loss_terms(*project_both(model, view_a, view_b))
         loss = model.optimizer.scale_loss(logs["loss"] + _regularization(model))
     return tape.gradient(loss, model.trainable_variables), logs
 
@@ -125,7 +124,7 @@ def _project(model, pair, after):
         element = tf.reshape(after, [-1])[0]
         zero = tf.where(element == element, 0.0, float("nan"))
         pair = keras.tree.map_structure(lambda t: _add_zero(t, zero), pair)
-    return [model.project(view, training=True) for view in pair]
+    return project_both(model, *pair)
 
 
 def _add_zero(tensor, zero):

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
-from bt_keras.distribution import collectives
+from bt_keras.distribution import collectives, devices
+
+_views = contextvars.ContextVar("views", default=1)
+
+
+@contextlib.contextmanager
+def stacked_views(count: int) -> Iterator[None]:
+    """Normalizes every view of a stacked batch with its own statistics.
+
+    Args:
+        count: Integer, the number of views. A batch (count * n, ..., C) has the n rows
+            of the first view, then those of the second, and so on.
+
+    Example:
+
+    >>> from bt_keras.networks import BatchNormalization
+    >>> from bt_keras.networks.batch_norm import stacked_views
+    >>> layer, rows = BatchNormalization(), tf.constant([[1.0], [3], [10], [30]])
+    >>> with stacked_views(2):
+    ...     y = layer(rows, training=True)
+    >>> y.numpy().round(3).ravel()
+    array([-1.,  1., -1.,  1.], dtype=float32)
+    """
+    token = _views.set(count)
+    try:
+        yield
+    finally:
+        _views.reset(token)
 
 
 @keras.saving.register_keras_serializable("bt_keras")
@@ -86,21 +117,31 @@ class BatchNormalization(keras.layers.Layer):
         variance = tf.convert_to_tensor(self.moving_variance)
         if not (training and self.trainable):
             return _fused(inputs, gamma, beta, mean, variance, self.epsilon, False)[0]
-        if collectives.num_replicas() == 1:
+        if collectives.num_replicas() == 1 and _views.get() == 1:
             args = (inputs, gamma, beta, mean, variance, self.epsilon, True)
-            outputs, batch_mean, batch_variance = _fused(*args)
+            outputs, *moments = _fused(*args)
+            moments = [moments]
         else:
-            outputs, batch_mean, batch_variance = _synchronized(
-                inputs, gamma, beta, shift=mean, epsilon=self.epsilon
+            outputs, *moments = synchronized(
+                inputs,
+                gamma,
+                beta,
+                shift=mean,
+                epsilon=self.epsilon,
+                views=_views.get(),
             )
-        # A batch with non-finite statistics must not spoil all later ones.
-        batch_mean = tf.where(tf.math.is_finite(batch_mean), batch_mean, mean)
-        finite = tf.math.is_finite(batch_variance)
-        batch_variance = tf.where(finite, batch_variance, variance)
-        keep = self.momentum
-        self.moving_mean.assign(keep * mean + (1.0 - keep) * batch_mean)
-        self.moving_variance.assign(keep * variance + (1.0 - keep) * batch_variance)
+            moments = zip(*map(tf.unstack, moments), strict=True)
+        for batch_mean, batch_variance in moments:
+            # A batch with non-finite statistics must not spoil all later ones.
+            mean = self._moved(mean, batch_mean)
+            variance = self._moved(variance, batch_variance)
+        self.moving_mean.assign(mean)
+        self.moving_variance.assign(variance)
         return outputs
+
+    def _moved(self, moving, batch):
+        batch = tf.where(tf.math.is_finite(batch), batch, moving)
+        return self.momentum * moving + (1.0 - self.momentum) * batch
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -144,47 +185,102 @@ def _composed(x, gamma, beta, mean, variance, epsilon, is_training):
     return outputs, mean, unbiased
 
 
-def _synchronized(x, gamma, beta, shift, epsilon):
-    """Normalizes with the statistics of the rows of all replicas.
+def synchronized(x, gamma, beta, shift, epsilon, views=1):
+    """Normalizes each view with the statistics of its rows on all replicas.
 
     Args:
-        x: Float tensor (n, ..., C), the rows of this replica.
+        x: Float tensor (views * n, ..., C), the rows of this replica.
         gamma: Tensor (C,), the scale.
         beta: Tensor (C,), the offset.
         shift: Tensor (C,), equal on every replica and close to the mean. Squares are
             summed about it to avoid cancellation in the variance.
         epsilon: Float > 0, added to the variance.
+        views: Integer, the number of views whose rows follow each other, all of the
+            same number. Defaults to `1`.
 
     Returns:
-        Tuple `(outputs, mean, variance)` with the unbiased variance; no gradient flows
-        through the last two.
+        Tuple `(outputs, mean, variance)`; the last two are (views, C), with the
+        unbiased variance, and no gradient flows through them.
     """
-    axes = list(range(x.shape.rank - 1))
+    axes = list(range(1, x.shape.rank))
 
     @tf.custom_gradient
     def normalize(x, gamma, beta):
-        dtype = x.dtype
-        x = tf.cast(x, gamma.dtype)
-        count = tf.cast(tf.size(x) // x.shape[-1], gamma.dtype)
-        mean, variance = tf.nn.moments(x, axes=axes)
-        first = count * (mean - shift)
-        second = count * (variance + tf.square(mean - shift))
-        count, first, second = collectives.all_reduce_sum([count, first, second])
-        variance = second / count - tf.square(first / count)
-        mean = shift + first / count
-        inverse = tf.math.rsqrt(variance + epsilon)
-        standardized = (x - mean) * inverse
+        # Only the first axis is split, so that XLA may choose any layout.
+        shape = tf.concat([[views, -1], tf.shape(x)[1:]], axis=0)
+        rows = tf.ensure_shape(tf.reshape(x, shape), [views, None, *x.shape[1:]])
+        count = tf.cast(tf.size(rows) // (views * x.shape[-1]), gamma.dtype)
+        sums = _sums(rows, shift, count, axes)
+        count, first, second = collectives.all_reduce_sum([count, *sums])
+        first, second = first / count, second / count
+        variance = second - tf.square(first)
+        # Negative by rounding alone. (`tf.maximum` might hide NaN.)
+        variance = tf.where(variance < 0, 0.0, variance)
+        mean, inverse = shift + first, tf.math.rsqrt(variance + epsilon)
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
+        outputs = _affine(rows, mean, inverse, gamma, beta)
 
         def grad(dy, *_):
-            dy = tf.cast(dy, gamma.dtype)
-            dbeta = tf.reduce_sum(dy, axis=axes)
-            dgamma = tf.reduce_sum(dy * standardized, axis=axes)
-            all_dbeta, all_dgamma = collectives.all_reduce_sum([dbeta, dgamma])
-            dx = dy - all_dbeta / count - standardized * (all_dgamma / count)
-            return tf.cast(gamma * inverse * dx, dtype), dgamma, dbeta
+            dy = tf.reshape(dy, tf.shape(rows))
+            dbeta, dgamma = _grad_sums(dy, rows, mean, inverse, axes)
+            sums = collectives.all_reduce_sum([dbeta, dgamma])
+            dx = _grad_rows(dy, rows, mean, inverse, gamma, *(s / count for s in sums))
+            dx = tf.reshape(dx, tf.shape(x))
+            return dx, tf.reduce_sum(dgamma, axis=0), tf.reduce_sum(dbeta, axis=0)
 
-        outputs = tf.cast(standardized * gamma + beta, dtype)
+        outputs = tf.reshape(outputs, tf.shape(x))
         return (outputs, tf.stop_gradient(mean), tf.stop_gradient(unbiased)), grad
 
     return normalize(x, gamma, beta)
+
+
+def _sums(rows, shift, count, axes):
+    """Sums x - shift and its square for each view and channel."""
+    if devices.gpus():
+        return _sums_in_one_pass(rows, shift, axes)
+    # A CPU needs no more time for a second pass, which is exact for any mean.
+    mean, variance = tf.nn.moments(tf.cast(rows, shift.dtype), axes)
+    distance = mean - shift
+    return count * distance, count * (variance + tf.square(distance))
+
+
+@devices.fused
+def _sums_in_one_pass(rows, shift, axes):
+    distance = tf.cast(rows, shift.dtype) - shift
+    return tf.reduce_sum(distance, axes), tf.reduce_sum(tf.square(distance), axes)
+
+
+@devices.fused
+def _affine(rows, mean, inverse, gamma, beta):
+    """Computes gamma (x - mean) inverse + beta."""
+    standardized = _standardized(rows, mean, inverse)
+    return tf.cast(standardized * gamma + beta, rows.dtype)
+
+
+@devices.fused
+def _grad_sums(dy, rows, mean, inverse, axes):
+    """Sums dy and dy ∘ x̂, the gradients of beta and gamma, for each view."""
+    dy = tf.cast(dy, mean.dtype)
+    standardized = _standardized(rows, mean, inverse)
+    return tf.reduce_sum(dy, axes), tf.reduce_sum(dy * standardized, axes)
+
+
+@devices.fused
+def _grad_rows(dy, rows, mean, inverse, gamma, mean_dy, mean_dy_x):
+    """Computes dx = gamma inverse (dy - mean(dy) - x̂ mean(dy ∘ x̂))."""
+    rank = rows.shape.rank
+    standardized = _standardized(rows, mean, inverse)
+    dx = tf.cast(dy, mean.dtype) - _spread(mean_dy, rank)
+    dx -= standardized * _spread(mean_dy_x, rank)
+    return tf.cast(_spread(gamma * inverse, rank) * dx, rows.dtype)
+
+
+def _standardized(rows, mean, inverse):
+    rank = rows.shape.rank
+    return (tf.cast(rows, mean.dtype) - _spread(mean, rank)) * _spread(inverse, rank)
+
+
+def _spread(per_view, rank):
+    """Reshapes (views, C) to broadcast over (views, n, ..., C)."""
+    views, channels = per_view.shape
+    return tf.reshape(per_view, [views, *[1] * (rank - 2), channels])

@@ -56,3 +56,13 @@ def test_blocks_cover_all_columns_once(rows, width):
     assert (starts[0], stops[-1]) == (0, width)
     assert starts[1:] == stops[:-1]
     assert len(blocks) <= MAX_BLOCKS
+
+
+@pytest.mark.parametrize("implementation", ["gram", "correlation"])
+def test_blocks_of_a_gpu_equal_pytorch(recorded, gpu_paths, implementation):
+    assert column_blocks(1024, 8192, gram.BLOCK_BYTES) == [(0, 8192)]
+    reference = recorded("loss")
+    z_a, z_b = (tf.constant(reference[f"16x64/{z}"]) for z in ("z_a", "z_b"))
+    result = terms_and_gradients(z_a, z_b, LAMBD, implementation)
+    for name, value in zip(NAMES, result, strict=True):
+        assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name

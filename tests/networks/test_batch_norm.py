@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from bt_keras.networks import BatchNormalization
-from tests.conftest import half_precision
+from bt_keras.networks.batch_norm import stacked_views
+from tests.conftest import half_precision, relative_error
 
 SHAPES = [(24, 5), (8, 3, 4, 5)]
 
@@ -103,6 +104,32 @@ def test_replicas_share_statistics_and_gradients(replicas, shape, count):
     )
     result = np.concatenate(y), np.concatenate(dx), sum(dgamma), sum(dbeta)
     check(result, layer, x, dy)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_stacked_views_equal_numpy_for_each_view(shape, compiled):
+    x, dy = inputs(shape), inputs(shape, offset=0.0)
+    layer = layer_with(shape)
+    gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
+    mean, variance = np.zeros(shape[-1]), np.ones(shape[-1])
+    expected = []
+    for half, dy_half in zip(np.split(x, 2), np.split(dy, 2), strict=True):
+        *results, m, v = numpy_batch_norm(half, dy_half, gamma, beta)
+        mean, variance = 0.9 * mean + 0.1 * m, 0.9 * variance + 0.1 * v
+        expected.append(results)
+    y, dx, dgamma, dbeta = zip(*expected, strict=True)
+    expected = np.concatenate(y), np.concatenate(dx), sum(dgamma), sum(dbeta)
+
+    @tf.function(jit_compile=compiled)
+    def step(x, dy):
+        with stacked_views(2):
+            return run(layer, x, dy)
+
+    for value, correct in zip(step(x, dy), expected, strict=True):
+        assert relative_error(value, correct) < 1e-5
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, variance, rtol=1e-5)
 
 
 def test_evaluation_uses_the_moving_statistics():

@@ -1,0 +1,1 @@
+"""Benchmarks on a GPU against PyTorch: `python -m benchmarks.gpu`."""

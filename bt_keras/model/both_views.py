@@ -1,0 +1,104 @@
+"""Passes both views through the network: one after the other, or stacked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from bt_keras import networks
+from bt_keras.networks.batch_norm import stacked_views
+
+_layers = keras.layers
+# Layers that treat every row of a batch alone, whatever the other rows are.
+_ROWWISE = (
+    _layers.InputLayer,
+    _layers.Activation,
+    _layers.Add,
+    _layers.AveragePooling1D,
+    _layers.AveragePooling2D,
+    _layers.AveragePooling3D,
+    _layers.Concatenate,
+    _layers.Conv1D,
+    _layers.Conv2D,
+    _layers.Conv3D,
+    _layers.Dense,
+    _layers.DepthwiseConv1D,
+    _layers.DepthwiseConv2D,
+    _layers.Flatten,
+    _layers.GlobalAveragePooling1D,
+    _layers.GlobalAveragePooling2D,
+    _layers.GlobalAveragePooling3D,
+    _layers.GlobalMaxPooling1D,
+    _layers.GlobalMaxPooling2D,
+    _layers.GlobalMaxPooling3D,
+    _layers.GroupNormalization,
+    _layers.LayerNormalization,
+    _layers.MaxPooling1D,
+    _layers.MaxPooling2D,
+    _layers.MaxPooling3D,
+    _layers.Multiply,
+    _layers.ReLU,
+    _layers.Rescaling,
+    _layers.SeparableConv2D,
+    _layers.ZeroPadding1D,
+    _layers.ZeroPadding2D,
+    _layers.ZeroPadding3D,
+)
+
+
+def can_stack(layer: keras.Layer) -> bool:
+    """Returns whether a network gives the same embeddings for stacked views.
+
+    Its batch norm must be `networks.BatchNormalization`, which keeps the views apart,
+    and all other layers must treat every row alone. Unknown layers might not.
+
+    Args:
+        layer: `keras.Layer`, such as a backbone.
+
+    Example:
+
+    >>> from bt_keras.model.both_views import can_stack
+    >>> inputs = keras.Input((8,))
+    >>> own = bt_keras.networks.BatchNormalization()(inputs)
+    >>> other = keras.layers.BatchNormalization()(inputs)
+    >>> [can_stack(keras.Model(inputs, outputs)) for outputs in (own, other)]
+    [True, False]
+    """
+    if isinstance(layer, keras.Sequential):
+        return all(map(can_stack, layer.layers))
+    if isinstance(layer, keras.Model):
+        # The `call` of a subclass may do anything.
+        is_functional = type(layer).__module__.startswith("keras.")
+        return is_functional and all(map(can_stack, layer.operations))
+    is_known = type(layer) in (*_ROWWISE, networks.BatchNormalization)
+    # A regularizer of activations divides by the rows of its batch.
+    return is_known and layer.activity_regularizer is None
+
+
+def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Computes the embeddings of both views in training.
+
+    Stacked, the network is compiled once for both views, its kernels process twice the
+    rows, and batch norm sends the sums of both views in one collective.
+
+    Args:
+        model: `bt_keras.BarlowTwins`, compiled.
+        view_a: Tensor or nest of tensors (n, ...), the rows of this replica.
+        view_b: The same for the other view.
+
+    Returns:
+        Tuple of two tensors (n, D).
+    """
+    if not (model.stacks_views and _have_equal_shapes(view_a, view_b)):
+        return tuple(model.project(v, training=True) for v in (view_a, view_b))
+    both = keras.tree.map_structure(lambda *v: tf.concat(v, axis=0), view_a, view_b)
+    with stacked_views(2):
+        embeddings = model.project(both, training=True)
+    return tuple(tf.split(embeddings, 2))
+
+
+def _have_equal_shapes(view_a, view_b):
+    pairs = zip(*map(keras.tree.flatten, (view_a, view_b)), strict=True)
+    return all(a.shape.is_compatible_with(b.shape) for a, b in pairs)

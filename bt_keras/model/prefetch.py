@@ -1,0 +1,42 @@
+"""Copies batches to the GPU while it computes the steps before them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from bt_keras.distribution import devices
+
+# Batches that wait on the device.
+_BUFFER = 2
+
+
+def to_device(data: Any, strategy: tf.distribute.Strategy) -> Any:
+    """Makes a dataset copy its batches to the GPU ahead of the step.
+
+    Otherwise the step itself copies its batch, 0.3 GB for 256 pairs of 224 pixels, and
+    the GPU waits. A strategy does so by itself.
+
+    Args:
+        data: What `fit` received: a `tf.data.Dataset` or anything else.
+        strategy: `tf.distribute.Strategy` of the model.
+
+    Returns:
+        `tf.distribute.DistributedDataset` of the same batches if `data` is a
+        `tf.data.Dataset`, there is a GPU, and the strategy is TensorFlow's default
+        one; otherwise `data`.
+    """
+    gpus = devices.gpus()
+    if not (gpus and isinstance(data, tf.data.Dataset) and _is_default(strategy)):
+        return data
+    options = tf.distribute.InputOptions(experimental_per_replica_buffer_size=_BUFFER)
+    one_device = tf.distribute.OneDeviceStrategy(gpus[0].name)
+    return one_device.experimental_distribute_dataset(data, options)
+
+
+def _is_default(strategy):
+    if tf.distribute.has_strategy():
+        return False
+    with strategy.scope():
+        return not tf.distribute.has_strategy()
