@@ -82,8 +82,8 @@ def _start(turn, values):
     python = shlex.split(values.peer_python) if module == "peers" else [sys.executable]
     command = [*python, "-m", f"benchmarks.gpu.{module}", "--sections", sections]
     command += [*flags, *["--quick"] * values.quick]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, **pipes)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe)
 
 
 def _replies(process, until):

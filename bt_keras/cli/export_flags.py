@@ -116,8 +116,8 @@ def check(values: absl_flags.FlagValues) -> None:
         UsageError: If a flag is missing, or two exclude each other.
     """
     if values.verify is not None:
-        others = ("workdir", "out", "publish", "handle", "license")
-        others += ("projector", "format", "dry_run", "checkpoint", "input")
+        others = ["workdir", "out", "publish", "handle", "license"]
+        others += ["projector", "format", "dry_run", "checkpoint", "input"]
         given = [f"--{name}" for name in others if values[name].present]
         if given:
             raise UsageError(

@@ -123,7 +123,9 @@ def export_backbone(
     backbone, head = _parts(model, projector)
     if _takes_images(backbone, normalize):
         _check_unused(backbone, "images", examples=examples)
-        inputs = image_inputs(backbone, statistics, image_size, resize_ratio, images)
+        inputs: Any = image_inputs(
+            backbone, statistics, image_size, resize_ratio, images
+        )
     else:
         unused = {"images": images, "image_size": image_size, "statistics": statistics}
         _check_unused(backbone, "no images", **unused)

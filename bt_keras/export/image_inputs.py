@@ -99,10 +99,10 @@ class ImageInputs:
         Returns:
             `(inputs, arrays)`: the inputs of the network, and the arrays to store.
         """
-        images = self.examples
+        images: Any = self.examples
         if images is None or not self._takes_squares():
-            sides = (side or self.image_size for side in self.shape[1:3])
-            images = noise(*sides, self.statistics.channels)
+            height, width = (side or self.image_size for side in self.shape[1:3])
+            images = noise(height, width, self.statistics.channels)
         for number, image in enumerate(
             images if "encoded" in self.signatures() else ()
         ):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +47,8 @@ def write(
     if projector:
         arrays[EMBEDDING] = projector(outputs, training=False)
     arrays = {name: tf.cast(a, tf.float32).numpy() for name, a in arrays.items()}
-    np.savez_compressed(Path(folder, FILE), **stored, **arrays)
+    everything: Any = {**stored, **arrays}
+    np.savez_compressed(Path(folder, FILE), **everything)
 
 
 def _evaluate_maps(backbone, maps, values):

@@ -65,7 +65,7 @@ class ExportSource:
         """Returns the images, or random noise, as uint8 (N, size, size, 3)."""
         if self.images is None:
             channels = (self.statistics or IMAGENET).channels
-            return image_inputs.noise(*[self.image_size] * 2, channels)
+            return image_inputs.noise(self.image_size, self.image_size, channels)
         return image_inputs.resize_and_crop(
             self.images, self.image_size, self.resize_ratio
         )

@@ -145,8 +145,7 @@ def read(path: str) -> tuple[bytes, tuple[int, int]]:
     """
     if not scheme(path):
         with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            return file.read(), _size_and_time(status)
+            return file.read(), _size_and_time(os.fstat(file.fileno()))
     status = size_and_time(path)
     with _os_errors(path) as gfile, gfile.GFile(path, "rb") as file:
         return file.read(), status

@@ -100,7 +100,7 @@ def step_function(model, step: Callable) -> Callable:
             run(iterator)
         return {tracker.name: tracker.result() for tracker in model.metrics}
 
-    function.seconds_waited = 0.0
+    function.seconds_waited = 0.0  # type: ignore[attr-defined]
     return function
 
 

@@ -171,10 +171,10 @@ def _refuse_unregistered(name: str, network: keras.Model) -> None:
 def _pooled(network: keras.Model) -> keras.Model:
     """Adds an average pooling to a network that returns feature maps or tokens."""
     # Without a graph, or with several inputs or outputs, it stays as it is.
-    tensors = [*(getattr(network, n, None) or () for n in ("inputs", "outputs"))]
-    if any(len(each) != 1 for each in tensors):
+    inputs, outputs = (getattr(network, n, None) or () for n in ("inputs", "outputs"))
+    if len(inputs) != 1 or len(outputs) != 1:
         return network
-    (images,), (features,) = tensors
+    images, features = inputs[0], outputs[0]
     if (pooling := _POOLING.get(len(features.shape))) is None:
         return network
     pooled = pooling(data_format="channels_last")(features)

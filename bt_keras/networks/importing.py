@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import keras
 
@@ -53,6 +54,7 @@ def find(name: str) -> Callable:
             f"the network {name!r} is neither 'resnet' nor a function with its module, "
             f"{_near(name, keras.applications, _APPLICATIONS[0]) or _EXAMPLE}."
         )
+    found: Any
     found, rest = _import_longest(name, parts)
     for index, part in enumerate(rest):
         if not hasattr(found, part):
@@ -104,7 +106,7 @@ def _import_error(module: str, error: Exception) -> UsageError:
     )
 
 
-def _check(name: str, found: object) -> None:
+def _check(name: str, found: Any) -> None:
     """Raises `UsageError` unless something can make a network."""
     is_code = inspect.isroutine(found) or inspect.isclass(found)
     module = getattr(found, "__module__", None) or "builtins"

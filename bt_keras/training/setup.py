@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from bt_keras import config as config_lib
 from bt_keras import data, optimizers
+from bt_keras.augmentation import Views
 from bt_keras.augmentation import views as make_views
 from bt_keras.data.from_config import open_source, statistics
 from bt_keras.data.source import Source
@@ -40,7 +41,7 @@ def apply(config: ConfigDict) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Callable]:
+def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Views]:
     """Opens the training images and checks that the config fits them.
 
     Args:
