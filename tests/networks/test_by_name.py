@@ -91,6 +91,13 @@ def test_networks_that_cannot_be_trained_by_name(name, options, size, parts):
     assert "\n" not in str(error.value)
 
 
+def test_networks_of_keras_hub():
+    pytest.importorskip("keras_hub", reason="KerasHub is not installed")
+    options = {"stackwise_num_repeats": [1, 1], "stackwise_num_filters": [8, 8]}
+    network = network_by_name("keras_hub.models.VGGBackbone", options, 32)
+    assert network.output_shape == (None, 8)
+
+
 def test_statistics_are_those_of_the_global_batch(replicas):
     """Two replicas compute what one computes."""
     results = []
