@@ -171,7 +171,8 @@ def _refuse_unregistered(name: str, network: keras.Model) -> None:
 def _pooled(network: keras.Model) -> keras.Model:
     """Adds an average pooling to a network that returns feature maps or tokens."""
     # Without a graph, or with several inputs or outputs, it stays as it is.
-    inputs, outputs = (getattr(network, n, None) or () for n in ("inputs", "outputs"))
+    inputs = list(getattr(network, "inputs", None) or [])
+    outputs = list(getattr(network, "outputs", None) or [])
     if len(inputs) != 1 or len(outputs) != 1:
         return network
     images, features = inputs[0], outputs[0]
