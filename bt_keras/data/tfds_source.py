@@ -19,6 +19,8 @@ from bt_keras.data.source import NO_LABEL, Source, images_digest
 from bt_keras.errors import UsageError, one_line
 from bt_keras.files import storage
 
+# Where tensorflow-datasets reads: on local disks and there.
+_SCHEMES = ("", "gs", "s3", "az")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -73,6 +75,12 @@ def load_directory(
     """
     tfds = tfds_library.load()
 
+    if storage.scheme(path) not in _SCHEMES:
+        raise UsageError(
+            f"{path!r} is a TFDS data set, which tensorflow-datasets reads from local "
+            f"disks, {', '.join(f'{scheme}://' for scheme in _SCHEMES[1:])} only: copy "
+            "it to one of these."
+        )
     try:
         builder = tfds.builder_from_directory(path)
     except Exception as error:  # The parsers raise many kinds.

@@ -1,11 +1,14 @@
 """Images in remote folders give the same batches as on this machine."""
 
+import os
+
 import numpy as np
 import pytest
 
 import bt_keras
 from bt_keras.data import load
 from bt_keras.data.folder_index import check_file
+from bt_keras.data.load import SHIPPED
 from tests import remote, tiny
 
 
@@ -40,5 +43,8 @@ def test_faults_are_named(folders):
         load("ram://nowhere/images")
     with pytest.raises(bt_keras.UsageError, match="no file system for none://"):
         load("none://bucket/images")
+    path = remote.upload(os.path.dirname(SHIPPED), "shipped")
+    with pytest.raises(bt_keras.UsageError, match=f"{path}/1.0.0' is a TFDS data set"):
+        load(path)
     with pytest.raises(bt_keras.UsageError, match="has no split 'x'"):
         load(folders[1], "x")
