@@ -34,3 +34,19 @@ def on_replicas(strategy, z_a, z_b, lambd, implementation):
     values = step(distributed(z_a), distributed(z_b))
     results = map(strategy.experimental_local_results, values)
     return dict(zip(NAMES, results, strict=True))
+
+
+def numpy_terms(z_a, z_b):
+    """Returns the invariance and the redundancy of equation 1, in float64."""
+    a, b = (
+        (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5) for z in map(np.float64, (z_a, z_b))
+    )
+    c = a.T @ b / len(a)
+    off_diagonal = c - np.diag(np.diag(c))
+    return np.sum((1 - np.diag(c)) ** 2), np.sum(off_diagonal**2)
+
+
+def numpy_loss(z_a, z_b, lambd):
+    """Returns the loss of the paper in float64."""
+    invariance, redundancy = numpy_terms(z_a, z_b)
+    return invariance + lambd * redundancy

@@ -5,19 +5,14 @@ import tensorflow as tf
 import bt_keras
 from bt_keras.losses import barlow_twins_terms
 from tests.conftest import relative_error
-from tests.losses.compute import NAMES, on_replicas, terms_and_gradients
+from tests.losses.compute import (
+    NAMES,
+    numpy_loss,
+    on_replicas,
+    terms_and_gradients,
+)
 
 SHAPES = ("16x64", "32x32", "96x24")
-
-
-def numpy_loss(z_a, z_b, lambd):
-    """Equations 1 and 2 of the paper in float64."""
-    a, b = (
-        (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5) for z in map(np.float64, (z_a, z_b))
-    )
-    c = a.T @ b / len(a)
-    off_diagonal = c - np.diag(np.diag(c))
-    return np.sum((1 - np.diag(c)) ** 2) + lambd * np.sum(off_diagonal**2)
 
 
 @pytest.mark.parametrize("implementation", ["gram", "correlation", "auto"])

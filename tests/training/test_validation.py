@@ -12,6 +12,7 @@ from bt_keras.training import pretrain as pretrain_lib
 from bt_keras.training import setup
 from tests import tiny
 from tests.cli.commands import one_error_line, rows
+from tests.losses.compute import numpy_terms
 
 _HELD_OUT = 19  # per class: 38 images, 4 batches of 8 and a remainder
 _TERMS = ("loss", "invariance", "redundancy")
@@ -51,17 +52,6 @@ def run(images, tmp_path_factory):
             ]
         )
     return workdir, str(printed)
-
-
-def numpy_terms(z_a, z_b):
-    """Equation 1 of the paper in float64; z (N, D)."""
-    a, b = (
-        (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5) for z in map(np.float64, (z_a, z_b))
-    )
-    c = a.T @ b / len(a)
-    invariance = np.sum((1 - np.diag(c)) ** 2)
-    redundancy = np.sum(c**2) - np.sum(np.diag(c) ** 2)
-    return invariance, redundancy
 
 
 def test_the_last_line_of_the_log_is_the_loss_of_the_last_checkpoint(run, config):
