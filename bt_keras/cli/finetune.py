@@ -161,7 +161,8 @@ def _open_images(values, target):
     return open_labeled(
         lambda split: open_source(config, split, name),
         values.train_split or config.data.train_split,
-        values.test_split or config.data.test_split,
+        values.test_split,
         values.held_out,
         config.seed,
+        config.data.test_split,
     )

@@ -18,44 +18,56 @@ _SHARE = 0.2
 def open_labeled(
     open_split: Callable[[str], Source],
     train_split: str,
-    test_split: str,
+    test_split: str | None = None,
     held_out: float | None = None,
     seed: int = 0,
+    default_split: str = "test",
 ) -> tuple[Source, Source]:
     """Opens labeled images for training, and others for testing.
 
     Args:
         open_split: Function from the name of a split to its `Source`.
         train_split: String.
-        test_split: String. Images without any other split than `train_split` are
-            divided instead.
+        test_split: Optional string. Defaults to `None`: `default_split` if the images
+            have other splits than `train_split`; otherwise a share is held out.
         held_out: Optional float in (0, 1), the share of every class in `train_split`
-            that is held out for testing, instead of `test_split`. Defaults to `None`:
-            a fifth, and only of images that have no other split.
+            that is held out for testing, whatever other splits there are. Only without
+            `test_split`. Defaults to `None`: a fifth, if no split is tested on.
         seed: Integer. Chooses the images that are held out. Defaults to `0`.
+        default_split: String. Defaults to `"test"`.
 
     Returns:
         `(train, test)`, two `Source`s with the same classes.
 
     Raises:
         UsageError: If there are no such images or no labels, a class has no training
-            images, or the classes of both differ.
+            images, or the test images are the training images or have other classes.
     """
     train = open_split(train_split)
     train.require_labels(_PURPOSE)
-    if held_out is None and len(train.splits) > 1:
-        test = open_split(test_split)
+    if test_split or (held_out is None and len(train.splits) > 1):
+        test = open_split(test_split or default_split)
         test.require_labels(_PURPOSE)
-        if test.class_names != train.class_names:
-            raise UsageError(
-                f"the classes of {train.split!r} and {test.split!r} of {train.name!r} "
-                f"do not fit: {train.num_classes} ({listed(train.class_names)}) and "
-                f"{test.num_classes} ({listed(test.class_names)})."
-            )
+        _check_other(train, test)
     else:
         train, test = hold_out(train, held_out or _SHARE, seed)
     _check_classes(train)
     return train, test
+
+
+def _check_other(train, test):
+    # Other splits may have files of the same names and sizes, the same digest.
+    if train.split == test.split or (train.place and train.place == test.place):
+        raise UsageError(
+            f"the images of split {test.split!r} of {test.name!r} are those to train "
+            "on: give another split to test on."
+        )
+    if test.class_names != train.class_names:
+        raise UsageError(
+            f"the classes of {train.split!r} and {test.split!r} of {train.name!r} do "
+            f"not fit: {train.num_classes} ({listed(train.class_names)}) and "
+            f"{test.num_classes} ({listed(test.class_names)})."
+        )
 
 
 def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source]:

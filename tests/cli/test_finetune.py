@@ -203,13 +203,15 @@ def test_bad_flags_are_one_line(arguments, tmp_path, monkeypatch, capsys, flags,
 
 
 def test_images_that_cannot_train_a_classifier(module, photos, tmp_path, capsys):
-    def fails(source, *parts):
+    def fails(source, *parts, flags=()):
         out = tmp_path / "classifier.keras"
-        flags = [f"--module={module}", f"--source={source}", f"--out={out}"]
-        one_error_line(capsys, ["finetune", *flags], *parts)
+        given = [f"--module={module}", f"--source={source}", f"--out={out}", *flags]
+        one_error_line(capsys, ["finetune", *given], *parts)
         assert not out.exists()
 
     fails(photos / "train" / "dark", "needs labels")
+    fails(photos / "train", "no split 'val'", flags=["--test_split=val"])
+    fails(photos, "those to train on", flags=["--test_split=train"])
     one = tmp_path / "one"
     shutil.copytree(photos / "train" / "dark", one / "dark")
     fails(one, "at least two classes", "'dark'")

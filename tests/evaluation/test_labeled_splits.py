@@ -46,17 +46,18 @@ def with_splits(source, split, **fields):
 
 def open_two(train, test, **options):
     sources = {"train": with_splits(train, "train"), "test": with_splits(test, "test")}
-    return open_labeled(sources.__getitem__, "train", "test", **options)
+    return open_labeled(sources.__getitem__, "train", **options)
 
 
 def test_a_split_for_testing_is_taken_unless_a_share_is_given():
     images = gray_levels((9, 9, 9)), gray_levels((3, 3, 3), seed=1)
     train, test = open_two(*images)
     assert (train.num_images, test.num_images) == (27, 9)
+    assert open_two(*images, test_split="test")[1].num_images == 9
     train, test = open_two(*images, held_out=1 / 3)
     assert (train.num_images, test.num_images) == (18, 9)
     assert test.split == "train, held out"
-    train, test = open_labeled({"train": images[0]}.__getitem__, "train", "test")
+    train, test = open_labeled({"train": images[0]}.__getitem__, "train")
     assert (train.num_images, test.num_images) == (21, 6)
 
 
@@ -69,6 +70,8 @@ def test_images_that_do_not_fit_are_refused():
         open_two(two, three)
     with pytest.raises(bt_keras.UsageError, match="one image of each class"):
         hold_out(gray_levels((1, 1, 1)), 0.5, seed=0)
+    with pytest.raises(bt_keras.UsageError, match=r"'train' .* are those to train on"):
+        open_two(three, three, test_split="train")
     one = dataclasses.replace(three, class_names=("dark",))
     with pytest.raises(bt_keras.UsageError, match=r"two classes.*'dark'"):
         open_two(one, one)
