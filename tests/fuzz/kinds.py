@@ -336,5 +336,5 @@ GROUPS = {
     "weights": (Pth(), PthMembers(), Npz(), Safetensors()),
     "modules": (Archive(), Metadata(), Sums()),
     "runs": (Config(), Reports(), Checkpoint()),
-    "images": (Images(), Png()),
+    "images": (Images(), Png(), Bands()),
 }
