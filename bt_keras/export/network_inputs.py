@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.model.view_pairs import arranged
 from bt_keras.networks import input_specs
 
@@ -52,7 +52,7 @@ class NetworkInputs:
         del bits
         return {}
 
-    def sample(self, folder: Path) -> tuple[Any, dict[str, np.ndarray]]:
+    def sample(self, folder: Path | None = None) -> tuple[Any, dict[str, np.ndarray]]:
         """Returns `(inputs, arrays)`, see `ImageInputs.sample`."""
         del folder
         examples = self.examples
@@ -97,7 +97,23 @@ def network_inputs(backbone: keras.Model, examples: Any) -> NetworkInputs:
                 f"structure and shapes that the backbone {backbone.name!r} takes."
             )
         examples = keras.tree.map_structure(_as_array, found, specs)
-    return NetworkInputs(specs, examples)
+    inputs = NetworkInputs(specs, examples)
+    _check_features(backbone, inputs)
+    return inputs
+
+
+def _check_features(backbone, inputs):
+    """Raises `UsageError` if the backbone cannot compute features of the examples."""
+    values, _ = inputs.sample()
+    try:
+        backbone(values, training=False)
+    # Keras and TensorFlow raise various errors.
+    except Exception as error:
+        kind = "random " if inputs.examples is None else ""
+        raise UsageError(
+            f"the backbone {backbone.name!r} cannot compute features of {kind}examples "
+            f"({one_line(error)}): pass a few of its inputs as examples=..."
+        ) from error
 
 
 def _named(specs):

@@ -134,7 +134,7 @@ def _with_float32_output(network, return_endpoints):
     features = _as_float32(network.outputs[0], _unused("features_float32", names))
     outputs = {FEATURES: features} if return_endpoints else features
     is_sequential = isinstance(network, keras.Sequential)
-    inputs = network.inputs if is_sequential else network.input
+    inputs = network.inputs[0] if is_sequential else network.input
     return LoadedBackbone(inputs, outputs, name=network.name)
 
 

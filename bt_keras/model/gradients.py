@@ -102,6 +102,8 @@ def _divisible(tensor, count):
         f"microbatches={count} does not divide a replica's batch{{}}: choose a divisor "
         "of it, or drop the remainder of the last batch."
     )
+    if isinstance(tensor, tf.SparseTensor):
+        raise UsageError(f"microbatches={count} cannot split sparse tensors: give 1.")
     rows = tensor.shape[0]
     if rows is None:
         dynamic = tf.shape(tensor)[0] % count

@@ -51,6 +51,11 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
         UsageError: If `data` is anything else, or the views differ in the size of the
             batch.
     """
+    if any(isinstance(each, tf.RaggedTensor) for each in keras.tree.flatten(data)):
+        raise UsageError(
+            "the views are ragged tensors, which Keras would pad with zeros: pad or "
+            "crop the examples to one length, as in dataset.padded_batch."
+        )
     views = _find_views(data, expected)
     if views is None:
         raise UsageError(

@@ -150,6 +150,17 @@ def test_arguments_that_do_not_fit_are_one_line(tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_random_examples_that_are_too_short_are_one_line(tmp_path):
+    inputs = keras.Input((None, 2))
+    x = keras.layers.GlobalAveragePooling1D()(keras.layers.Conv1D(4, 32)(inputs))
+    backbone = keras.Model(inputs, x)
+    with pytest.raises(bt_keras.UsageError, match="random examples") as error:
+        bt_keras.export_backbone(backbone, tmp_path / "module")
+    assert "\n" not in str(error.value)
+    series = np.zeros((2, 40, 2), "float32")
+    bt_keras.export_backbone(backbone, tmp_path / "module", examples=series)
+
+
 def test_examples_are_not_for_images(tmp_path):
     backbone = bt_keras.resnet(10, width=1 / 16)
     with pytest.raises(bt_keras.UsageError, match="examples cannot be given"):

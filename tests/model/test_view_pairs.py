@@ -87,6 +87,12 @@ def test_nests_that_do_not_fit_are_one_line(view, expected, got):
     assert "\n" not in str(error.value)
 
 
+def test_ragged_views_are_one_line():
+    ragged = tf.ragged.constant([[1.0], [2.0, 3.0]])
+    with pytest.raises(UsageError, match=r"ragged tensors[^\n]*padded_batch"):
+        unpack_views((ragged, ragged), tf.TensorSpec((None, None)))
+
+
 def test_rows_within_a_view_must_agree():
     with pytest.raises(UsageError, match="got 4, 3 examples in view_a"):
         unpack_views(({"a": ROWS["a"], "b": np.zeros(3)}, ROWS), {"a": A, "b": B})
