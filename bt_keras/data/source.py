@@ -56,6 +56,8 @@ class Source:
             names the first file that cannot be read, or None. The message is that of
             an error of TensorFlow, which may contain the path of a file. Defaults to
             `None`: it is not known how to find a fault.
+        ranges: Tuple of (name, first, end), the numbers of the images within files that
+            hold several. Defaults to `()`: not known.
         file_name: Function from a record to a scalar string tensor, the name of the
             image's file relative to `place`. Defaults to `None`: images are not in
             files of their own.
@@ -82,12 +84,24 @@ class Source:
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     digest: str | None = None
     find_fault: Callable | None = dataclasses.field(default=None, repr=False)
+    ranges: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False)
     file_name: Callable | None = dataclasses.field(default=None, repr=False)
 
     @property
     def num_classes(self) -> int | None:
         """Number of classes, or None if there are no labels."""
         return None if self.class_names is None else len(self.class_names)
+
+    def num_shared(self, other: Source) -> int:
+        """Returns how many images are known to be those of another split, too."""
+        if self.digest and self.digest == other.digest:
+            return self.num_images
+        return sum(
+            max(min(end, other_end) - max(first, other_first), 0)
+            for name, first, end in self.ranges
+            for other_name, other_first, other_end in other.ranges
+            if name == other_name
+        )
 
     @property
     def fits_in_memory(self) -> bool:

@@ -213,6 +213,10 @@ def _source(builder, split, name, bits, channels):
             for file, size in zip(files, sizes, strict=True)
         ),
         find_fault=functools.partial(tfds_faults.find_fault, info, split, decode),
+        ranges=tuple(
+            (os.path.basename(file.filename), file.skip, file.skip + file.take)
+            for file in files
+        ),
     )
 
 

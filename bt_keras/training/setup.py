@@ -85,17 +85,17 @@ def load_held_out(
 
     Raises:
         UsageError: If there is no such split, it has too few images for a batch, or
-            they are the training images.
+            some are training images.
     """
     split = config.data.validation_split
     if not split:
         return None
     held_out = open_source(config, split)
-    is_part = split.partition("[")[0] == source.split  # Of a TFDS data set.
-    if is_part or (source.digest and held_out.digest == source.digest):
+    if shared := held_out.num_shared(source):
         raise UsageError(
-            f"config.data.validation_split is {split!r}, but the run trains on these "
-            f"images (config.data.train_split is {source.split!r}): name another split."
+            f"config.data.validation_split is {split!r}, but the run trains on "
+            f"{shared} of its {held_out.num_images} images (config.data.train_split is "
+            f"{source.split!r}): name another split."
         )
     # A smaller batch has a larger redundancy term, so all batches have one size.
     batch_size = min(config.batch_size, held_out.num_images // replicas * replicas)

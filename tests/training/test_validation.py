@@ -129,8 +129,8 @@ def test_a_held_out_image_that_cannot_be_read_is_named(config, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("split", "parts"),
     [
-        ("train", ["the run trains on these images"]),
-        ("training", ["the run trains on these images"]),
+        ("train", ["the run trains on 20 of its 20 images"]),
+        ("training", ["the run trains on 20 of its 20 images"]),
         ("nowhere", ["no split 'nowhere': it has 'test', 'train'"]),
     ],
 )
@@ -147,12 +147,21 @@ def test_a_split_that_cannot_be_used_is_named(images, tmp_path, capsys, split, p
     assert not workdir.exists()
 
 
-def test_a_part_of_the_training_images_is_refused():
+@pytest.mark.parametrize(
+    ("train", "held_out", "shared"),
+    [("train", "train[:1%]", 100), ("train[:90%]", "train[8950:9100]", 50)],
+)
+def test_a_part_of_the_training_images_is_refused(train, held_out, shared):
     config = config_lib.load("demo")
-    config.data.validation_split = "train[:1%]"
-    with pytest.raises(bt_keras.UsageError, match="the run trains on these images"):
+    config.data.train_split, config.data.validation_split = train, held_out
+    with pytest.raises(bt_keras.UsageError, match=f"trains on {shared} of its"):
         setup.load_held_out(config, *setup.load_data(config))
-    config.data.train_split = "train[1%:]"
+
+
+def test_the_rest_of_the_training_images_is_held_out():
+    config = config_lib.load("demo")
+    config.data.train_split = "train[:99%]"
+    config.data.validation_split = "train[99%:]"
     held_out = setup.load_held_out(config, *setup.load_data(config))
     assert held_out.source.num_images == 100
 
