@@ -57,7 +57,7 @@ class BarlowTwins(keras.Model):
             `hub.KerasLayer`, a model without trainable weights), if it does not return
             (N, F) or was made outside the strategy's scope, if another argument is of
             another kind or out of range, `microbatches` does not divide the batch, or
-            the elements of a dataset are not pairs of images.
+            the elements of a dataset are not pairs of inputs of the backbone.
 
     Example:
 
