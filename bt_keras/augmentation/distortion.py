@@ -67,7 +67,6 @@ def distort(
         float32 tensor of the shape of `images`, normalized.
     """
     is_rgb = bands.is_rgb(images)
-    color_jitter = color.color_jitter if is_rgb else color.band_jitter
 
     def one(
         x,
@@ -84,7 +83,7 @@ def distort(
             x = orientation.flip_vertically_packed(x, vertical_flip)
         if turns is not None:
             x = orientation.rotate_packed(x, turns)
-        x = color_jitter(x, **jitter)
+        x = color.color_jitter(x, **jitter, by_band=not is_rgb)
         if is_rgb:
             x = color.grayscale(x, grayscale)
         if sigma is not None:

@@ -47,3 +47,17 @@ def statistics(config: ConfigDict) -> Statistics:
     return Statistics(
         tuple(map(float, config.data.mean)), tuple(map(float, config.data.deviation))
     )
+
+
+def with_statistics(config: ConfigDict, found: Statistics) -> ConfigDict:
+    """Returns a copy of a config with another mean and standard deviation.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        found: `Statistics`, whose number of bands becomes that of the config, too.
+    """
+    config = config.copy_and_resolve_references()
+    config.data.channels = found.channels
+    config.data.mean = type(config.data.mean)(found.mean)
+    config.data.deviation = type(config.data.deviation)(found.deviation)
+    return config

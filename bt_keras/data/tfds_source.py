@@ -231,10 +231,11 @@ def _image_shape(features, name, channels):
             f"{name!r} has no feature 'image' with integer images: its features are "
             f"{', '.join(features)}. Choose another data set."
         )
-    if channels not in (1, 3, image.shape[2]):
+    fits = sorted({1, 3, image.shape[2]})  # Files become gray or RGB.
+    if channels not in fits:
         raise UsageError(
-            f"{name!r} has images of {image.shape[2]} bands, not {channels}: give "
-            f"config.data.channels={image.shape[2]}, or 1 or 3 for gray or RGB "
-            "(channels= of bt_keras.data.load)."
+            f"{name!r} has images of {image.shape[2]} bands, not {channels}: "
+            "config.data.channels (channels= of bt_keras.data.load) can be "
+            f"{' or '.join(map(str, fits))}."
         )
     return (*image.shape[:2], channels)

@@ -15,7 +15,7 @@ from bt_keras import config as config_lib
 from bt_keras import hub
 from bt_keras.checkpoint import latest
 from bt_keras.data import Source, faults
-from bt_keras.data.from_config import open_source, statistics
+from bt_keras.data.from_config import open_source, statistics, with_statistics
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluator import PROTOCOLS, Evaluator, build_evaluator
@@ -144,8 +144,8 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
         config.views.size = metadata.image_size or config.views.size
         ratio = metadata.resize_ratio or config.evaluation.resize_ratio
         config.evaluation.resize_ratio = ratio
-        config.data.channels = metadata.normalization.channels
-        config.data.mean, config.data.deviation = metadata.normalization
+    # The config may be from before the statistics were measured.
+    config = with_statistics(config, metadata.normalization)
     with config_lib.naming(f"module {handle}"):
         config_lib.check(config)
     # Modules keep only the last part of a path, which could name any folder here.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from bt_keras.augmentation.statistics import Statistics
-from bt_keras.data.from_config import open_source, statistics
+from bt_keras.data.from_config import open_source, statistics, with_statistics
 from bt_keras.data.measure import measure
 from bt_keras.data.pairs import check_batch
 from bt_keras.workdir import Workdir
@@ -41,11 +40,4 @@ def with_measured(
         check_batch(source, config.batch_size, replicas)  # Measuring may take long.
         print(f"measuring mean and deviation of {source.num_images} images", flush=True)
         found = measure(source)
-    return _with_statistics(config, found)
-
-
-def _with_statistics(config: ConfigDict, found: Statistics) -> ConfigDict:
-    config = config.copy_and_resolve_references()
-    config.data.mean = type(config.data.mean)(found.mean)
-    config.data.deviation = type(config.data.deviation)(found.deviation)
-    return config
+    return with_statistics(config, found)

@@ -79,7 +79,10 @@ def test_views_equal_pillow(batch, recipe, changes):
         np.testing.assert_allclose(got[view], expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize(
+    "channels",
+    [pytest.param(1, marks=pytest.mark.slow), 5],  # Compiles the views once more.
+)
 def test_views_of_bands_equal_pillow_on_each_band(batch, channels):
     images = np.concatenate([batch, np.roll(batch, 3, axis=2)], axis=-1)[:6]
     images = images[..., :channels]

@@ -18,7 +18,7 @@ WRITE = {
 }
 
 
-@pytest.fixture(params=WRITE)
+@pytest.fixture(params=[pytest.param("npy", marks=pytest.mark.slow), "tif"])
 def flags(request, tmp_path):
     """The flags of a run on five-band versions of real image files."""
     source = tiny.write_images(tmp_path / "rgb", per_class=12)

@@ -9,6 +9,8 @@ other than three bands are changed band by band; `adjust_hue`, `adjust_saturatio
 `grayscale` refuse them, and `color_jitter` leaves these two adjustments out.
 """
 
+import functools
+
 from bt_keras.augmentation.ops import blur, color, hsv
 from bt_keras.augmentation.ops.color import (
     normalize,
@@ -26,7 +28,9 @@ adjust_brightness = batched(color.adjust_brightness, color.adjust_brightness)
 adjust_contrast = batched(color.adjust_contrast, color.adjust_band_contrast)
 adjust_hue = batched(hsv.adjust_hue)
 adjust_saturation = batched(color.adjust_saturation)
-color_jitter = batched(color.color_jitter, color.band_jitter)
+color_jitter = batched(
+    color.color_jitter, functools.partial(color.color_jitter, by_band=True)
+)
 gaussian_blur = batched(blur.gaussian_blur, blur.gaussian_blur)
 grayscale = batched(color.grayscale)
 solarize = batched(color.solarize, color.solarize)

@@ -69,6 +69,8 @@ def color_jitter(
     hue: tf.Tensor,
     order: tf.Tensor,
     apply: tf.Tensor,
+    *,
+    by_band: bool = False,
 ) -> tf.Tensor:
     """Applies torchvision's ColorJitter with given factors in a given order.
 
@@ -81,6 +83,8 @@ def color_jitter(
         order: int32 tensor of shape `(4,)`. A permutation of 0 (brightness), 1
             (contrast), 2 (saturation) and 3 (hue), first to last.
         apply: Boolean scalar. If false, the image is returned unchanged.
+        by_band: Boolean, whether the three bands are not RGB. The contrast is then that
+            of each band, and saturation and hue do nothing. Defaults to `False`.
 
     Returns:
         int32 tensor of shape `(H, W)`.
@@ -88,54 +92,19 @@ def color_jitter(
 
     adjustments = [
         lambda x: adjust_brightness(x, brightness),
-        lambda x: adjust_contrast(x, contrast),
-        lambda x: adjust_saturation(x, saturation),
-        lambda x: adjust_hue(x, hue),
+        lambda x: (adjust_band_contrast if by_band else adjust_contrast)(x, contrast),
+        lambda x: x if by_band else adjust_saturation(x, saturation),
+        lambda x: x if by_band else adjust_hue(x, hue),
     ]
-    return _adjust_in_order(packed, adjustments, order, apply)
 
-
-def band_jitter(
-    packed: tf.Tensor,
-    brightness: tf.Tensor,
-    contrast: tf.Tensor,
-    saturation: tf.Tensor,
-    hue: tf.Tensor,
-    order: tf.Tensor,
-    apply: tf.Tensor,
-) -> tf.Tensor:
-    """Applies the adjustments of `color_jitter` that do not need RGB images.
-
-    Args:
-        packed: int32 tensor of shape `(H, W)`, three bands.
-        brightness: float32 scalar. Factor, 1 for no change.
-        contrast: float32 scalar. Factor for the contrast of each band.
-        saturation: Not used.
-        hue: Not used.
-        order: int32 tensor of shape `(4,)`, as for `color_jitter`.
-        apply: Boolean scalar. If false, the image is returned unchanged.
-
-    Returns:
-        int32 tensor of shape `(H, W)`.
-    """
-    adjustments = [
-        lambda x: adjust_brightness(x, brightness),
-        lambda x: adjust_band_contrast(x, contrast),
-        lambda x: x,
-        lambda x: x,
-    ]
-    return _adjust_in_order(packed, adjustments, order, apply)
-
-
-def _adjust_in_order(packed, adjustments, order, apply):
-    def adjust_all():
+    def jitter():
         def step(position, x):
             branches = [functools.partial(adjust, x) for adjust in adjustments]
             return position + 1, tf.switch_case(order[position], branches)
 
         return tf.while_loop(lambda position, _: position < 4, step, (0, packed))[1]
 
-    return tf.cond(apply, adjust_all, lambda: packed)
+    return tf.cond(apply, jitter, lambda: packed)
 
 
 def grayscale(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -15,7 +15,7 @@ from tests.augmentation.ops.test_geometry import (
 COUNT = 6
 
 
-@pytest.fixture(scope="module", params=[1, 5], ids="{} bands".format)
+@pytest.fixture(scope="module", params=[5, pytest.param(1, marks=pytest.mark.slow)])
 def images(request, batch):
     """uint8 (6, 40, 48, C): bands of photographs, noise and constants."""
     photographs = np.concatenate([batch[:4], batch[8:10]])
