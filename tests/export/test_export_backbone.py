@@ -136,7 +136,9 @@ def test_the_card_of_a_run_has_its_config_and_results(exported):
         "value": 0.7145,
         "test_images": "2000",
     }
-    config = bt_keras.config.default().to_dict()
+    config = bt_keras.config.default()
+    config.views.b = {"rotate": 0.75, "sigma": (0.1, 1.0)}
+    config = config.to_dict()
     about = {"config": config, "epochs": "6", "steps": 468, "results": [row]}
     described = dataclasses.replace(described, **about, license="Apache-2.0")
     text = model_card.render(described, {})
@@ -144,6 +146,7 @@ def test_the_card_of_a_run_has_its_config_and_results(exported):
         'license: "Apache-2.0"',
         'datasets: ["tfds:imagenet2012"]',
         "metrics: [accuracy]",
+        "| `imagenet`, 224 pixels; b: rotate 0.75, sigma (0.1, 1.0) |",
         "8192, 8192, 8192",
         "| 6, 468 |",
         "71.45",

@@ -35,9 +35,28 @@ class RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
     def next_seed(self):
         return self._random_generator.make_seeds(1)[:, 0]
 
+    # AutoGraph has nothing to convert, and would wrap errors in many lines.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, inputs, *args, **kwargs):
         # Keras refuses arrays and tensors in one dict.
-        return super().__call__(_tensors(inputs), *args, **kwargs)
+        inputs = _tensors(inputs)
+        self._check(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def _check(self, inputs):
+        name = type(self).__name__
+        is_dict = isinstance(inputs, dict)
+        if is_dict and "images" not in inputs:
+            raise UsageError(
+                f"{name} needs images, or a dict with 'images'; this one has "
+                f"{', '.join(map(repr, inputs)) or 'no entries'}."
+            )
+        shape = (inputs["images"] if is_dict else inputs).shape
+        if len(shape) not in (3, 4):
+            raise UsageError(
+                f"{name} needs images of shape (H, W, C) or (N, H, W, C), got "
+                f"{tuple(shape)}."
+            )
 
     def _ensure_inputs_are_compute_dtype(self, inputs):
         """Keeps the types of all inputs, and the caller's dicts as they are.
@@ -47,11 +66,6 @@ class RandomView(keras_cv.layers.VectorizedBaseImageAugmentationLayer):
         """
         if not isinstance(inputs, dict):
             return ragged.normalized(inputs)
-        if "images" not in inputs:
-            raise UsageError(
-                f"{type(self).__name__} needs images, or a dict with 'images'; this "
-                f"one has {', '.join(map(repr, inputs)) or 'no entries'}."
-            )
         inputs = _tensors(inputs)
         for name in {"images", "segmentation_masks"} & inputs.keys():
             inputs[name] = ragged.normalized(inputs[name])

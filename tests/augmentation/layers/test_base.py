@@ -191,9 +191,18 @@ def test_keypoints(name, images):
         np.testing.assert_array_equal(layer(given)["keypoints"], given["keypoints"])
 
 
-def test_a_dict_without_images_is_refused(images):
-    with pytest.raises(UsageError, match=r"dict with 'images'; this one has 'image'\."):
-        layers.RandomFlip()({"image": images})
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"image": np.zeros((8, 8, 3))}, r"dict with 'images'; this one has 'image'\."),
+        (np.zeros((8, 8)), r"\(H, W, C\) or \(N, H, W, C\), got \(8, 8\)\."),
+        (np.zeros((2, 8, 8, 1)), r"grayscale needs RGB images"),
+        (tf.ragged.stack([np.zeros((8, 9, 1))]), r"grayscale needs RGB images"),
+    ],
+)
+def test_inputs_that_cannot_be_used_are_one_line(inputs, message):
+    with pytest.raises(UsageError, match=rf"^[^\n]*{message}[^\n]*$"):
+        layers.RandomGrayscale()(inputs)
 
 
 @pytest.mark.parametrize(
