@@ -59,8 +59,9 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Views]:
             of an execution do not fit them.
     """
     source = open_source(config)
-    size, recipe, a, b = (config.views[name] for name in ("size", "recipe", "a", "b"))
-    views = make_views(size, recipe, statistics(config), a.to_dict(), b.to_dict())
+    changes = {name: {**config.views.get(name, {})} for name in "ab"}
+    size, recipe = config.views.size, config.views.recipe
+    views = make_views(size, recipe, statistics(config), **changes)
     data.check(source, views, config.batch_size, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)
