@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,20 @@ def gpus() -> list[tf.config.LogicalDevice]:
 def is_accelerated() -> bool:
     """Returns whether TensorFlow sees a GPU or a TPU."""
     return bool(gpus() or tf.config.list_logical_devices("TPU"))
+
+
+def gpu_is_unused(device: str | os.PathLike = "/dev/nvidia0") -> bool:
+    """Returns whether this machine has an NVIDIA GPU that TensorFlow does not see.
+
+    A GPU that `CUDA_VISIBLE_DEVICES` hides is not counted.
+
+    Args:
+        device: Path of the first GPU's device file. Defaults to `"/dev/nvidia0"`.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1", "NoDevFiles"):
+        return False
+    has_one = os.path.exists(device) or shutil.which("nvidia-smi") is not None
+    return has_one and not tf.config.list_physical_devices("GPU")
 
 
 def xla_pays() -> bool:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from bt_keras.distribution import cluster as clusters
+from bt_keras.distribution import devices
 from bt_keras.distribution.cluster import Cluster
 from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import UsageError, one_line
@@ -56,8 +57,8 @@ def make(name: str = "auto", cluster: Cluster | None = None) -> tf.distribute.St
         return _tpu()
     if name == "mirrored":
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        devices = tf.config.list_logical_devices(kind)
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        names = [device.name for device in tf.config.list_logical_devices(kind)]
+        return tf.distribute.MirroredStrategy(names)
     return tf.distribute.get_strategy()
 
 
@@ -90,6 +91,11 @@ def _best(cluster):
     gpus = len(tf.config.list_physical_devices("GPU"))
     if gpus:
         return "mirrored" if gpus > 1 else "one"
+    if devices.gpu_is_unused():
+        logging.warning(
+            "This machine has an NVIDIA GPU that TensorFlow does not see: install its "
+            "CUDA libraries, pip install 'tensorflow[and-cuda]'. Training uses the CPU."
+        )
     return "tpu" if _has_tpu() else "one"
 
 

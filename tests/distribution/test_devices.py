@@ -22,3 +22,33 @@ def test_an_unknown_cpu_is_not_reported(tmp_path):
 
 def test_xla_is_the_default_only_on_accelerators():
     assert devices.xla_pays() == (not NO_ACCELERATOR)
+
+
+@pytest.mark.parametrize(
+    ("visible", "file", "unused"),
+    [
+        (None, "nvidia0", True),
+        ("0,1", "nvidia0", True),
+        ("-1", "nvidia0", False),
+        ("", "nvidia0", False),
+        (None, "other", False),
+    ],
+)
+def test_a_gpu_that_tensorflow_does_not_see(
+    monkeypatch, tmp_path, visible, file, unused
+):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    (tmp_path / file).touch()
+    sees_none = not tf.config.list_physical_devices("GPU")
+    assert devices.gpu_is_unused(tmp_path / "nvidia0") == (unused and sees_none)
+
+
+def test_nvidia_smi_tells_of_a_gpu(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert not devices.gpu_is_unused(tmp_path / "nvidia0")
+    (tmp_path / "nvidia-smi").touch(mode=0o755)
+    assert devices.gpu_is_unused(tmp_path / "nvidia0")

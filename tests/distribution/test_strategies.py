@@ -87,3 +87,10 @@ def test_an_error_of_this_worker_is_raised_unchanged():
         strategies.raise_on_all_workers(tf.distribute.get_strategy()),
     ):
         raise bt_keras.UsageError("mine")
+
+
+def test_an_unused_gpu_is_a_warning(monkeypatch, caplog):
+    monkeypatch.setattr(strategies.devices, "gpu_is_unused", lambda: True)
+    monkeypatch.setattr(strategies, "_has_tpu", lambda: False)
+    strategies.make("auto")
+    assert "pip install 'tensorflow[and-cuda]'" in caplog.text
