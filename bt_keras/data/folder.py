@@ -138,6 +138,7 @@ def _source(files, infos, bits, channels, **about):
         find_fault=functools.partial(
             folder_faults.find_fault, [file for file, _ in files], image_shape, bits
         ),
+        fingerprints=columns["fingerprint"].numpy(),
         file_name=lambda record: tf.strings.substr(record["path"], prefix, -1),
         **about,
     )

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from bt_keras.data import faults
@@ -58,6 +59,8 @@ class Source:
             `None`: it is not known how to find a fault.
         ranges: Tuple of (name, first, end), the numbers of the images within files that
             hold several. Defaults to `()`: not known.
+        fingerprints: Integer array of shape `(num_images,)`, hashes of the contents of
+            files that hold one image each. Defaults to `None`: not known.
         file_name: Function from a record to a scalar string tensor, the name of the
             image's file relative to `place`. Defaults to `None`: images are not in
             files of their own.
@@ -85,23 +88,15 @@ class Source:
     digest: str | None = None
     find_fault: Callable | None = dataclasses.field(default=None, repr=False)
     ranges: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False)
+    fingerprints: np.ndarray | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
     file_name: Callable | None = dataclasses.field(default=None, repr=False)
 
     @property
     def num_classes(self) -> int | None:
         """Number of classes, or None if there are no labels."""
         return None if self.class_names is None else len(self.class_names)
-
-    def num_shared(self, other: Source) -> int:
-        """Returns how many images are known to be those of another split, too."""
-        if self.digest and self.digest == other.digest:
-            return self.num_images
-        return sum(
-            max(min(end, other_end) - max(first, other_first), 0)
-            for name, first, end in self.ranges
-            for other_name, other_first, other_end in other.ranges
-            if name == other_name
-        )
 
     @property
     def fits_in_memory(self) -> bool:

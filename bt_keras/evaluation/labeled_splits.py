@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bt_keras.data import Source
+from bt_keras.data.shared_images import num_shared
 from bt_keras.errors import UsageError, listed
 from bt_keras.evaluation.label_subsets import balanced_subset, read_labels, take_subset
 
@@ -56,11 +57,11 @@ def open_labeled(
 
 
 def _check_other(train, test):
-    # Other splits may have files of the same names and sizes, the same digest.
-    if train.split == test.split or (train.place and train.place == test.place):
+    if shared := num_shared(test, train):
         raise UsageError(
-            f"the images of split {test.split!r} of {test.name!r} are those to train "
-            "on: give another split to test on."
+            f"{shared} of the {test.num_images} images of split {test.split!r} of "
+            f"{test.name!r} are those to train on (split {train.split!r}): give "
+            "another split to test on."
         )
     if test.class_names != train.class_names:
         raise UsageError(

@@ -13,6 +13,7 @@ from bt_keras import data, optimizers
 from bt_keras.augmentation import Views
 from bt_keras.augmentation import views as make_views
 from bt_keras.data.from_config import open_source, statistics
+from bt_keras.data.shared_images import num_shared
 from bt_keras.data.source import Source
 from bt_keras.distribution import devices, threads
 from bt_keras.errors import UsageError
@@ -92,7 +93,7 @@ def load_held_out(
     if not split:
         return None
     held_out = open_source(config, split)
-    if shared := held_out.num_shared(source):
+    if shared := num_shared(held_out, source):
         raise UsageError(
             f"config.data.validation_split is {split!r}, but the run trains on "
             f"{shared} of its {held_out.num_images} images (config.data.train_split is "
