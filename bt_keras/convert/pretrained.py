@@ -11,9 +11,11 @@ import keras
 from bt_keras import hub
 from bt_keras.augmentation.statistics import Statistics
 from bt_keras.convert import keras_source, state_dict, weight_files
+from bt_keras.data.from_config import statistics
 from bt_keras.errors import UsageError
+from bt_keras.files import storage
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.networks import behind_normalization
+from bt_keras.networks import behind_normalization, statistics_of
 from bt_keras.workdir import Workdir
 
 
@@ -23,7 +25,7 @@ class Pretrained(NamedTuple):
     Args:
         model: `bt_keras.BarlowTwins`, or a `keras.Model` from normalized images to
             features.
-        left: List of strings, what its source contains beside it.
+        left: List of strings, what its source contains besides it.
         statistics: `Statistics` that its images are normalized with, `None` if the
             source does not say. Defaults to `None`.
     """
@@ -72,15 +74,24 @@ def load(source: str | os.PathLike) -> Pretrained:
     suffix = path.suffix.lower()
     if suffix in weight_files.SUFFIXES and not path.is_dir():
         return Pretrained(*state_dict.read_torch(path))
-    if suffix == ".keras" or Workdir(path).config_file.is_file():
+    run = None if storage.scheme(source) else _find_run(path)
+    if suffix == ".keras" or run:
         model, progress = keras_source.load_model(path, with_optimizer=False)
         left = ["the optimizer's state"] if progress else []
         if isinstance(model, BarlowTwins):
-            return Pretrained(model, left)
-        return Pretrained(_backbone(model, path), left)
+            return Pretrained(model, left, statistics(run.config()) if run else None)
+        backbone = _backbone(model, path)
+        return Pretrained(backbone, left, statistics_of(backbone))
     backbone, described = hub.read_backbone(source)
     left = ["projector"] if described.embedding_dim else []
     return Pretrained(backbone, left, described.normalization)
+
+
+def _find_run(path):
+    """Returns the `Workdir` of a run's folder or checkpoint, `None` for other paths."""
+    is_checkpoint = path.parent.name == "checkpoints"
+    workdir = Workdir(path.parent.parent if is_checkpoint else path)
+    return workdir if workdir.config_file.is_file() else None
 
 
 def _backbone(model, path):
