@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from bt_keras import networks
@@ -74,7 +75,15 @@ def can_stack(layer: keras.Layer) -> bool:
         return is_functional and all(map(can_stack, layer.operations))
     is_known = type(layer) in (*_ROWWISE, networks.BatchNormalization)
     # A regularizer of activations divides by the rows of its batch.
-    return is_known and layer.activity_regularizer is None
+    return is_known and layer.activity_regularizer is None and _keeps_rows_apart(layer)
+
+
+def _keeps_rows_apart(layer):
+    """Returns whether the arguments of a layer in `_ROWWISE` let it mix no rows."""
+    axes = np.ravel(getattr(layer, "axis", -1))  # Of Concatenate, LayerNormalization.
+    activation = getattr(layer, "activation", None)
+    module = getattr(activation, "__module__", None) or ""
+    return 0 not in axes and (activation is None or module.startswith("keras."))
 
 
 def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -91,7 +100,7 @@ def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]
     Returns:
         Tuple of two tensors (n, D).
     """
-    if not (model.stacks_views and _have_equal_shapes(view_a, view_b)):
+    if not (model.stacks_views and _can_concatenate(view_a, view_b)):
         return tuple(model.project(v, training=True) for v in (view_a, view_b))
     both = keras.tree.map_structure(lambda *v: tf.concat(v, axis=0), view_a, view_b)
     with stacked_views(2):
@@ -99,6 +108,14 @@ def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]
     return tuple(tf.split(embeddings, 2))
 
 
-def _have_equal_shapes(view_a, view_b):
+def _can_concatenate(view_a, view_b):
+    """Returns whether the views are dense tensors of the same types and shapes."""
     pairs = zip(*map(keras.tree.flatten, (view_a, view_b)), strict=True)
-    return all(a.shape.is_compatible_with(b.shape) for a, b in pairs)
+    return all(
+        isinstance(a, tf.Tensor)
+        and isinstance(b, tf.Tensor)
+        and a.dtype == b.dtype
+        and a.shape[1:].is_fully_defined()
+        and a.shape[1:] == b.shape[1:]
+        for a, b in pairs
+    )
