@@ -118,6 +118,7 @@ def check(values: absl_flags.FlagValues) -> None:
     if values.verify is not None:
         others = ["workdir", "out", "publish", "handle", "license"]
         others += ["projector", "format", "dry_run", "checkpoint", "input"]
+        others += ["image_size"]
         given = [f"--{name}" for name in others if values[name].present]
         if given:
             raise UsageError(

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import math
+import os
 
 import tensorflow as tf
 
 from bt_keras.augmentation.statistics import Statistics
 from bt_keras.data import faults
+from bt_keras.data.load import load
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError
 
 _WHITE = 255
 
 
-def measure(source: Source) -> Statistics:
+def measure(source: Source | str | os.PathLike | tf.data.Dataset) -> Statistics:
     """Measures mean and standard deviation of every band over all pixels of a source.
 
     All images are read once. Sums are of whole numbers, so that the result depends
     neither on the order nor on the machine.
 
     Args:
-        source: `Source`.
+        source: `Source`, or what `bt_keras.data.load` takes. To measure images that are
+            not RGB, load them with `channels`.
 
     Returns:
         `bt_keras.Statistics` of the images in [0, 1], as `bt_keras.views` takes them.
 
     Raises:
-        UsageError: If all pixels of a band are equal, or an image cannot be read.
+        UsageError: If there are no such images, all pixels of a band are equal, or an
+            image cannot be read.
 
     Example:
 
@@ -44,6 +48,7 @@ def measure(source: Source) -> Statistics:
         squares = tf.square(levels)
         return tf.stack([pixels, _sum(levels), _sum(squares)])
 
+    source = load(source)
     channels = source.image_shape[-1]
     each = source.dataset().map(sums, tf.data.AUTOTUNE)
     with faults.named(source.find_fault):
@@ -57,7 +62,7 @@ def measure(source: Source) -> Statistics:
     if 0.0 in deviations:
         raise UsageError(
             f"Band {deviations.index(0.0)} (counted from 0) of the images of "
-            f"{source.name!r} has the same value everywhere, so that it cannot be "
+            f"{source.name!r} has the same value everywhere, so it cannot be "
             "normalized: leave it out of the files, or give the mean and deviation."
         )
     return Statistics(tuple(means), tuple(deviations))

@@ -169,6 +169,7 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
         (["--workdir=w", "--max_bytes=9"], ["--max_bytes", "--verify"]),
         (["--verify=m", "--projector"], ["--verify", "--projector"]),
         (["--verify=m", "--checkpoint=epoch-1"], ["--verify", "--checkpoint"]),
+        (["--verify=m", "--image_size=8"], ["--verify", "--image_size"]),
         (["--verify="], ["empty"]),
         (["--workdir=RUN", "--out=/"], ["--out=/"]),
         (["--workdir=nowhere"], ["nowhere", "holds no run"]),

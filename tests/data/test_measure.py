@@ -25,6 +25,7 @@ def test_images_of_different_sizes_count_by_their_pixels(tmp_path):
     pixels = [image.numpy().reshape(-1, 3) / 255 for image, _ in source.dataset()]
     expected = np.concatenate(pixels)
     np.testing.assert_allclose(measure(source), [expected.mean(0), expected.std(0)])
+    assert measure(tmp_path) == measure(source)
 
 
 def test_a_constant_band_is_refused():
