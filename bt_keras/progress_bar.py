@@ -16,7 +16,7 @@ _Item = TypeVar("_Item")
 class ProgressBar:
     """A bar on stdout that appears when a step has taken 5 seconds.
 
-    Nothing is printed by shorter steps, or if stdout is no terminal. As a context
+    Nothing is printed by shorter steps, or if stdout is not a terminal. As a context
     manager, it ends its line at the end.
 
     Args:

@@ -51,7 +51,7 @@ def _model(case, policy="mixed_bfloat16", stack=None):
     return model
 
 
-def _views(case, kind="normal"):
+def _views(case):
     shape = case["batch"], case["size"], case["size"], 3
     return tuple(tf.random.normal(shape) for _ in range(2))
 

@@ -73,7 +73,7 @@ def losses():
 
 
 def _off_diagonal(matrix):
-    """Returns the elements beside the diagonal as a view, as the official code does."""
+    """Returns the elements off the diagonal, as the official code does."""
     size = len(matrix)
     return matrix.flatten()[:-1].view(size - 1, size + 1)[:, 1:].flatten()
 

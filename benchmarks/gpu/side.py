@@ -14,8 +14,6 @@ class Side:
     """A process that measures sections in their order of importance.
 
     Args:
-        sections: Dict of names to `(function, seconds)`: a function that measures and
-            calls `row`, and how long it takes at most on an H200, for the time limit.
         synchronize: Function that waits for the device.
         peak: Function that returns the peak memory of the device in bytes, or `None`,
             and resets it.
@@ -31,7 +29,12 @@ class Side:
         self.quick = self.values.quick
 
     def serve(self, sections):
-        """Waits for the time limit on standard input, then measures."""
+        """Waits for the time limit on standard input, then measures.
+
+        Args:
+            sections: Dict of names to `(function, seconds)`: a function that measures
+                and calls `row`, and how long it takes at most on an H200.
+        """
         self._reply(ready=True)
         until = float(sys.stdin.readline() or 0)
         names = self.values.sections.split(",") if self.values.sections else sections

@@ -114,12 +114,12 @@ def resolve(
 
 
 def _refuse_colors(name, changes, channels):
-    """Raises `UsageError` if a user asks for changes of colors that are not there."""
+    """Raises `UsageError` for fields that change the colors of images without any."""
     for field in _COLORS if isinstance(changes, Mapping) else ():
         if changes.get(field):
             raise UsageError(
                 f"{name}.{field}={checks.described(changes[field])} needs RGB images, "
-                f"but these have {channels} bands: leave it out."
+                f"but the number of bands is {channels}: leave it out."
             )
 
 

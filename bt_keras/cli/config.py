@@ -29,7 +29,7 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "workdir",
         None,
-        "Folder of the run whose config is printed. Requires no --config.",
+        "Folder of the run whose config is printed. Cannot be used with --config.",
         flag_values=values,
     )
     return values

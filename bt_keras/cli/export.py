@@ -103,7 +103,7 @@ def _load(values, workdir):
     loaded = source.from_weights(values.input, values.image_size, values.license)
     name, count = loaded.backbone.name, loaded.backbone.count_params()
     left = f"; left {listed(loaded.left)}" if loaded.left else ""
-    print(f"{values.input}: {name} ({count:,} numbers){left}", flush=True)
+    print(f"{values.input}: {name} ({count:,} weights){left}", flush=True)
     return loaded
 
 

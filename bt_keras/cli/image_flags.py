@@ -1,4 +1,4 @@
-"""The flags of commands that read labeled images: which images, and how."""
+"""The flags that say which images a command reads, and how."""
 
 from __future__ import annotations
 

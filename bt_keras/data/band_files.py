@@ -36,9 +36,10 @@ def decode(contents: bytes, bits: int, channels: int) -> np.ndarray:
     levels = read(contents)
     found = levels.shape[-1]
     if found != channels:
+        plural = "s" if found > 1 else ""
         raise UnsupportedError(
-            f"has {found} bands, not {channels} as config.data.channels (channels= of "
-            "bt_keras.data.load) says"
+            f"has {found} band{plural}, not {channels} as config.data.channels "
+            "(channels= of bt_keras.data.load) says"
         )
     if levels.dtype == np.uint8:
         return levels
@@ -69,8 +70,7 @@ def read(contents: bytes) -> np.ndarray:
         dtype = tf.uint16 if contents[24] == _SIXTEEN else tf.uint8
         return tf.io.decode_png(contents, dtype=dtype).numpy()
     raise UnsupportedError(
-        "is not a .npy, TIFF or PNG file, the formats of images with bands other than "
-        "RGB or gray"
+        "is not a .npy, TIFF or PNG file; other formats can only be read as RGB or gray"
     )
 
 
@@ -88,7 +88,9 @@ def _read_npy(contents):
     levels = npz_file.read_array(contents)
     native = levels.dtype.newbyteorder("=")
     if native not in (np.uint8, np.uint16):
-        raise UnsupportedError(f"has values of type {native}: save uint8 or uint16")
+        raise UnsupportedError(
+            f"has values of type {native}: save them as uint8 or uint16"
+        )
     levels = levels[..., np.newaxis] if levels.ndim == 2 else levels
     if levels.ndim != 3 or 0 in levels.shape:
         raise UnsupportedError(

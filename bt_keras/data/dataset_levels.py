@@ -11,8 +11,8 @@ from bt_keras import checks
 from bt_keras.data import bits as bits_lib
 from bt_keras.errors import UsageError
 
-# How many images are looked at before a dataset is used.
-_LOOKED_AT = 64
+# Number of images that are checked before a dataset is used.
+_CHECKED = 64
 _HASHES = 2**63 - 1
 # Few images can have the same order twice by chance.
 _FEW, _PASSES, _PASSES_OF_FEW = 16, 2, 8
@@ -60,7 +60,7 @@ def image_spec(dataset: tf.data.Dataset) -> tf.TensorSpec:
 
 
 def check(dataset: tf.data.Dataset, bits: int) -> None:
-    """Looks at the first images of a dataset, several times.
+    """Checks the first images of a dataset in several iterations.
 
     Args:
         dataset: `tf.data.Dataset` of image or (image, label), not batched.
@@ -74,9 +74,9 @@ def check(dataset: tf.data.Dataset, bits: int) -> None:
     for _ in range((_PASSES_OF_FEW if few else _PASSES) - 1):
         if _look(dataset).fingerprints != first.fingerprints:
             raise UsageError(
-                "The tf.data.Dataset gives other images in each iteration, but pairs "
-                "of views are made in an order of their own: leave shuffle() and "
-                "random augmentation out (shuffle=False in "
+                "The tf.data.Dataset gives other images in each iteration, but "
+                "bt_keras shuffles and augments them itself: leave out shuffle() and "
+                "random augmentation (shuffle=False in "
                 "keras.utils.image_dataset_from_directory). Images may stay float in "
                 "0..255; tf.cast is not needed."
             )
@@ -123,7 +123,7 @@ def _look(dataset):
             high,
         )
 
-    seen = list(dataset.take(_LOOKED_AT).map(properties).as_numpy_iterator())
+    seen = list(dataset.take(_CHECKED).map(properties).as_numpy_iterator())
     fingerprints, lows, highs = zip(*seen, strict=True)
     return _Seen(list(map(int, fingerprints)), float(min(lows)), float(np.max(highs)))
 

@@ -115,8 +115,8 @@ def _repeats(bands, channels):
     if (bands, channels) == (1, 3):
         return 3
     raise UsageError(
-        f"The images of the tf.data.Dataset have {bands} bands, not {channels}: give "
-        f"images with {channels} bands, or channels={bands}."
+        f"The images of the tf.data.Dataset are (H, W, {bands}), not (H, W, "
+        f"{channels}): give such images, or channels={bands}."
     )
 
 

@@ -234,7 +234,7 @@ def _image_shape(features, name, channels):
     fits = sorted({1, 3, image.shape[2]})  # Files become gray or RGB.
     if channels not in fits:
         raise UsageError(
-            f"{name!r} has images of {image.shape[2]} bands, not {channels}: "
+            f"{name!r} has images (H, W, {image.shape[2]}), not (H, W, {channels}): "
             "config.data.channels (channels= of bt_keras.data.load) can be "
             f"{' or '.join(map(str, fits))}."
         )

@@ -45,7 +45,7 @@ class FrozenBackbone:
         statistics: `Statistics` for the normalization. Defaults to those of ImageNet.
 
     Raises:
-        UsageError: If a source has no labels, but labels are needed.
+        UsageError: If labels are needed, but a source has none, or only one class.
 
     Example:
 

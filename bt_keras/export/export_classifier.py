@@ -21,7 +21,7 @@ _CLASS_NAMES = "class_names.json"
 
 
 def check_out(path: str | os.PathLike, savedmodel: bool = False) -> Path:
-    """Checks that a classifier can be written, before the training that takes hours.
+    """Checks that a classifier can be written, before training, which may take hours.
 
     Args:
         path: String or path of a new file that ends in `.keras`.

@@ -93,7 +93,7 @@ def network_inputs(backbone: keras.Model, examples: Any) -> NetworkInputs:
         rows = {len(array) for array in arrays}
         if len(rows) != 1 or 0 in rows:
             raise UsageError(
-                "examples must be arrays with as many rows as each other, of the "
+                "examples must be arrays of the same number of rows, with the "
                 f"structure and shapes that the backbone {backbone.name!r} takes."
             )
         examples = keras.tree.map_structure(_as_array, found, specs)

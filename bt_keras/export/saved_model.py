@@ -39,7 +39,7 @@ def save(
 
     Args:
         folder: Path of an existing, empty folder.
-        backbone: `keras.Model` from normalized images (N, H, W, 3) or any other inputs
+        backbone: `keras.Model` from normalized images (N, H, W, C) or any other inputs
             to features (N, F).
         projector: `keras.Model` from features (N, F) to embeddings (N, D), or `None`.
         maps: Mapping from stride to feature map, see `networks.feature_maps`.
@@ -91,7 +91,7 @@ class _Module(Part):
         """Computes features.
 
         Args:
-            inputs: Float32 tensor (N, H, W, 3) in [0, 1], or what the network takes.
+            inputs: Float32 tensor (N, H, W, C) in [0, 1], or what the network takes.
             training: Boolean, whether batch normalization uses the batch's statistics
                 and updates its moving statistics. Defaults to `False`.
             return_endpoints: Boolean, whether to return the feature maps, too.

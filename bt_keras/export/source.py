@@ -43,7 +43,7 @@ class ExportSource:
         images: List of uint8 arrays (H, W, C) to compare features of, or `None` for
             random noise. Defaults to `None`.
         about: Mapping, as for `bt_keras.export_backbone`.
-        left: List of strings, what the source contains beside the network. Defaults to
+        left: List of strings, what the source contains besides the network. Defaults to
             none.
     """
 
@@ -62,7 +62,7 @@ class ExportSource:
         return self.model.backbone if is_whole else self.model
 
     def crops(self) -> np.ndarray:
-        """Returns the images, or random noise, as uint8 (N, size, size, 3)."""
+        """Returns the images, or random noise, as uint8 (N, size, size, C)."""
         if self.images is None:
             channels = (self.statistics or IMAGENET).channels
             return image_inputs.noise(self.image_size, self.image_size, channels)

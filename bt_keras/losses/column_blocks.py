@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from bt_keras.distribution import devices
 
-# Of a GPU or TPU: large enough that kernels are not waiting to be launched, small
-# enough that a few blocks fit into its memory beside the embeddings.
+# For a GPU or TPU: large enough to hide the time to launch a kernel, small enough that
+# a few blocks fit into its memory beside the embeddings.
 ACCELERATOR_BLOCK_BYTES = 2**28
 # More blocks only enlarge the graph.
 MAX_BLOCKS = 32

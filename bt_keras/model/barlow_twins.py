@@ -55,9 +55,9 @@ class BarlowTwins(keras.Model):
     Raises:
         UsageError: If `fit` would not train the backbone (a layer of tf-keras, a
             `hub.KerasLayer`, a model without trainable weights), if it does not return
-            (N, F) or was made outside the strategy's scope, if another argument is of
-            another kind or out of range, `microbatches` does not divide the batch, or
-            the elements of a dataset are not pairs of inputs of the backbone.
+            (N, F) or was made outside the strategy's scope, if another argument has
+            the wrong type or is out of range, `microbatches` does not divide the batch,
+            or the elements of a dataset are not pairs of inputs of the backbone.
 
     Example:
 
@@ -162,7 +162,7 @@ class BarlowTwins(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(self, x=None, *args, **kwargs):
-        """Trains the model, see `keras.Model.fit`. A GPU gets its batches ahead."""
+        """Trains the model, see `keras.Model.fit`; prefetches batches to a GPU."""
         x = prefetch.to_device(x, self.distribute_strategy)
         return super().fit(x, *args, **kwargs)
 

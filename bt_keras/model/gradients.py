@@ -103,7 +103,9 @@ def _divisible(tensor, count):
         "of it, or drop the remainder of the last batch."
     )
     if isinstance(tensor, tf.SparseTensor):
-        raise UsageError(f"microbatches={count} cannot split sparse tensors: give 1.")
+        raise UsageError(
+            f"microbatches={count} cannot split sparse tensors: set it to 1."
+        )
     rows = tensor.shape[0]
     if rows is None:
         dynamic = tf.shape(tensor)[0] % count

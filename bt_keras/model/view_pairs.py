@@ -66,7 +66,7 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
     if len({*rows[0], *rows[1]} - {None}) > 1:
         counts = [", ".join(map(str, dict.fromkeys(side))) for side in rows]
         raise UsageError(
-            "both views must show the same examples; got "
+            "both views must have the same number of examples; got "
             f"{counts[0]} examples in view_a and {counts[1]} in view_b."
         )
     return views

@@ -112,8 +112,8 @@ def _parameters(function: Callable) -> Mapping[str, inspect.Parameter]:
 
 
 def _refuse_rescaling(name: str, function: Callable, network: keras.Model) -> None:
-    """Raises `UsageError` if the network's first layer rescales images."""
-    layer = _first_rescaling(network)
+    """Raises `UsageError` if the network's first layers rescale images."""
+    layer = _input_rescaling(network)
     if layer is None:
         return
     advice = (
@@ -130,8 +130,8 @@ def _refuse_rescaling(name: str, function: Callable, network: keras.Model) -> No
     )
 
 
-def _first_rescaling(network: keras.Model) -> keras.Layer | None:
-    """Returns the last of the layers at the input that rescale, `None` without any."""
+def _input_rescaling(network: keras.Model) -> keras.Layer | None:
+    """Returns the last of the rescaling layers at the input, `None` without any."""
     found = None
     # Other models have no graph.
     nodes = graph.own_nodes(network) if getattr(network, "outputs", None) else []
@@ -142,7 +142,7 @@ def _first_rescaling(network: keras.Model) -> keras.Layer | None:
             continue
         layer = node.operation
         if isinstance(layer, keras.Model):
-            found = _first_rescaling(layer) or found
+            found = _input_rescaling(layer) or found
         elif isinstance(layer, _RESCALING):
             found = layer
             rescaled |= {id(tensor) for tensor in node.output_tensors}

@@ -121,7 +121,7 @@ def _check(name: str, found: Any) -> None:
 
 
 def _near(part: str, module: object, place: str) -> str:
-    """Suggests names of a module that are like another one."""
+    """Suggests names in a module that are similar to `part`."""
     values = ((each, getattr(module, each, None)) for each in dir(module))
     names = {n.lower(): n for n, v in values if callable(v) and not n.startswith("_")}
     near = difflib.get_close_matches(part.lower(), names, cutoff=0.7)

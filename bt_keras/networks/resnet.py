@@ -51,8 +51,8 @@ def resnet(
         for depths 18 and 34, otherwise 2048 * width.
 
     Raises:
-        UsageError: If `depth` or `stem` is unknown, or `width` or `input_shape` is of
-            another kind or out of range.
+        UsageError: If `depth` or `stem` is unknown, or `width` or `input_shape` has
+            the wrong type or is out of range.
 
     Example:
 

@@ -13,7 +13,7 @@ from bt_keras.workdir import Workdir
 def with_measured(
     config: ConfigDict, workdir: Workdir, replicas: int = 1
 ) -> ConfigDict:
-    """Returns the config with the statistics of the run's images, if it asks for them.
+    """Returns the config, with the statistics of the images if they are measured.
 
     A run keeps those that it began with, which are in its config.json, so that
     evaluation and export use the same numbers.

@@ -75,7 +75,7 @@ class WarmStart:
     def describe(self) -> str:
         """Returns a line that says what is taken and what is left."""
         taken = " and ".join(
-            f"{theirs.name} ({len(ours.weights)} arrays, {_count(ours):,} numbers)"
+            f"{theirs.name} ({len(ours.weights)} arrays, {_count(ours):,} weights)"
             for ours, theirs in self._parts
         )
         line = f"starting from {self._source}: taken {taken}"

@@ -17,7 +17,7 @@ def test_any_pair_of_numbers_for_each_band_is_accepted():
 def test_changes_of_colors_need_rgb_images():
     gray = statistics.Statistics((0.5,), (0.2,))
     views(8, "small", gray, a={"hue": 0.0, "brightness": 0.1})
-    with pytest.raises(UsageError, match=r"^b\.hue=0\.2 needs RGB .* have 1 bands"):
+    with pytest.raises(UsageError, match=r"^b\.hue=0\.2 needs RGB .* bands is 1: "):
         views(8, "small", gray, b={"hue": 0.2})
 
 

@@ -50,7 +50,7 @@ def test_from_files_to_a_loaded_module(flags, tmp_path, capsys):
     source = str(tmp_path / "images")
     assert main(["evaluate", f"--module={module}", f"--source={source}"]) == 0
     shipped = ["evaluate", f"--module={module}", "--source=shipped"]
-    one_error_line(capsys, shipped, "images of 1 bands, not 5")
+    one_error_line(capsys, shipped, "images (H, W, 1), not (H, W, 5)")
     text = (tmp_path / "run" / "config.json").read_text()
     run = config_lib.from_json(text)
     expected = measure(load(source, channels=5))

@@ -68,7 +68,9 @@ def test_gray_images_are_repeated_only_if_told_to():
     repeated = from_dataset(gray, channels=3)
     expected = np.repeat(IMAGES[..., :1], 3, axis=-1)
     np.testing.assert_array_equal(repeated.images, expected)
-    with pytest.raises(UsageError, match=r"have 1 bands, not 4: .*channels=1"):
+    with pytest.raises(
+        UsageError, match=r"are \(H, W, 1\), not \(H, W, 4\): .*channels=1"
+    ):
         from_dataset(gray, channels=4)
 
 

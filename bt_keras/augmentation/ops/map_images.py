@@ -23,8 +23,8 @@ def map_images(function: Callable, images: tf.Tensor, parameters: dict) -> tf.Te
 
     Args:
         function: Callable that takes a packed image (see `packed_rgb`) and scalars, as
-            keyword arguments, and returns a float32 image of shape `(H, W, 3)`. For
-            images of other than three bands it is applied to groups of three.
+            keyword arguments, and returns a float32 image of shape `(H, W, 3)`. Of
+            images that do not have three bands it gets groups of three.
         images: Tensor of shape `(N, H, W, C)`, uint8 or float32 of whole levels.
         parameters: Dict, possibly nested, of tensors with leading dimension `N`.
 
@@ -48,7 +48,7 @@ def batched(function: Callable, of_bands: Callable | None = None) -> Callable:
     Args:
         function: Callable `(packed, parameter, ...)` that returns a packed image.
             Its keyword-only arguments are Python constants.
-        of_bands: Callable with the same arguments, for images of other than three
+        of_bands: Callable with the same arguments, for images that do not have three
             bands. Defaults to `None`: the operation needs RGB images.
 
     Returns:
@@ -70,8 +70,8 @@ def batched(function: Callable, of_bands: Callable | None = None) -> Callable:
         chosen = function if bands.is_rgb(images) else of_bands
         if chosen is None:
             raise UsageError(
-                f"{function.__name__} needs RGB images (N, H, W, 3), but these have "
-                f"{images.shape[-1]} bands."
+                f"{function.__name__} needs RGB images (N, H, W, 3), got shape "
+                f"{tuple(images.shape)}."
             )
 
         def one(packed, **scalars):
