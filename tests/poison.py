@@ -10,8 +10,8 @@ def make_views(steps):
     """Returns a `setup.make_views` whose views of the batches `steps` are infinite."""
     make = setup.make_views
 
-    def poisoned(*args):
-        views = make(*args)
+    def poisoned(*args, **kwargs):
+        views = make(*args, **kwargs)
 
         class Poisoned(type(views)):
             def __call__(self, images, seed, shard=(0, 1)):

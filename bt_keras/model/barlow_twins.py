@@ -246,8 +246,11 @@ class BarlowTwins(keras.Model):
 
     def update_metrics(self, logs: dict[str, tf.Tensor]) -> None:
         """Adds the logs of a step, equal on all replicas, to the means of the epoch."""
-        for tracker in self._trackers:
-            tracker.update_state(logs[tracker.name])
+        # Packed, because TensorFlow would merge the sums of a loss and of a total into
+        # one `AddN`, whose order, and so the last digit, changes from call to call.
+        values = tf.unstack(tf.stack([logs[t.name] for t in self._trackers]))
+        for tracker, value in zip(self._trackers, values, strict=True):
+            tracker.update_state(value)
 
     def get_config(self) -> dict:
         return {

@@ -278,3 +278,16 @@ def test_a_frozen_loaded_backbone_is_one_line(exported):
     ) as error:
         bt_keras.BarlowTwins(bt_keras.load_backbone(exported.folder), (8, 6))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_evaluation_gives_the_same_bits_each_time():
+    """TensorFlow merged the sums of a loss and of the metric in changing order."""
+    keras.utils.set_random_seed(0)
+    backbone = bt_keras.resnet(18, width=0.125, stem="cifar")
+    model = bt_keras.BarlowTwins(backbone, (16, 16))
+    model.compile(bt_keras.LARS(0.1))
+    views = bt_keras.views(16, "small")
+    dataset = bt_keras.pairs("shipped", views, 64, split="test", fixed_views=True)
+    results = {tuple(model.evaluate(dataset, verbose=0)) for _ in range(6)}
+    assert len(results) == 1
