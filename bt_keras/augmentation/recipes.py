@@ -71,9 +71,6 @@ class ViewRecipe:
             object.__setattr__(self, name, view_fields.check(name, value))
 
 
-_RGB = 3
-# The fields of operations that need RGB images.
-_COLORS = ("saturation", "hue", "grayscale")
 RECIPES = {
     "imagenet": (ViewRecipe(blur=1.0), ViewRecipe(blur=0.1, solarize=0.2)),
     "small": (ViewRecipe(), ViewRecipe(solarize=0.2)),
@@ -107,20 +104,10 @@ def resolve(
     (0.0, 0.5)
     """
     first, second = RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))]
-    if channels != _RGB:
-        _refuse_colors("a", a, channels)
-        _refuse_colors("b", b, channels)
+    for name, changes in (("a", a), ("b", b)):
+        for field in changes if isinstance(changes, Mapping) else ():
+            view_fields.check_colors(field, changes[field], channels, f"{name}.")
     return _changed(first, "a", a), _changed(second, "b", b)
-
-
-def _refuse_colors(name, changes, channels):
-    """Raises `UsageError` for fields that change the colors of images without any."""
-    for field in _COLORS if isinstance(changes, Mapping) else ():
-        if changes.get(field):
-            raise UsageError(
-                f"{name}.{field}={checks.described(changes[field])} needs RGB images, "
-                f"but the number of bands is {channels}: leave it out."
-            )
 
 
 def _changed(recipe, name, changes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import difflib
 from collections.abc import Sequence
 
 from absl import flags as absl_flags
@@ -81,6 +82,7 @@ def override(
     rest = flags.without(arguments, others, switches)
     _check_repeated(rest)
     _accept_open_fields(config, rest)
+    _check_fields(config, rest)
     try:
         config_flags.DEFINE_config_dict(
             "config", config, flag_values=values, sys_argv=["bt-keras", *rest]
@@ -112,6 +114,26 @@ def _accept_open_fields(config: ConfigDict, arguments: Sequence[str]) -> None:
         if isinstance(section, ConfigDict) and (is_view or name not in section):
             with section.unlocked():
                 section[name] = placeholder(object)
+
+
+def _check_fields(config: ConfigDict, arguments: Sequence[str]) -> None:
+    # The message of ml_collections shows neither the path nor the fields there are.
+    for argument in filter(lambda a: are_given([a]), arguments):
+        path = argument.lstrip("-").partition("=")[0].removeprefix("config.")
+        section: object = config
+        for name in path.partition("[")[0].split("."):
+            if not isinstance(section, ConfigDict) or name not in section:
+                raise UsageError(_no_such_field(path, name, section))
+            section = section[name]
+
+
+def _no_such_field(path: str, name: str, section: object) -> str:
+    fields = list(section) if isinstance(section, ConfigDict) else []
+    near = difflib.get_close_matches(name, fields)
+    advice = f"there are {', '.join(fields) or 'none'}."
+    if near:
+        advice = f"did you mean {' or '.join(near)}?"
+    return f"--config.{path}: no such field {name!r}; {advice}"
 
 
 def _check_repeated(arguments: Sequence[str]) -> None:

@@ -168,7 +168,14 @@ def _is_plain(value: Any) -> bool:
 
 
 def _check_bands(values: dict[str, Any]) -> None:
-    """Checks that the statistics have a number for each band, unless measured."""
+    """Checks that the statistics and the views fit the number of bands."""
+    for field in values:
+        if field.startswith(_VIEWS):
+            section, _, name = field.rpartition(".")
+            channels = values["data.channels"]
+            view_fields.check_colors(
+                name, values[field], channels, f"config.{section}."
+            )
     for field in _SEQUENCES if values["data.statistics"] == "given" else ():
         count, channels = len(values[field]), values["data.channels"]
         if count != channels:

@@ -27,6 +27,9 @@ _NUMBERS = {
     "solarize": checks.FRACTION,
     "threshold": checks.Number(0, 256, integer=True),
 }
+# The fields of operations that need RGB images.
+COLORS = ("saturation", "hue", "grayscale")
+_RGB = 3
 
 
 def check(name: str, value: Any, prefix: str = "") -> Any:
@@ -62,3 +65,23 @@ def check(name: str, value: Any, prefix: str = "") -> Any:
         + (f"did you mean {' or '.join(near)}? " if near else "")
         + f"The fields are {', '.join(fields)}."
     )
+
+
+def check_colors(name: str, value: Any, channels: int, prefix: str = "") -> None:
+    """Checks that images have the colors that a field of a view's recipe changes.
+
+    Args:
+        name: String, the field's name.
+        value: The field's value, as `check` accepts it.
+        channels: Integer, the number of bands of the images.
+        prefix: String before the name in messages. Defaults to `""`.
+
+    Raises:
+        UsageError: If the field needs RGB images, its value is not 0, and these are
+            others.
+    """
+    if channels != _RGB and name in COLORS and value:
+        raise UsageError(
+            f"{prefix}{name}={checks.described(value)} needs RGB images, but "
+            f"the number of bands is {channels}: leave it out."
+        )

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from bt_keras import checks, networks
 from bt_keras.errors import UsageError
@@ -49,6 +50,7 @@ def checked_parts(
         # Views are normalized already.
         backbone = networks.behind_normalization(backbone)
     check_backbone(backbone)
+    _warn_of_rescaling(backbone)
     feature_dim = networks.feature_dim(backbone)
     if isinstance(projector, keras.Layer) or is_foreign(projector):
         check_projector(projector, feature_dim)
@@ -199,6 +201,23 @@ def _check_layer(name, layer, example):
                     f"{type(value).__name__} of TensorFlow or tf-keras, whose weights "
                     "`fit` would not train: use layers and variables of Keras 3."
                 )
+
+
+def _warn_of_rescaling(backbone):
+    """Warns if a network of images rescales what `bt_keras.views` has normalized."""
+    shape = _known_shape(backbone, "input_shape")
+    if _loading.get() or not isinstance(shape, tuple) or len(shape) != 4:
+        return
+    if layer := networks.input_rescaling(backbone):
+        logging.warning(
+            "The backbone %r rescales images inside (its layer %r), but those of "
+            "bt_keras.views are normalized already. Leave that out: make it with "
+            "include_preprocessing=False if it has this argument, or else take "
+            "keras.Model(network.get_layer(%r).output, network.output).",
+            backbone.name,
+            layer.name,
+            layer.name,
+        )
 
 
 def _trains_elsewhere(value):

@@ -8,6 +8,7 @@ from bt_keras.networks.image_normalization import behind_normalization, statisti
 from bt_keras.networks.input_specs import as_model, input_specs
 from bt_keras.networks.loaded_backbone import LoadedBackbone
 from bt_keras.networks.projector import projector
+from bt_keras.networks.rescaling import input_rescaling
 from bt_keras.networks.resnet import resnet
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "feature_dim",
     "feature_maps",
     "image_classifier",
+    "input_rescaling",
     "input_specs",
     "network_by_name",
     "projector",

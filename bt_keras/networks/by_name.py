@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from bt_keras import checks
 from bt_keras.errors import UsageError, one_line, shown
-from bt_keras.networks import graph, importing, serialized
+from bt_keras.networks import importing, serialized
+from bt_keras.networks.rescaling import input_rescaling
 
 # Arguments of the functions of `keras.applications`, those that they have.
 _APPLICATIONS = {
@@ -22,7 +23,6 @@ _APPLICATIONS = {
 }
 # Arguments for images in 0..255, in Keras and in its libraries.
 _PREPROCESSING = ("include_preprocessing", "include_rescaling")
-_RESCALING = (keras.layers.Normalization, keras.layers.Rescaling)
 _POOLING = {
     3: keras.layers.GlobalAveragePooling1D,
     4: keras.layers.GlobalAveragePooling2D,
@@ -113,7 +113,7 @@ def _parameters(function: Callable) -> Mapping[str, inspect.Parameter]:
 
 def _refuse_rescaling(name: str, function: Callable, network: keras.Model) -> None:
     """Raises `UsageError` if the network's first layers rescale images."""
-    layer = _input_rescaling(network)
+    layer = input_rescaling(network)
     if layer is None:
         return
     advice = (
@@ -128,25 +128,6 @@ def _refuse_rescaling(name: str, function: Callable, network: keras.Model) -> No
         f"{name} rescales images inside (its layer {layer.name!r}), but the views are "
         f"normalized already: {advice}."
     )
-
-
-def _input_rescaling(network: keras.Model) -> keras.Layer | None:
-    """Returns the last of the rescaling layers at the input, `None` without any."""
-    found = None
-    # Other models have no graph.
-    nodes = graph.own_nodes(network) if getattr(network, "outputs", None) else []
-    rescaled = set()
-    for node in nodes:
-        inputs = node.input_tensors
-        if not all(graph.producer(t).is_input or id(t) in rescaled for t in inputs):
-            continue
-        layer = node.operation
-        if isinstance(layer, keras.Model):
-            found = _input_rescaling(layer) or found
-        elif isinstance(layer, _RESCALING):
-            found = layer
-            rescaled |= {id(tensor) for tensor in node.output_tensors}
-    return found
 
 
 def _refuse_unregistered(name: str, network: keras.Model) -> None:

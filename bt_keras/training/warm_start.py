@@ -37,7 +37,8 @@ class WarmStart:
             raise UsageError(
                 f"--init_from={source}: its network {theirs.name!r} has another "
                 f"architecture than {ours.name!r} of the config: {difference}. Change "
-                "config.backbone, or take other weights."
+                "config.backbone (or config.data.channels, the bands of the images), "
+                "or take other weights."
             )
         self._model, self._source = model, source
         self._parts = [(ours, theirs)]

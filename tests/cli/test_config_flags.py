@@ -23,7 +23,16 @@ from tests.cli.commands import one_error_line
         (["--config.views.a.crop_scal=(0.2, 1)"], ["a.crop_scal:", "mean crop_scale"]),
         (["--config.views.b.crop_scale=(0.2, 2)"], ["b.crop_scale=(0.2, 2)", "(0, 1]"]),
         (["--config.views.b.blur=much"], ["config.views.b.blur='much'"]),
-        (["--config.views.c.blur=1"], ["no such field", "c"]),
+        (
+            ["--config.views.c.blur=1"],
+            ["no such field 'c'; there are a, b, recipe, size."],
+        ),
+        (["--config.data.chanels=1"], ["data.chanels", "; did you mean channels?"]),
+        (["--config.epochs.few=1"], ["config.epochs.few: no such field 'few'"]),
+        (
+            ["--config.data.channels=1", "--config.views.a.hue=0.3"],
+            ["config.views.a.hue=0.3 needs RGB", "bands is 1"],
+        ),
         (["--config.backbone.depth=19"], ["19", "18, 34, 50"]),
         (["--config.projector=(8, 0)"], ["projector"]),
         (["--config.precision=int8"], ["int8", "mixed_bfloat16"]),

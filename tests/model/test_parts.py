@@ -182,3 +182,17 @@ def test_an_optimizer_of_another_scope_is_refused(replicas):
             UsageError, match=r"^the optimizer 'lars\w*' was made outside"
         ):
             model.compile(optimizer)
+
+
+def test_a_network_of_images_that_rescales_them_is_warned_of(caplog):
+    rescaling = keras.layers.Rescaling(1 / 255, name="to_one")
+    network = pooled(keras.layers.Dense(4))
+    BarlowTwins(keras.Sequential([keras.Input((8, 8, 3)), rescaling, network]), (8,))
+    assert "rescales images inside (its layer 'to_one')" in caplog.text
+    caplog.clear()
+    # Tables are often normalized inside: their views are the user's.
+    normalization = keras.layers.Normalization(mean=0.5, variance=0.1)
+    rows = [keras.Input((6,)), normalization, keras.layers.Dense(4)]
+    BarlowTwins(keras.Sequential(rows), (8,))
+    BarlowTwins(network, (8,))
+    assert not caplog.text

@@ -68,7 +68,7 @@ def test_a_projector_of_other_widths_is_left(sources):
     ("source", "parts"),
     [
         ("official.pth", ("'resnet10' has another architecture than 'resnet18'",)),
-        ("module", ("another architecture", "its layer", "Change config.backbone")),
+        ("module", ("another architecture", "its layer", "Change config.backbone (or")),
         ("missing.pth", ("missing.pth cannot be read",)),
         ("missing", ("missing",)),
     ],
