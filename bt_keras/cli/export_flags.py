@@ -34,7 +34,8 @@ def define_flags() -> absl_flags.FlagValues:
         "image_size",
         None,
         "With --input: side in pixels of the squares that encoded images are resized "
-        "and cropped to, and of the images of a .tflite file. Defaults to 224.",
+        "and cropped to, and of the images of a .tflite file. Defaults to the size "
+        "that the network takes, or 224.",
         lower_bound=1,
         flag_values=values,
     )

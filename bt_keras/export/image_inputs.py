@@ -144,9 +144,8 @@ def image_inputs(
         statistics = statistics_of(backbone) or statistics_lib.IMAGENET
     statistics = statistics_lib.check(statistics)
     channels = statistics.channels
-    # A subclass of keras.Model has no `input_shape`.
-    shape = getattr(backbone, "input_shape", None) or (None, None, None, channels)
-    image_size = image_size or shape[1] or _IMAGE_SIZE
+    shape = _input_shape(backbone) or (None, None, None, channels)
+    image_size = image_size or default_image_size(backbone)
     if shape[-1] != channels:
         raise UsageError(
             f"the backbone {backbone.name!r} takes images of {shape[-1]} bands, but "
@@ -167,6 +166,16 @@ def image_inputs(
                 f"dtype {dtype} and shape {shape_}."
             )
     return ImageInputs(tuple(shape), statistics, image_size, resize_ratio, images)
+
+
+def default_image_size(backbone: keras.Model) -> int:
+    """Returns the side of the images that a backbone takes, 224 if it takes any."""
+    shape = _input_shape(backbone)
+    return (shape and shape[1]) or _IMAGE_SIZE
+
+
+def _input_shape(backbone):
+    return getattr(backbone, "input_shape", None)  # A subclass of keras.Model has none.
 
 
 def noise(height: int, width: int, channels: int = 3) -> np.ndarray:

@@ -21,11 +21,11 @@ from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation import results
 from bt_keras.export import image_inputs
 from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.networks import input_specs
 from bt_keras.workdir import Workdir
 
 # How many of the run's images are stored in the module.
 _SAMPLE_COUNT = 4
-_IMAGE_SIZE = 224
 _RESIZE_RATIO = 256 / 224
 
 
@@ -108,19 +108,28 @@ def from_weights(
 
     Args:
         path: String or path, see `bt_keras.convert.pretrained.load`.
-        image_size: Optional integer, at least 1, see `ExportSource`. Defaults to `224`.
+        image_size: Optional integer, at least 1, see `ExportSource`. Defaults to the
+            size that the network takes, or `224` if it takes any.
         license: Optional string, as for `from_run`. Defaults to `None`.
 
     Returns:
         `ExportSource`.
 
     Raises:
-        UsageError: If there are no such weights, or they are not those of a network.
+        UsageError: If there are no such weights, or they are not those of a network of
+            images.
     """
     loaded = pretrained.load(path)
+    specs = input_specs(loaded.backbone)
+    is_tensor = isinstance(specs, tf.TensorSpec)
+    if specs is not None and not (is_tensor and specs.shape.rank == 4):
+        raise UsageError(
+            f"{path} is a network that does not take images (N, H, W, C): export it in "
+            "Python, with bt_keras.export_backbone."
+        )
     return ExportSource(
         model=loaded.model,
-        image_size=image_size or _IMAGE_SIZE,
+        image_size=image_size or image_inputs.default_image_size(loaded.backbone),
         resize_ratio=_RESIZE_RATIO,
         statistics=loaded.statistics,
         about={"license": license},

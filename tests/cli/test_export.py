@@ -144,6 +144,19 @@ def test_weights_become_a_module(exported, tmp_path, capsys):
     one_error_line(capsys, ["export", *flags], "module is not empty")
 
 
+def test_networks_of_one_size_and_of_other_inputs(tmp_path, capsys):
+    images = keras.Input((16, 16, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(images)
+    keras.Model(images, keras.layers.Dense(4)(pooled)).save(tmp_path / "fixed.keras")
+    out = tmp_path / "fixed.tflite"
+    flags = [f"--input={tmp_path / 'fixed.keras'}", f"--out={out}", "--format=tflite"]
+    assert main(["export", *flags]) == 0
+    rows = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
+    rows.save(tmp_path / "rows.keras")
+    flags = [f"--input={tmp_path / 'rows.keras'}", f"--out={tmp_path / 'module'}"]
+    one_error_line(capsys, ["export", *flags], "does not take images", "in Python")
+
+
 def test_a_dry_run_lists_what_would_be_published(module, capsys):
     before = sorted(module.parent.iterdir())
     flags = ["--publish=kaggle", f"--out={module}", HANDLE, "--dry_run"]
