@@ -102,7 +102,7 @@ def _load(values, workdir):
         return source.from_run(workdir, values.checkpoint, values.license)
     loaded = source.from_weights(values.input, values.image_size, values.license)
     name, count = loaded.backbone.name, loaded.backbone.count_params()
-    left = f"; left {listed(loaded.left)}" if loaded.left else ""
+    left = f"; left out: {listed(loaded.left)}" if loaded.left else ""
     print(f"{values.input}: {name} ({count:,} weights){left}", flush=True)
     return loaded
 

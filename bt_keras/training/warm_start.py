@@ -74,15 +74,15 @@ class WarmStart:
         save_restore.write(self._model, workdir.checkpoints, progress)
 
     def describe(self) -> str:
-        """Returns a line that says what is taken and what is left."""
-        taken = " and ".join(
+        """Returns a line that says what is loaded and what is left out."""
+        loaded = " and ".join(
             f"{theirs.name} ({len(ours.weights)} arrays, {_count(ours):,} weights)"
             for ours, theirs in self._parts
         )
-        line = f"starting from {self._source}: taken {taken}"
+        line = f"starting from {self._source}: loaded {loaded}"
         if len(self._parts) == 1:
             line += "; the projector is new"
-        return f"{line}; left {listed(self._left) if self._left else 'nothing'}"
+        return f"{line}; left out: {listed(self._left) if self._left else 'nothing'}"
 
 
 def _load(source) -> Pretrained:

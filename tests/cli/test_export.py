@@ -135,7 +135,7 @@ def test_weights_become_a_module(exported, tmp_path, capsys):
     assert main(["export", *flags]) == 0
     lines = capsys.readouterr().out
     assert "weights.pth: resnet10 (" in lines
-    assert "left 'fc.weight', 'fc.bias'" in lines
+    assert "left out: 'fc.weight', 'fc.bias'" in lines
     assert "checks passed in a fresh process" in lines
     features = bt_keras.load_backbone(out)(exported.images)
     np.testing.assert_allclose(features, exported.features(), rtol=1e-3, atol=1e-5)

@@ -34,11 +34,11 @@ def sources(exported, tmp_path_factory):
 @pytest.mark.parametrize(
     ("source", "has_projector", "left"),
     [
-        ("official.pth", True, "left 'bn.running_mean', 'bn.running_var'"),
-        ("torchvision.safetensors", False, "is new; left 'fc.bias', 'fc.weight'"),
-        ("model.keras", True, "left nothing"),
-        ("backbone.keras", False, "is new; left nothing"),
-        ("module", False, "is new; left 'projector'"),
+        ("official.pth", True, "left out: 'bn.running_mean', 'bn.running_var'"),
+        ("torchvision.safetensors", False, "is new; left out: 'fc.bias', 'fc.weight'"),
+        ("model.keras", True, "left out: nothing"),
+        ("backbone.keras", False, "is new; left out: nothing"),
+        ("module", False, "is new; left out: 'projector'"),
     ],
 )
 def test_weights_are_taken(exported, sources, source, has_projector, left):
@@ -54,7 +54,7 @@ def test_weights_are_taken(exported, sources, source, has_projector, left):
         for one, two in zip(part.get_weights(), weights, strict=True):
             np.testing.assert_array_equal(one, two)
     line = start.describe()
-    assert f"taken resnet10 ({len(model.backbone.weights)} arrays, " in line
+    assert f"loaded resnet10 ({len(model.backbone.weights)} arrays, " in line
     assert line.endswith(left)
 
 
@@ -94,7 +94,7 @@ def test_a_run_resumes_without_its_source(tmp_path, capsys):
     assert not workdir.exists()
     config.backbone.stem = "cifar"
     trained = pretrain(config, workdir, init_from=source).get_weights()
-    assert f"starting from {source}: taken resnet10" in capsys.readouterr().out
+    assert f"starting from {source}: loaded resnet10" in capsys.readouterr().out
     first, *others = sorted((workdir / "checkpoints").glob("*.keras"))
     assert first.name == "epoch-0000.keras"
     for one, two in zip(
