@@ -105,8 +105,8 @@ def resolve(
     """
     first, second = RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))]
     for name, changes in (("a", a), ("b", b)):
-        for field in changes if isinstance(changes, Mapping) else ():
-            view_fields.check_colors(field, changes[field], channels, f"{name}.")
+        for field, value in changes.items() if isinstance(changes, Mapping) else ():
+            view_fields.check_colors(field, value, channels, f"{name}.")
     return _changed(first, "a", a), _changed(second, "b", b)
 
 
