@@ -91,8 +91,12 @@ def override(
     except UsageError:
         raise
     except (AttributeError, LookupError, TypeError, ValueError) as error:
+        message = error
+        # ml_collections wraps a KeyError, whose text is the repr of its message.
+        while isinstance(message, LookupError | AttributeError) and message.args:
+            message = message.args[0]
         raise UsageError(
-            f"--config.FIELD=VALUE: no such field: {one_line(error)}"
+            f"--config.FIELD=VALUE: no such field: {one_line(message)}"
         ) from error
     return values.config
 

@@ -15,8 +15,10 @@ from bt_keras.data.from_config import statistics
 from bt_keras.errors import UsageError
 from bt_keras.files import storage
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.networks import behind_normalization, statistics_of
+from bt_keras.networks import ImageClassifier, behind_normalization, statistics_of
 from bt_keras.workdir import Workdir
+
+_ARCHIVES = (".gz", ".tgz", ".tar")
 
 
 class Pretrained(NamedTuple):
@@ -72,9 +74,11 @@ def load(source: str | os.PathLike) -> Pretrained:
     """
     path = Path(os.path.expanduser(source))
     suffix = path.suffix.lower()
+    remote = storage.scheme(source)
+    _check_file(source, path, suffix, remote)
     if suffix in weight_files.SUFFIXES and not path.is_dir():
         return Pretrained(*state_dict.read_torch(path))
-    run = None if storage.scheme(source) else _find_run(path)
+    run = None if remote else _find_run(path)
     if suffix == ".keras" or run:
         model, progress = keras_source.load_model(path, with_optimizer=False)
         left = ["the optimizer's state"] if progress else []
@@ -94,7 +98,26 @@ def _find_run(path):
     return workdir if workdir.config_file.is_file() else None
 
 
+def _check_file(source, path, suffix, remote):
+    known = (*weight_files.SUFFIXES, ".keras")
+    if suffix in known and remote:
+        raise UsageError(
+            f"{source} is on {remote}://, from where only modules are read: copy the "
+            "file to a local disk."
+        )
+    if path.is_file() and suffix not in (*known, *_ARCHIVES):
+        raise UsageError(
+            f"{source} is no file of weights ({', '.join(known)}) and no archive of a "
+            f"module ({', '.join(_ARCHIVES)})."
+        )
+
+
 def _backbone(model, path):
     if not isinstance(model, keras.Model):
         raise UsageError(f"{path} is a {type(model).__name__}, not a model.")
+    if isinstance(model, ImageClassifier):
+        raise UsageError(
+            f"{path} is a classifier, not a backbone: give the module that it was "
+            "trained from."
+        )
     return behind_normalization(model)

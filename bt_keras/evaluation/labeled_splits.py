@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from absl import logging
 
 from bt_keras.data import Source
 from bt_keras.data.shared_images import num_shared
@@ -106,6 +107,15 @@ def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source]:
         raise UsageError(
             f"{source.name!r} has one image of each class: none can be held out to "
             "measure the accuracy. Add images, or a split of their own for testing."
+        )
+    if untested := [source.class_names[k] for k in np.flatnonzero(counts == 1)]:
+        logging.warning(
+            "%d of the %d classes of %r have a single image, which is trained on: the "
+            "accuracy does not include them (%s).",
+            len(untested),
+            source.num_classes,
+            source.name,
+            listed(untested),
         )
     rest = np.setdiff1d(np.arange(len(labels)), held_out)
     test = take_subset(source, held_out)

@@ -28,6 +28,8 @@ from bt_keras.workdir import Workdir
 
 # Relative to the largest feature, for `.keras` and `.tflite` files.
 _TOLERANCE = 1e-4
+# Suffixes that a module's folder must not have.
+_FILES = (".keras", ".tflite", ".onnx", ".pth", ".h5", ".gz", ".tar", ".tgz", ".zip")
 
 
 def export(
@@ -59,6 +61,11 @@ def export(
     folder = Path(folder).expanduser().resolve()
     if not folder.name:
         raise UsageError(f"--out={folder} cannot be a module: name a new folder.")
+    if folder.suffix in _FILES:
+        raise UsageError(
+            f"--out={folder} is the name of a file, but a module is a folder: name a "
+            "new folder, or the format with --format."
+        )
     packed = folder.with_name(folder.name + ".tar.gz")
     atomic.check_free(packed)
     atomic.check_empty(folder)

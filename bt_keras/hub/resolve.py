@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -15,6 +16,7 @@ from bt_keras.hub import checksums, download, intact, saved_model_files, wildcar
 from bt_keras.hub.member_names import UnsafeError
 from bt_keras.hub.tar_members import MAX_BYTES
 from bt_keras.hub.unpack import DAMAGE, unpack
+from bt_keras.workdir import Workdir
 
 
 def resolve(
@@ -48,7 +50,7 @@ def resolve(
     try:
         folder = _folder(str(handle), scratch, max_bytes, check_sums)
         if not tf.saved_model.contains_saved_model(folder):
-            raise ValueError("it contains no saved_model.pb.")
+            raise ValueError(_what_else(folder))
         return wildcards.without(folder, scratch)
     # tensorflow_hub raises ValueError or RuntimeError for unknown handles.
     except (
@@ -93,6 +95,11 @@ def _folder(handle, scratch, max_bytes, check_sums):
         if check_sums:
             intact.check(path)
         return str(path)
+    if path.is_file() and zipfile.is_zipfile(path):  # Opening a FIFO would wait.
+        raise ValueError(
+            "it is a zip file, such as a .keras file or weights: write a module with "
+            "`bt-keras export`."
+        )
     unpacked = Path(scratch, "unpacked")
     unpacked.mkdir()
     unpack(path, unpacked, max_bytes)
@@ -123,6 +130,12 @@ def _saved_model_folder(folder):
     if len(entries) == 1 and entries[0].is_dir():
         return str(entries[0])
     return str(folder)
+
+
+def _what_else(folder):
+    if Workdir(folder).has_config():
+        return "it is the folder of a run: write a module with `bt-keras export`."
+    return "it contains no saved_model.pb."
 
 
 def _reason(error):

@@ -197,6 +197,7 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
         (["--out=x", "--publish=kaggle", "--checkpoint=e"], ["--checkpoint requires"]),
         (["--out=nowhere", "--publish=kaggle", HANDLE], ["nowhere"]),
         (["--workdir=RUN", "--out=RUN"], ["not empty"]),
+        (["--workdir=RUN", "--out=m.keras"], ["m.keras", "--format"]),
     ],
     ids=lambda value: " ".join(value),
 )

@@ -61,6 +61,12 @@ def test_a_split_for_testing_is_taken_unless_a_share_is_given():
     assert (train.num_images, test.num_images) == (21, 6)
 
 
+def test_classes_that_are_not_tested_are_named(caplog):
+    hold_out(gray_levels((1, 4, 4)), 0.2, seed=0)
+    assert "1 of the 3 classes" in caplog.text
+    assert "does not include them ('dark')" in caplog.text
+
+
 def test_images_that_do_not_fit_are_refused():
     three, two = gray_levels((9, 9, 9)), gray_levels((9, 9, 0))
     other = dataclasses.replace(two, class_names=("dark", "gray"))

@@ -3,6 +3,7 @@ import hashlib
 import os
 import shutil
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -54,6 +55,19 @@ def test_remote_modules_are_copied_and_checked(exported, packed, kind, tmp_path)
 def test_remote_modules_that_cannot_be_read_are_named(handle, reason):
     with pytest.raises(bt_keras.UsageError, match=reason):
         bt_keras.load_backbone(handle)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("run", "folder of a run: .*bt-keras export"), ("a.keras", "a zip file.*export")],
+)
+def test_runs_and_files_of_weights_are_no_modules(name, reason, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        file.writestr("config.json", "{}")
+    with pytest.raises(bt_keras.UsageError, match=reason):
+        bt_keras.load_backbone(tmp_path / name)
 
 
 def test_an_archive_with_a_top_level_folder(exported, tmp_path):

@@ -1,5 +1,6 @@
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ import bt_keras
 from bt_keras import config as config_lib
 from bt_keras import convert
 from bt_keras.checkpoint import save_restore
+from bt_keras.networks import image_classifier
 from bt_keras.training.pretrain import pretrain
 from bt_keras.training.warm_start import WarmStart
 from tests import tiny
@@ -28,6 +30,11 @@ def sources(exported, tmp_path_factory):
     model.save(folder / "model.keras")
     model.backbone.save(folder / "backbone.keras")
     shutil.copytree(exported.folder, folder / "module")
+    head = keras.layers.Dense(2)
+    image_classifier(model.backbone, head, ["cat", "dog"]).save(
+        folder / "classifier.keras"
+    )
+    (folder / "photo.jpg").touch()
     return folder
 
 
@@ -71,6 +78,8 @@ def test_a_projector_of_other_widths_is_left(sources):
         ("module", ("another architecture", "its layer", "Change config.backbone (or")),
         ("missing.pth", ("missing.pth cannot be read",)),
         ("missing", ("missing",)),
+        ("classifier.keras", ("is a classifier, not a backbone",)),
+        ("photo.jpg", ("photo.jpg is no file of weights (.pth, ", ".keras)")),
     ],
 )
 def test_sources_that_do_not_fit(sources, source, parts):
@@ -78,6 +87,11 @@ def test_sources_that_do_not_fit(sources, source, parts):
         WarmStart(new_model(depth=18), sources / source)
     for part in parts:
         assert part in str(error.value)
+
+
+def test_weights_on_remote_disks_are_refused():
+    with pytest.raises(bt_keras.UsageError, match=r"gs://a/b\.pth is on gs://.* copy"):
+        WarmStart(new_model(), "gs://a/b.pth")
 
 
 def test_a_run_resumes_without_its_source(tmp_path, capsys):
