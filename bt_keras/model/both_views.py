@@ -105,7 +105,9 @@ def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]
     both = keras.tree.map_structure(lambda *v: tf.concat(v, axis=0), view_a, view_b)
     with stacked_views(2):
         embeddings = model.project(both, training=True)
-    return tuple(tf.split(embeddings, 2))
+    # Not in halves, so that the loss fails if the views have different rows.
+    rows = [tf.shape(keras.tree.flatten(view)[0])[0] for view in (view_a, view_b)]
+    return tuple(tf.split(embeddings, rows))
 
 
 def _can_concatenate(view_a, view_b):

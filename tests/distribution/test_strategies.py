@@ -92,5 +92,6 @@ def test_an_error_of_this_worker_is_raised_unchanged():
 def test_an_unused_gpu_is_a_warning(monkeypatch, caplog):
     monkeypatch.setattr(strategies.devices, "gpu_is_unused", lambda: True)
     monkeypatch.setattr(strategies, "_has_tpu", lambda: False)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     strategies.make("auto")
     assert "pip install 'tensorflow[and-cuda]'" in caplog.text

@@ -99,3 +99,13 @@ class Own(keras.Model):
 )
 def test_only_layers_that_keep_the_views_apart_are_stacked(make, expected):
     assert can_stack(make()) == expected
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_views_of_different_rows_are_not_mixed(gpu_paths, jit_compile):
+    model = bt_keras.BarlowTwins(bt_keras.resnet(18, 0.125, "cifar"), (8,))
+    model.compile(bt_keras.LARS(0.1), jit_compile=jit_compile)
+    views = [tf.TensorSpec((None, 16, 16, 3))] * 2
+    step = tf.function(model.train_step, input_signature=[views])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        step([VIEWS[0, :6], VIEWS[1, :4]])
