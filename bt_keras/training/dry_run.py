@@ -50,7 +50,7 @@ def dry_run(
     with strategy.scope():
         model = setup.new_model(config, steps_per_epoch)
         model.optimizer.build(model.trainable_variables)
-    warm_start = WarmStart(model, init_from) if init_from else None
+    warm_start = WarmStart(model, init_from, views.statistics) if init_from else None
     start = time.monotonic()
     with faults.named(source.find_fault):
         batch = next(iter(data.pairs(source, views, config.batch_size, config.seed)))

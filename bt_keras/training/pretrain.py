@@ -16,6 +16,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from bt_keras import data, optimizers
+from bt_keras.augmentation import Statistics
 from bt_keras.checkpoint.callbacks import CheckpointPolicy
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.data import faults
@@ -101,7 +102,9 @@ def pretrain(
                     print(images.describe(), flush=True)
         model = training.make_model()
         with strategies.raise_on_all_workers(strategy):
-            start = _warm_start(model, folder, init_from, training.is_chief)
+            start = _warm_start(
+                model, folder, init_from, views.statistics, training.is_chief
+            )
         with contextlib.ExitStack() as stack:
             with strategies.raise_on_all_workers(strategy):
                 stack.enter_context(folder.locked(training.is_chief))
@@ -128,6 +131,7 @@ def _warm_start(
     model: BarlowTwins,
     workdir: Workdir,
     init_from: str | os.PathLike | None,
+    statistics: Statistics,
     is_chief: bool,
 ) -> WarmStart | None:
     """Loads what a new run starts from; `None` for a run that resumes."""
@@ -137,7 +141,7 @@ def _warm_start(
         if is_chief:
             print(f"--init_from={init_from} is not read: the run has checkpoints")
         return None
-    start = WarmStart(model, init_from)
+    start = WarmStart(model, init_from, statistics)
     if is_chief:
         print(start.describe(), flush=True)
     return start

@@ -6,7 +6,9 @@ import math
 import os
 
 import keras
+import numpy as np
 
+from bt_keras.augmentation import Statistics
 from bt_keras.checkpoint import save_restore
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.convert import pretrained
@@ -24,13 +26,16 @@ class WarmStart:
     Args:
         model: `bt_keras.BarlowTwins` of the run, with its initial weights.
         source: String or path, see `bt_keras.convert.pretrained.load`.
+        statistics: `Statistics` that the run normalizes its images with.
 
     Raises:
         UsageError: If there is no such source, or its backbone has another
             architecture.
     """
 
-    def __init__(self, model: BarlowTwins, source: str | os.PathLike):
+    def __init__(
+        self, model: BarlowTwins, source: str | os.PathLike, statistics: Statistics
+    ):
         loaded = _load(source)
         ours, theirs = model.backbone, loaded.backbone
         if difference := _difference(ours, theirs):
@@ -43,6 +48,7 @@ class WarmStart:
         self._model, self._source = model, source
         self._parts = [(ours, theirs)]
         self._left = [*loaded.left]
+        self._normalization = _difference_of_statistics(loaded.statistics, statistics)
         self._add_projector(model.projector, loaded.projector)
 
     def _add_projector(self, ours, theirs):
@@ -82,7 +88,8 @@ class WarmStart:
         line = f"starting from {self._source}: loaded {loaded}"
         if len(self._parts) == 1:
             line += "; the projector is new"
-        return f"{line}; left out: {listed(self._left) if self._left else 'nothing'}"
+        line += f"; left out: {listed(self._left) if self._left else 'nothing'}"
+        return line + self._normalization
 
 
 def _load(source) -> Pretrained:
@@ -90,6 +97,17 @@ def _load(source) -> Pretrained:
         return pretrained.load(source)
     except UsageError as error:
         raise UsageError(f"--init_from={source}: {error}") from error
+
+
+def _difference_of_statistics(theirs, ours):
+    """Returns the end of a line about images that are normalized differently."""
+    if theirs is None or np.allclose(theirs, ours, atol=1e-3):
+        return ""
+    mean, deviation = (tuple(round(x, 4) for x in values) for values in theirs)
+    return (
+        f"; its images were normalized with other statistics than this run's: set "
+        f"config.data.mean={mean} and config.data.deviation={deviation} to keep them"
+    )
 
 
 def _count(network: keras.Model) -> int:

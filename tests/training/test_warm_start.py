@@ -7,6 +7,7 @@ import pytest
 import bt_keras
 from bt_keras import config as config_lib
 from bt_keras import convert
+from bt_keras.augmentation.statistics import IMAGENET
 from bt_keras.checkpoint import save_restore
 from bt_keras.networks import image_classifier
 from bt_keras.training.pretrain import pretrain
@@ -51,7 +52,7 @@ def sources(exported, tmp_path_factory):
 def test_weights_are_taken(exported, sources, source, has_projector, left):
     model = new_model()
     projector = model.projector.get_weights()
-    start = WarmStart(model, sources / source)
+    start = WarmStart(model, sources / source, IMAGENET)
     start.assign()
     expected = exported.model.projector.get_weights() if has_projector else projector
     for part, weights in (
@@ -65,8 +66,17 @@ def test_weights_are_taken(exported, sources, source, has_projector, left):
     assert line.endswith(left)
 
 
+def test_other_statistics_of_the_images_are_told(sources):
+    model, gray = new_model(), bt_keras.Statistics((0.5,) * 3, (0.25,) * 3)
+    line = WarmStart(model, sources / "module", gray).describe()
+    assert line.endswith(
+        "set config.data.mean=(0.485, 0.456, 0.406) and "
+        "config.data.deviation=(0.229, 0.224, 0.225) to keep them"
+    )
+
+
 def test_a_projector_of_other_widths_is_left(sources):
-    line = WarmStart(new_model((8, 8)), sources / "official.pth").describe()
+    line = WarmStart(new_model((8, 8)), sources / "official.pth", IMAGENET).describe()
     assert "the projector is new" in line
     assert "'the projector (its layer 3 with weights is Dense (8, 6), not Dense" in line
 
@@ -84,14 +94,14 @@ def test_a_projector_of_other_widths_is_left(sources):
 )
 def test_sources_that_do_not_fit(sources, source, parts):
     with pytest.raises(bt_keras.UsageError, match=r"^--init_from=[^\n]*$") as error:
-        WarmStart(new_model(depth=18), sources / source)
+        WarmStart(new_model(depth=18), sources / source, IMAGENET)
     for part in parts:
         assert part in str(error.value)
 
 
 def test_weights_on_remote_disks_are_refused():
     with pytest.raises(bt_keras.UsageError, match=r"gs://a/b\.pth is on gs://.* copy"):
-        WarmStart(new_model(), "gs://a/b.pth")
+        WarmStart(new_model(), "gs://a/b.pth", IMAGENET)
 
 
 def test_a_run_resumes_without_its_source(tmp_path, capsys):
