@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from bt_keras import hub
 from bt_keras.augmentation.statistics import Statistics
@@ -62,7 +63,7 @@ def load(source: str | os.PathLike) -> Pretrained:
 
     Raises:
         UsageError: If there is no such file, folder or module, or it contains no
-            network that Keras can build.
+            network that Keras can build, or NaN or infinite weights.
 
     Example:
 
@@ -72,6 +73,17 @@ def load(source: str | os.PathLike) -> Pretrained:
     >>> pretrained.load("weights.pth").left
     ['fc.bias']
     """
+    loaded = _load(source)
+    for weight in loaded.model.weights:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
+            raise UsageError(
+                f"{source}: {weight.path} is not finite: take weights from before the "
+                "training diverged."
+            )
+    return loaded
+
+
+def _load(source):
     path = Path(os.path.expanduser(source))
     suffix = path.suffix.lower()
     remote = storage.scheme(source)

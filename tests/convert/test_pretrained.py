@@ -48,3 +48,13 @@ def test_sources_that_do_not(run):
 def test_a_remote_module(run, tmp_path):
     handle = remote.upload(run / "module", f"{tmp_path.name}/module")
     assert pretrained.load(handle).statistics == STATISTICS
+
+
+def test_weights_that_are_not_finite(tmp_path):
+    state = bt_keras.convert.to_torch(bt_keras.resnet(18, width=1 / 16))
+    state["layer1.0.conv1.weight"][0] = float("nan")
+    bt_keras.convert.save(tmp_path / "diverged.pth", state)
+    with pytest.raises(
+        bt_keras.UsageError, match="layer1_0_conv1/kernel is not finite"
+    ):
+        pretrained.load(tmp_path / "diverged.pth")
