@@ -71,7 +71,8 @@ def step_function(model, step: Callable) -> Callable:
             element, seconds = tf.cond(
                 more, following, lambda: (element, tf.zeros((), tf.float64))
             )
-            return number + 1, element, waited + seconds
+            with tf.device("CPU:0"):
+                return number + 1, element, waited + seconds
 
         number, _, waited = tf.while_loop(
             lambda number, element, _: tf.logical_and(
@@ -106,10 +107,13 @@ def step_function(model, step: Callable) -> Callable:
 
 def _timed(get, ready: Callable = lambda data: data) -> tuple:
     """Returns what `get` returns, and the seconds until the tensor `ready` is there."""
-    start = tf.timestamp()
+    # A number on a GPU could be read only after the step.
+    with tf.device("CPU:0"):
+        start = tf.timestamp()
     with tf.control_dependencies([start]):
         data = get()
-    with tf.control_dependencies(tf.nest.flatten(ready(data), expand_composites=True)):
+    done = tf.nest.flatten(ready(data), expand_composites=True)
+    with tf.control_dependencies(done), tf.device("CPU:0"):
         return data, tf.timestamp() - start
 
 

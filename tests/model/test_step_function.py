@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
+from bt_keras.model import step_function
 from bt_keras.networks import BatchNormalization
 from tests.models import pairs, tiny
 
@@ -166,3 +167,11 @@ def test_step_of_a_resnet_compiles_with_xla_as_a_whole(implementation):
     for epochs in (1, 2):
         history = model.fit(data, epochs=epochs, shuffle=False, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_the_time_of_waiting_is_a_number_on_the_cpu():
+    """Reading a number on a GPU would wait for the step."""
+    timed = tf.function(lambda: step_function._timed(lambda: tf.constant(1.0)))
+    operations = timed.get_concrete_function().graph.get_operations()
+    devices = {op.device for op in operations if op.type in ("Sub", "Timestamp")}
+    assert devices == {"/device:CPU:0"}
