@@ -162,14 +162,9 @@ class BarlowTwins(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(self, x=None, *args, **kwargs):
-        """Trains the model, see `keras.Model.fit`; prefetches batches to a GPU."""
+        """Trains the model, see `keras.Model.fit`; prefetches endless data to a GPU."""
         x = prefetch.to_device(x, self.distribute_strategy)
         return super().fit(x, *args, **kwargs)
-
-    def evaluate(self, x=None, *args, **kwargs):
-        """Computes the loss of a dataset, see `keras.Model.evaluate`."""
-        x = prefetch.to_device(x, self.distribute_strategy)
-        return super().evaluate(x, *args, **kwargs)
 
     @property
     def metrics(self):
