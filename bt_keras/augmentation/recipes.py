@@ -41,7 +41,7 @@ class ViewRecipe:
             `128`.
 
     Raises:
-        UsageError: If a value is of another type, NaN, infinite or out of range.
+        UsageError: If a value has the wrong type, is not finite or is out of range.
 
     Example:
 
@@ -93,7 +93,7 @@ def resolve(
         channels: Integer, the number of bands of the images. Defaults to `3`.
 
     Raises:
-        UsageError: If there is no such recipe or field, a value is of another type or
+        UsageError: If there is no such recipe or field, a value has the wrong type or
             out of range, or a field needs RGB images.
 
     Example:

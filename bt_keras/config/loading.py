@@ -57,7 +57,7 @@ def load(name: str | os.PathLike) -> ConfigDict:
 
     Raises:
         UsageError: If there is no such file, if it has no `get_config`, or if it sets
-            a field that does not exist or a value of another type.
+            a field that does not exist or a value of the wrong type.
     """
     path = Path(name)
     if not path.is_file():

@@ -45,8 +45,8 @@ def check(name: str, value: Any, prefix: str = "") -> Any:
         The value, as a number of Python or a tuple of two.
 
     Raises:
-        UsageError: If there is no such field, or the value is of another type or out of
-            range.
+        UsageError: If there is no such field, or the value has the wrong type or is out
+            of range.
 
     Example:
 

@@ -77,8 +77,8 @@ def load(source: str | os.PathLike) -> Pretrained:
     for weight in loaded.model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
             raise UsageError(
-                f"{source}: {weight.path} is not finite: take weights from before the "
-                "training diverged."
+                f"{source}: {weight.path} contains NaN or infinity; use weights that "
+                "were saved before training diverged."
             )
     return loaded
 

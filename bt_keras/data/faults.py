@@ -86,8 +86,8 @@ def find(
         find_faults: Iterable of `Source.find_fault`, or None where it is unknown.
 
     Returns:
-        `UsageError` that names the file, or None if no image has a fault, or the error
-        is of a kind that has other causes.
+        `UsageError` that names the file, or None if no image has a fault, or damaged
+        images do not cause such errors.
     """
     if isinstance(error, _OTHER):
         return None

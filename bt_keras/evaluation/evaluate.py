@@ -144,7 +144,7 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
         config.views.size = metadata.image_size or config.views.size
         ratio = metadata.resize_ratio or config.evaluation.resize_ratio
         config.evaluation.resize_ratio = ratio
-    # The config may be from before the statistics were measured.
+    # The config may have been written before the statistics were measured.
     config = with_statistics(config, metadata.normalization)
     with config_lib.naming(f"module {handle}"):
         config_lib.check(config)

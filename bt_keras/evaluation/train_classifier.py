@@ -94,8 +94,8 @@ def train_classifier(
     model = image_classifier(backbone, head, names, statistics)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise UsageError(
-            "training diverged: the weights of the classifier are not finite. Lower "
-            "the learning rates."
+            "training diverged: the classifier's weights contain NaN or infinity; "
+            "lower the learning rates."
         )
     return TrainedClassifier(
         model,
