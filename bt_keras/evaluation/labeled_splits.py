@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 
 from bt_keras.data import Source
-from bt_keras.data.shared_images import num_shared
+from bt_keras.data.shared_images import check_disjoint
 from bt_keras.errors import UsageError, listed
 from bt_keras.evaluation.label_subsets import balanced_subset, read_labels, take_subset
 
@@ -58,12 +58,15 @@ def open_labeled(
 
 
 def _check_other(train, test):
-    if shared := num_shared(test, train):
-        raise UsageError(
+    check_disjoint(
+        test,
+        train,
+        lambda shared: (
             f"{shared} of the {test.num_images} images of split {test.split!r} of "
-            f"{test.name!r} are those to train on (split {train.split!r}): give "
-            "another split to test on."
-        )
+            f"{test.name!r} are training images (split {train.split!r}): give another "
+            "split to test on."
+        ),
+    )
     if test.class_names != train.class_names:
         raise UsageError(
             f"the classes of {train.split!r} and {test.split!r} of {train.name!r} do "

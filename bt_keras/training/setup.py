@@ -13,7 +13,7 @@ from bt_keras import data, optimizers
 from bt_keras.augmentation import Views
 from bt_keras.augmentation import views as make_views
 from bt_keras.data.from_config import open_source, statistics
-from bt_keras.data.shared_images import num_shared
+from bt_keras.data.shared_images import check_disjoint
 from bt_keras.data.source import Source
 from bt_keras.distribution import devices, threads
 from bt_keras.errors import UsageError
@@ -93,12 +93,15 @@ def load_held_out(
     if not split:
         return None
     held_out = open_source(config, split)
-    if shared := num_shared(held_out, source):
-        raise UsageError(
+    check_disjoint(
+        held_out,
+        source,
+        lambda shared: (
             f"config.data.validation_split is {split!r}, but the run trains on "
             f"{shared} of its {held_out.num_images} images (config.data.train_split is "
             f"{source.split!r}): name another split."
-        )
+        ),
+    )
     # A smaller batch has a larger redundancy term, so all batches have one size.
     batch_size = min(config.batch_size, held_out.num_images // replicas * replicas)
     if batch_size < 2:

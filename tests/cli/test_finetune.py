@@ -211,7 +211,7 @@ def test_images_that_cannot_train_a_classifier(module, photos, tmp_path, capsys)
 
     fails(photos / "train" / "dark", "needs labels")
     fails(photos / "train", "no split 'val'", flags=["--test_split=val"])
-    fails(photos, "those to train on", flags=["--test_split=train"])
+    fails(photos, "are training images", flags=["--test_split=train"])
     one = tmp_path / "one"
     shutil.copytree(photos / "train" / "dark", one / "dark")
     fails(one, "at least two classes", "'dark'")

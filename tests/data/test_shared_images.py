@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import bt_keras
 from bt_keras.data import load
-from bt_keras.data.shared_images import num_shared
+from bt_keras.data.shared_images import check_disjoint, num_shared
 
 
 @pytest.fixture
@@ -23,7 +24,10 @@ def photos(tmp_path):
 
 
 def shared(photos):
-    return num_shared(load(str(photos), "val"), load(str(photos), "train"))
+    """Counts the shared images and checks them; the error has its own count."""
+    splits = load(str(photos), "val"), load(str(photos), "train")
+    check_disjoint(*splits, lambda count: f"{count} are shared")
+    return num_shared(*splits)
 
 
 def test_files_of_equal_names_and_sizes_are_other_images(photos, caplog):
@@ -35,10 +39,11 @@ def test_copies_under_other_names_are_found(photos, caplog):
     for number in range(3):
         image = photos / "train" / "cat" / f"{number}.bmp"
         shutil.copy(image, photos / "val" / "cat" / f"{2 - number}.bmp")
-    assert shared(photos) == 3
+    with pytest.raises(bt_keras.UsageError, match="3 are shared"):
+        shared(photos)
     shutil.copy(image, photos / "val" / "cat" / "another.bmp")
     Image.new("RGB", (8, 8)).save(photos / "val" / "cat" / "0.bmp")
-    assert shared(photos) == 0
+    assert shared(photos) == 3
     assert "3 of the 4 images of split 'val' are copies" in caplog.text
 
 

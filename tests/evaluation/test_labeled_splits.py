@@ -76,7 +76,7 @@ def test_images_that_do_not_fit_are_refused():
         open_two(two, three)
     with pytest.raises(bt_keras.UsageError, match="one image of each class"):
         hold_out(gray_levels((1, 1, 1)), 0.5, seed=0)
-    with pytest.raises(bt_keras.UsageError, match=r"'train' .* are those to train on"):
+    with pytest.raises(bt_keras.UsageError, match=r"'train' .* are training images"):
         open_two(three, three, test_split="train")
     one = dataclasses.replace(three, class_names=("dark",))
     with pytest.raises(bt_keras.UsageError, match=r"two classes.*'dark'"):
