@@ -60,7 +60,7 @@ from tests.cli.commands import one_error_line
         (["--config.projector=(8,)", "--config.projector=8"], ["projector", "2 times"]),
         (["--config.projector[0]=5"], ["no such field", "projector"]),
         (["--config.=5"], ["no such field"]),
-        (["--config.epoch=5"], ["no such field: 'epoch' Did you mean \"epochs\""]),
+        (["--config.epoch=5"], ["no such field 'epoch'; did you mean epochs?"]),
         (["--config.data.source="], ["--config.data.source is empty"]),
         (["--config.data.source=a\0b"], ["data.source has a null character"]),
         (["--strategy= "], ["--strategy is empty", "shell"]),
