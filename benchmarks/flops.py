@@ -1,7 +1,8 @@
 """Computes the number of operations of a training step from the architecture.
 
 A multiply-add counts as two operations. Only convolutions, dense layers and the loss
-are counted. A backward pass costs twice a forward pass, for each of the two views.
+are counted. A backward pass costs twice a forward pass, for each of the two views, but
+the first convolution has no gradient with respect to the images.
 """
 
 _BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
@@ -25,11 +26,12 @@ def step(depth, width, stem, size, projector, batch, gram):
     Returns:
         Integer.
     """
-    features, macs = _resnet(depth, width, stem, size)
+    features, macs, macs_of_first = _resnet(depth, width, stem, size)
     for out in projector:
         macs += features * out
         features = out
-    return 2 * macs * _DIRECTIONS * _VIEWS * batch + loss(batch, features, gram)
+    macs = _DIRECTIONS * macs - macs_of_first
+    return 2 * macs * _VIEWS * batch + loss(batch, features, gram)
 
 
 def loss(n, d, gram):
@@ -39,11 +41,11 @@ def loss(n, d, gram):
 
 
 def _resnet(depth, width, stem, size):
-    """Returns (feature dimension, multiply-adds per image)."""
+    """Returns (feature dimension, multiply-adds per image, those of the first)."""
     base = round(64 * width)
     kernel = 7 if stem == "imagenet" else 3
     size = size if stem == "cifar" else -(-size // 2)
-    macs = kernel**2 * 3 * base * size**2
+    macs = macs_of_first = kernel**2 * 3 * base * size**2
     if stem == "imagenet":
         size = -(-size // 2)  # the pooling
     channels = base
@@ -62,4 +64,4 @@ def _resnet(depth, width, stem, size):
             if stride > 1 or channels != out:
                 macs += channels * out * size**2
             channels = out
-    return channels, macs
+    return channels, macs, macs_of_first

@@ -30,7 +30,8 @@ class Work:
             `1`.
         lead_in: Float, seconds of steps before a measurement, so that a pipeline's
             buffers are as full before as after it. Defaults to `0.0`.
-        extra: Dict of values for the harness. Defaults to an empty dict.
+        extra: Dict of values for the harness, which `start` and the step may change.
+            Defaults to an empty dict.
     """
 
     start: Callable
@@ -60,7 +61,8 @@ def serve(prepare):
     for _ in sys.stdin:
         seconds = _measure(work, settings["seconds"])
         _settle()
-        _reply(replies, {"seconds": seconds, "peak": processes.peak()})
+        reply = {"seconds": seconds, "extra": work.extra, "peak": processes.peak()}
+        _reply(replies, reply)
 
 
 def _measure(work, seconds):

@@ -2,8 +2,11 @@
 
 python -m benchmarks.step
 
-The last column is the share of the side's own peak: the operations per second of its
-step, divided by those of its large matrix product in the same precision.
+The last columns compare each step with two limits. "Share of peak" is the operations
+per second of the step, divided by those of the side's large matrix product in the same
+precision. "Share of kernels alone" is the time of all convolutions and matrix products,
+run alone with TensorFlow's kernels (`benchmarks/ours/kernels.py`), divided by that of
+the step. `--kinds` prints a second table with these operations by kind.
 """
 
 import statistics
@@ -28,10 +31,12 @@ _RESNET18 = {
     "batch": 256,
     "rate": 0.01,
 }
+_QUARTER = _RESNET18 | {"width": 0.25, "projector": (1024, 1024, 1024)}
 _FLOAT32, _BFLOAT16 = {"precision": "float32"}, {"precision": "bfloat16"}
 _LAST, _PUBLISHED = "torch, channels-last", "torch, as published"
 _LAYOUTS = {_LAST: "channels_last", _PUBLISHED: "contiguous_format"}
-# Pairs of a case and the other side. Three sides at a time would not fit into the
+_KERNELS = "kernels alone"
+# Pairs of a case and the other side. A third network in training would not fit into the
 # memory of a small machine.
 CASES = (
     (_RESNET50 | _FLOAT32, _LAST),
@@ -39,6 +44,7 @@ CASES = (
     (_RESNET50 | _BFLOAT16, _LAST),
     (_RESNET18 | _FLOAT32, _LAST),
     (_RESNET18 | _BFLOAT16, _LAST),
+    (_QUARTER | _BFLOAT16, _LAST),
     (_RESNET18 | _FLOAT32 | {"batch": 512}, "microbatches=4"),
     (_RESNET50 | _FLOAT32 | {"batch": 32}, "microbatches=4"),
 )
@@ -48,19 +54,29 @@ _QUICK = {"width": 0.25, "size": 32, "projector": (256, 256), "batch": 8}
 
 
 def main():
-    values = options.parse(options.parser(__doc__, seconds=10.0))
+    parser = options.parser(__doc__, seconds=10.0)
+    parser.add_argument(
+        "--kinds", action="store_true", help="print the kernels alone by kind"
+    )
+    values = options.parse(parser)
     cases = options.select_cases(dict(map(_named, CASES)), values)
     machine.describe(values.peer_python)
     precisions = {case["precision"] for case, _ in dict(cases).values()}
     if not machine.has_bfloat16():
         precisions -= {"bfloat16"}  # Emulation has no meaningful peak.
     peaks = machine.peaks(values, sorted(precisions)) if precisions else {}
-    table.header("share of peak")
+    table.header("share of peak", "share of kernels alone")
+    kernels = {}
     for name, (case, against) in cases:
         if values.quick:
             case = case | _QUICK
         results = turns.take_turns(_sides(case, against, values), values)
-        table.rows(name, results, table.SECONDS, _share(case, peaks))
+        kernels[name] = results[-1]
+        pairs = table.Unit("pairs/s", lambda seconds, n=case["batch"]: n / seconds)
+        notes = _share_of_peak(case, peaks), _share_of_kernels(kernels[name])
+        table.rows(name, results, pairs, *notes)
+    if values.kinds:
+        _print_kinds(kernels)
 
 
 def _named(case_and_against):
@@ -69,27 +85,28 @@ def _named(case_and_against):
     if emulated:
         case = case | {"batch": _EMULATED_BATCH[case["depth"]]}
     precision = case["precision"] + " (emulated)" * emulated
-    network = f"ResNet-{case['depth']}, {case['size']} px"
+    network = f"ResNet-{case['depth']}"
+    if case["width"] != 1:
+        network += f" of width {case['width']}"
+    network += f", {case['size']} px, D={case['projector'][-1]}"
     name = f"{network}, batch {case['batch']}, {precision}, {against}"
     return name, (case, against)
 
 
 def _sides(case, against, values):
-    """Returns our side and the other one: a peer, or ours with micro-batches."""
+    """Returns our side, the other one and the kernels alone.
+
+    The other side is a peer, or ours with micro-batches.
+    """
+    ours, kernels = options.ours("step", case), options.ours("kernels", case, _KERNELS)
     if against in _LAYOUTS:
         layout = {"layout": _LAYOUTS[against]}
-        return [
-            options.ours("step", case),
-            options.peer("step", case | layout, against, values),
-        ]
-    count = int(against.rpartition("=")[2])
-    return [
-        options.ours("step", case | {"microbatches": 1}, "bt_keras"),
-        options.ours("step", case | {"microbatches": count}, f"bt_keras, {against}"),
-    ]
+        return [ours, options.peer("step", case | layout, against, values), kernels]
+    split = case | {"microbatches": int(against.rpartition("=")[2])}
+    return [ours, options.ours("step", split, f"bt_keras, {against}"), kernels]
 
 
-def _share(case, peaks):
+def _share_of_peak(case, peaks):
     def note(result):
         ours = result.name not in _LAYOUTS
         fields = ("depth", "width", "stem", "size", "projector", "batch")
@@ -99,6 +116,29 @@ def _share(case, peaks):
         return f"{achieved / peak:.0%}" if peak else ""
 
     return note
+
+
+def _share_of_kernels(kernels):
+    def note(result):
+        if not kernels.seconds:
+            return ""
+        alone, whole = map(statistics.median, (kernels.seconds, result.seconds))
+        return f"{alone / whole:.0%}"
+
+    return note
+
+
+def _print_kinds(kernels):
+    """Prints the median times of the last round, by kind."""
+    print()
+    table.line(["case", "kernels alone", "median", "share"])
+    table.line(["---"] * 4)
+    for name, result in kernels.items():
+        kinds = result.extra.get("kinds", {}).items()
+        seconds = {kind: statistics.median(each) for kind, each in kinds}
+        for kind, value in seconds.items():
+            share = f"{value / sum(seconds.values()):.0%}"
+            table.line([name, kind, f"{table.number(1e3 * value)} ms", share])
 
 
 if __name__ == "__main__":

@@ -18,28 +18,28 @@ MILLISECONDS = Unit("ms", lambda seconds: 1e3 * seconds)
 PAIRS = Unit("pairs/s", lambda seconds: 1 / seconds)
 
 
-def header(note=None, ratio="time / our time"):
+def header(*notes, ratio="time / our time"):
     """Prints the header of a table.
 
     Args:
-        note: String, name of an additional last column. Defaults to `None`.
+        notes: Strings, names of additional last columns.
         ratio: String, name of the column with the ratio to the first side. Defaults to
             `"time / our time"`.
     """
     columns = ["case", "side", "median", "min - max", "rounds"]
-    columns += [ratio, "peak memory", *([note] if note else [])]
-    _line(columns)
-    _line(["---"] * len(columns))
+    columns += [ratio, "peak memory", *notes]
+    line(columns)
+    line(["---"] * len(columns))
 
 
-def rows(case, results, unit, note=None):
+def rows(case, results, unit, *notes):
     """Prints a row for each result of a case.
 
     Args:
         case: String, name of the case.
         results: List of `turns.Result`. Ratios are relative to the first one.
         unit: `Unit`.
-        note: Function from a result to str, the last column. Defaults to `None`.
+        notes: Functions from a result to str, the additional columns.
     """
     ours = statistics.median(results[0].seconds) if results[0].seconds else None
     for result in results:
@@ -48,8 +48,14 @@ def rows(case, results, unit, note=None):
         else:
             ratio = statistics.median(result.seconds) / ours if ours else None
             cells = [*_times(result.seconds, unit), _ratio(ratio), size(result.peak)]
-        last = [note(result) if result.seconds else ""] if note else []
-        _line([case, result.name, *cells, *last])
+        last = [note(result) if result.seconds else "" for note in notes]
+        line([case, result.name, *cells, *last])
+
+
+def line(cells):
+    """Prints a line of a table."""
+    clean = (str(cell).replace("|", "/") for cell in cells)
+    print(f"| {' | '.join(clean)} |", flush=True)
 
 
 def size(count):
@@ -72,8 +78,3 @@ def _times(seconds, unit):
 
 def _ratio(ratio):
     return f"{number(ratio)}x" if ratio else ""
-
-
-def _line(cells):
-    clean = (str(cell).replace("|", "/") for cell in cells)
-    print(f"| {' | '.join(clean)} |", flush=True)

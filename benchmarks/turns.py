@@ -41,7 +41,7 @@ class Result:
         name: String, name of the side.
         seconds: List of float, seconds per unit in each round.
         peak: Integer, peak memory in bytes of the process and its children.
-        extra: Dict, values reported by the side.
+        extra: Dict, values that the side reported last.
         failure: String, why it did not run, or `None`.
     """
 
@@ -106,7 +106,7 @@ class _Player:
         self._child = child
         self._process = child.process
         self._patience = patience
-        self.result.extra = self._answer().get("extra", {})
+        self._answer()
 
     def measure(self):
         """Measures once."""
@@ -127,6 +127,7 @@ class _Player:
         if line:
             answer = json.loads(line)
             self.result.peak = max(self.result.peak, answer["peak"])
+            self.result.extra = answer["extra"]
             return answer
         timeout = f"no answer within {self._patience:g} s"
         died = "ended without an error message"

@@ -9,13 +9,18 @@ from benchmarks import side
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def prepare(case):
+def build(case, input_shape=(None, None, 3)):
+    """Builds the model of a case in its precision."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(_POLICIES[case["precision"]])
-    backbone = bt_keras.resnet(case["depth"], case["width"], case["stem"])
+    network = case["depth"], case["width"], case["stem"], input_shape
     # Settings that most cases leave at their defaults.
     extra = {k: case[k] for k in ("implementation", "microbatches") if k in case}
-    model = bt_keras.BarlowTwins(backbone, case["projector"], **extra)
+    return bt_keras.BarlowTwins(bt_keras.resnet(*network), case["projector"], **extra)
+
+
+def prepare(case):
+    model = build(case)
     model.compile(optimizer=bt_keras.LARS(case["rate"]))
     shape = case["batch"], case["size"], case["size"], 3
     views = tuple(tf.random.normal(shape) for _ in range(2))
