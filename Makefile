@@ -12,7 +12,7 @@ BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-epoch bench-
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
-.PHONY: demo test test-slow test-all test-lowest lint format docs clean bench $(BENCHMARKS)
+.PHONY: demo test test-slow test-gpu test-all test-lowest lint format docs clean bench $(BENCHMARKS)
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info; assert v >= (3, 10), 'bt_keras needs Python 3.10 or newer, this is %d.%d: make PYTHON=python3.11' % v[:2]"
@@ -33,7 +33,8 @@ demo: $(VENV)/installed
 
 # Two test processes: most of a test is tracing, which takes one core. XLA keeps what it
 # has compiled until a process ends, so that three runs in turn need less memory than one.
-TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal
+# A GPU is hidden: the tests expect the numbers of a CPU.
+TESTS := CUDA_VISIBLE_DEVICES=-1 $(BIN)/python -m pytest -n 2 --dist worksteal
 VIEWS := tests/augmentation
 TRAINING := $(addprefix tests/,data checkpoint evaluation losses model networks \
 	optimizers training)
@@ -47,6 +48,11 @@ test: $(VENV)/installed
 # Tests that take long or start several processes.
 test-slow: $(VENV)/installed
 	$(TESTS) -m slow
+
+# What only a GPU can check. GPU=--pretend-gpu runs the same tests on a CPU that takes a
+# GPU's paths.
+test-gpu: $(VENV)/installed
+	$(BIN)/python -m pytest -m gpu $(GPU) tests/gpu
 
 test-all: test test-slow
 

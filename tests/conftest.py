@@ -8,6 +8,8 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The commands set it, too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Several test processes share a GPU.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 import tempfile
 from pathlib import Path
@@ -48,6 +50,14 @@ half_precision = pytest.mark.skipif(
     not HALF_PRECISION,
     reason="ONEDNN_MAX_CPU_ISA excludes half precision",
 )
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--pretend-gpu",
+        action="store_true",
+        help="run the tests marked gpu on a CPU that takes a GPU's paths",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

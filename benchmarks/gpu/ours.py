@@ -11,11 +11,10 @@ import tensorflow as tf
 
 import bt_keras
 from benchmarks import inputs
-from benchmarks.gpu import cases
+from benchmarks.gpu import card, cases
 from benchmarks.gpu.side import Side, repeat
 
 _GPUS = tf.config.list_physical_devices("GPU")
-_MEMORY = 100_000  # MB of a card, shared by its logical GPUs
 
 
 def _synchronize():
@@ -39,12 +38,13 @@ def _peak():
 side = Side(_synchronize, _peak)
 
 
-def _model(case, policy="mixed_bfloat16", stack=None):
+def _model(case, policy="mixed_bfloat16", stack=None, jit_compile="auto"):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     backbone = bt_keras.resnet(case["depth"], case["scale"], case["stem"])
     model = bt_keras.BarlowTwins(backbone, (case["width"],) * 3)
-    model.compile(optimizer=bt_keras.LARS(1e-4, bias_learning_rate=1e-5))
+    optimizer = bt_keras.LARS(1e-4, bias_learning_rate=1e-5)
+    model.compile(optimizer=optimizer, jit_compile=jit_compile)
     if stack is not None:
         model.stacks_views = stack
     model.make_train_function()
@@ -152,18 +152,23 @@ def resnet18(policy="mixed_bfloat16"):
 def losses():
     for compiled in (True, False):
         for name, shape in cases.losses(cases.LOSSES, side.quick):
-            z_a, z_b = tf.random.normal(shape), tf.random.normal(shape)
+            name += " (without XLA)" * (not compiled)
+            side.attempt(name, loss, name, shape, compiled)
 
-            @tf.function(jit_compile=compiled, autograph=False)
-            def one_step(z_a=z_a, z_b=z_b):
-                with tf.GradientTape() as tape:
-                    tape.watch([z_a, z_b])
-                    loss = bt_keras.barlow_twins_loss(z_a, z_b)
-                return tape.gradient(loss, [z_a, z_b])
 
-            run = repeat(one_step)
-            run(3)
-            side.row(name + " (without XLA)" * (not compiled), side.time(run, 10))
+def loss(name, shape, compiled):
+    z_a, z_b = tf.random.normal(shape), tf.random.normal(shape)
+
+    @tf.function(jit_compile=compiled, autograph=False)
+    def one_step():
+        with tf.GradientTape() as tape:
+            tape.watch([z_a, z_b])
+            loss = bt_keras.barlow_twins_loss(z_a, z_b)
+        return tape.gradient(loss, [z_a, z_b])
+
+    run = repeat(one_step)
+    run(3)
+    side.row(name, side.time(run, 10))
 
 
 def unstacked():
@@ -175,7 +180,21 @@ def unstacked():
     side.row(name, side.time(run), case["batch"], f"first step {first:.0f} s")
 
 
+def cached():
+    """Measures the first step of a process with XLA's persistent cache."""
+    filled = any(pathlib.Path(side.values.cache).iterdir())
+    case = cases.network(cases.RESNET50, side.quick)
+    model = _model(case, jit_compile=True)
+    run = _resident(model, _views(case))
+    first = side.first(run)
+    run(3)
+    source = "loaded from XLA's cache" if filled else "compiled into XLA's cache"
+    name = f"{cases.name(case)}, step, {source}"
+    side.row(name, side.time(run), case["batch"], f"first step {first:.1f} s")
+
+
 def replicas():
+    _split_device(side.values.replicas)
     case = cases.network(cases.RESNET50, side.quick)
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
@@ -206,15 +225,14 @@ def deterministic():
 
 
 def _split_device(count):
+    """Makes logical devices; TensorFlow must not have used the device yet."""
     device = (_GPUS or tf.config.list_physical_devices("CPU"))[0]
-    memory = {"memory_limit": _MEMORY // count} if _GPUS else {}
+    memory = {"memory_limit": card.memory_of_each(count)} if _GPUS else {}
     parts = [tf.config.LogicalDeviceConfiguration(**memory) for _ in range(count)]
     tf.config.set_logical_device_configuration(device, parts)
 
 
 if __name__ == "__main__":
-    if side.values.replicas > 1:
-        _split_device(side.values.replicas)
     side.serve(
         {
             "resnet50": (resnet50, 120),
@@ -224,5 +242,6 @@ if __name__ == "__main__":
             "unstacked": (unstacked, 75),
             "deterministic": (deterministic, 60),
             "replicas": (replicas, 90),
+            "cached": (cached, 90),
         }
     )

@@ -55,21 +55,25 @@ def step(case, compiled=False):
 
 def losses():
     for name, (rows, width) in cases.losses(cases.OFFICIAL_LOSSES, side.quick):
-        norm = torch.nn.BatchNorm1d(width, affine=False).to(_DEVICE)
-        z = [torch.randn(rows, width, device=_DEVICE) for _ in range(2)]
-        z = [each.requires_grad_() for each in z]
+        side.attempt(name, loss, name, rows, width)
 
-        def one_step(norm=norm, z=z, rows=rows):
-            z[0].grad = z[1].grad = None
-            c = norm(z[0]).T @ norm(z[1])
-            c.div_(rows)
-            on = torch.diagonal(c).add_(-1).pow_(2).sum()
-            off = _off_diagonal(c).pow_(2).sum()
-            (on + 0.0051 * off).backward()
 
-        run = repeat(one_step)
-        run(3)
-        side.row(name, side.time(run, steps=10 if width < 2**16 else 2))
+def loss(name, rows, width):
+    norm = torch.nn.BatchNorm1d(width, affine=False).to(_DEVICE)
+    z = [torch.randn(rows, width, device=_DEVICE) for _ in range(2)]
+    z = [each.requires_grad_() for each in z]
+
+    def one_step():
+        z[0].grad = z[1].grad = None
+        c = norm(z[0]).T @ norm(z[1])
+        c.div_(rows)
+        on = torch.diagonal(c).add_(-1).pow_(2).sum()
+        off = _off_diagonal(c).pow_(2).sum()
+        (on + 0.0051 * off).backward()
+
+    run = repeat(one_step)
+    run(3)
+    side.row(name, side.time(run, steps=10 if width < 2**16 else 2))
 
 
 def _off_diagonal(matrix):

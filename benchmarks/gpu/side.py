@@ -4,10 +4,14 @@ Needs only the standard library: both sides use it.
 """
 
 import argparse
+import gc
 import json
 import statistics
 import sys
 import time
+
+# In the messages of PyTorch, TensorFlow and XLA.
+_OUT_OF_MEMORY = ("out of memory", "Out of memory", "OOM", "RESOURCE_EXHAUSTED")
 
 
 class Side:
@@ -25,6 +29,7 @@ class Side:
         parser.add_argument("--quick", action="store_true")
         parser.add_argument("--replicas", type=int, default=1)
         parser.add_argument("--sections", default="")
+        parser.add_argument("--cache", default="")
         self.values = parser.parse_args()
         self.quick = self.values.quick
 
@@ -44,12 +49,22 @@ class Side:
                 self._reply(section=name, failure="left out: no time left")
                 continue
             begin = time.time()
-            try:
-                measure()
-            except Exception as error:  # The other sections are still worth measuring.
-                reason = " ".join(str(error).split())[:200]
-                self._reply(section=name, failure=f"{type(error).__name__}: {reason}")
+            self.attempt(name, measure)
             self._reply(section=name, took=time.time() - begin)
+
+    def attempt(self, name, measure, *args):
+        """Measures a section or a case; if it fails, the others are still measured.
+
+        Args:
+            name: String, what is measured.
+            measure: Function that calls `row`.
+            *args: Its arguments.
+        """
+        try:
+            measure(*args)
+        except Exception as error:
+            self._reply(section=name, failure=_reason(error))
+        gc.collect()  # Frees the memory of the device, also after a failure.
 
     def row(self, case, seconds, units=None, note=""):
         """Prints a row: medians of `seconds`, for steps of `units` pairs."""
@@ -80,6 +95,14 @@ class Side:
     @staticmethod
     def _reply(**fields):
         print(json.dumps(fields), flush=True)
+
+
+def _reason(error):
+    """Describes an exception in one line, out of memory in three words."""
+    text = " ".join(str(error).split())
+    if any(words in text for words in _OUT_OF_MEMORY):
+        return "out of memory"
+    return f"{type(error).__name__}: {text[:200]}"
 
 
 def repeat(step):

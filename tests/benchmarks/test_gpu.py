@@ -1,38 +1,132 @@
-import json
 import subprocess
 import sys
+import time
 
 import pytest
 
 from benchmarks.gpu import __main__ as parent
+from benchmarks.gpu import card, cases, turns
 from tests.markdown import ROOT
+
+OURS = ("resnet50", "resnet18", "losses", "replicas", "unstacked", "float16")
+OURS += ("deterministic", "cached")
+
+
+def start(code):
+    """Starts a process that measures, in the checkout."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
 
 
 @pytest.mark.slow
-def test_our_side_measures_on_a_cpu():
-    command = [sys.executable, "-m", "benchmarks.gpu.ours", "--quick"]
-    command += ["--sections", "resnet50,losses"]
-    run = subprocess.run(
-        command, cwd=ROOT, input="1e12", capture_output=True, text=True, timeout=900
-    )
-    replies = [json.loads(line) for line in run.stdout.splitlines()]
+def test_all_our_sections_measure_on_a_cpu():
+    command = [sys.executable, "-m", "benchmarks.gpu", "--quick", "--minutes=60"]
+    command.append(f"--only={','.join(OURS)}")
+    # A Python that is not there: PyTorch's side is not measured.
+    command.append("--peer-python=false")
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert [reply for reply in replies if "failure" in reply] == []
-    rows = [reply for reply in replies if "case" in reply]
-    assert len(rows) == 3 + 2 * 5
-    assert all(len(row["seconds"]) == 2 and min(row["seconds"]) > 0 for row in rows)
+    rows = [line for line in run.stdout.splitlines() if line.startswith("| ")][2:]
+    assert all("| bt_keras |" in row for row in rows)
+    names = "\n".join(row.split(" | ")[0] for row in rows)
+    fits, losses = 3 + 2, 2 * len(cases.LOSSES)
+    rest = ("2 replicas", "4 replicas", "one view after the other", "float16, step")
+    rest += ("two runs with deterministic operations",)
+    rest += ("compiled into XLA's cache", "loaded from XLA's cache")
+    assert all(name in names for name in rest), names
+    assert len(rows) == fits + losses + len(rest)
+    assert "equal bits" in run.stdout
+    failures = [line for line in run.stdout.splitlines() if "Not measured" in line]
+    assert failures == ["- Not measured: torch, all: exit status 1"]
 
 
 def test_sections_that_do_not_fit_are_named():
-    command = [sys.executable, "-c", _SIDE]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    replies = list(parent._replies(process, until=0))
+    replies = list(turns.replies(start(_SIDE.format(measure="1 / 0")), until=0))
     assert replies[0] == {"section": "slow", "failure": "left out: no time left"}
 
 
+def test_a_case_that_fails_is_named_and_the_others_are_measured():
+    measure = "side.attempt('large', fails), side.row('small', [1.0])"
+    replies = list(
+        turns.replies(start(_SIDE.format(measure=measure)), until=time.time() + 600)
+    )
+    assert replies[0] == {"section": "large", "failure": "out of memory"}
+    assert replies[1]["case"] == "small"
+    assert [set(reply) for reply in replies[2:]] == [{"section", "took"}]
+
+
 _SIDE = """
+import sys
 from benchmarks.gpu.side import Side
-Side(lambda: None, lambda: None).serve({"slow": (lambda: 1 / 0, 60)})
+
+def fails():
+    raise RuntimeError("CUDA out of memory. Tried to allocate 16.00 GiB.")
+
+side = Side(lambda: None, lambda: None)
+side.serve({{"slow": (lambda: ({measure}), 60)}})
 """
+
+
+def test_an_unknown_section_is_one_line(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        parent.main(["--only=replicas,ressnet50"])
+    assert exit_.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'ressnet50' is not one of the sections resnet50, losses" in line
+
+
+def test_only_the_named_sections_are_measured():
+    selected = turns.select(["cached", "deterministic", "resnet18"])
+    assert [(turn.side, turn.sections) for turn in selected] == [
+        ("torch", ("resnet18",)),
+        ("bt_keras", ("resnet18",)),
+        ("bt_keras", ("deterministic",)),
+        ("bt_keras", ("cached",)),
+        ("bt_keras", ("cached",)),
+    ]
+    assert turns.select(turns.SECTIONS) == list(turns.TURNS)
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """`nvidia_smi(text)` makes a program that prints the text."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def make(text):
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\nprintf '{text}'\n")
+        program.chmod(0o755)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("text", "memory"),
+    [
+        ("143771 MiB\\n", [122_205, 30_551]),
+        ("81559 MiB\\n143771 MiB\\n", [69_325, 17_331]),
+    ],
+)
+def test_logical_gpus_share_the_memory_of_the_card(nvidia_smi, text, memory):
+    nvidia_smi(text)
+    assert [card.memory_of_each(count) for count in (1, 4)] == memory
+
+
+@pytest.mark.parametrize("text", ["[N/A]\\n", ""])
+def test_a_card_of_unknown_memory_is_reported(nvidia_smi, text):
+    nvidia_smi(text)
+    with pytest.raises(RuntimeError, match="does not tell the memory"):
+        card.memory_of_each(2)
+
+
+def test_the_card_is_described(nvidia_smi, monkeypatch, capsys):
+    nvidia_smi("NVIDIA H200, 143771 MiB, 580.159.04\\n")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_autotune_level=0")
+    parent._describe()
+    described = capsys.readouterr().out
+    assert "NVIDIA H200, 143771 MiB, 580.159.04" in described
+    assert "XLA_FLAGS=--xla_gpu_autotune_level=0" in described
+    monkeypatch.setenv("PATH", "")
+    parent._describe()
+    assert "no GPU" in capsys.readouterr().out

@@ -31,11 +31,12 @@ def recipe(tmp_path_factory):
     return pauses.add_hooks(tiny.write_config(folder / "tiny.py", folder))
 
 
-def pretrain(recipe, workdir, every="--config.checkpoint.every_steps=2", pause_at=None):
+def pretrain(recipe, workdir, *options, pause_at=None):
     """Starts `bt-keras pretrain`, which logs to a file beside the workdir."""
+    options = options or ("--config.checkpoint.every_steps=2",)
     arguments = ["-m", "bt_keras.cli", "pretrain", f"--config={recipe}"]
     arguments += [f"--workdir={workdir}", f"--config.epochs={EPOCHS}"]
-    arguments += [every, "--config.deterministic=True"]
+    arguments += [*options, "--config.deterministic=True"]
     environment = {"PAUSE_AT": pause_at} if pause_at else {}
     process = processes.start(arguments, log_of(workdir), environment)
     if pause_at:
@@ -47,8 +48,8 @@ def log_of(workdir):
     return workdir.with_suffix(".log")
 
 
-def finish(recipe, workdir, *every):
-    processes.finish([pretrain(recipe, workdir, *every)], [log_of(workdir)])
+def finish(recipe, workdir, *options):
+    processes.finish([pretrain(recipe, workdir, *options)], [log_of(workdir)])
 
 
 @pytest.fixture(scope="module")
