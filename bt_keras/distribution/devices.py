@@ -43,12 +43,25 @@ def xla_pays() -> bool:
 
     Returns:
         `True` on a TPU and on one GPU. `False` on a CPU, where XLA's convolutions are
-        slow, and on several GPUs, where XLA cannot access the mirrored variables.
+        slow, on several GPUs, where XLA cannot access the mirrored variables, and on a
+        GPU with deterministic operations, which XLA lacks for the gradient of max
+        pooling.
     """
     if tf.config.list_logical_devices("TPU"):
         return True
     one_replica = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    return one_replica and bool(gpus())
+    return one_replica and bool(gpus()) and not is_deterministic()
+
+
+def is_deterministic() -> bool:
+    """Returns whether `tf.config.experimental.enable_op_determinism` is in effect."""
+    # TensorFlow has no public function for it. Its clock is not deterministic.
+    with tf.init_scope():
+        try:
+            tf.timestamp()
+        except tf.errors.FailedPreconditionError:
+            return True
+    return False
 
 
 def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from bt_keras.distribution import devices
 from bt_keras.model import batch_rows
 
 _ITERATORS = tf.data.Iterator | tf.distribute.DistributedIterator
@@ -107,7 +108,7 @@ def step_function(model, step: Callable) -> Callable:
 
 def _timed(get, ready: Callable = lambda data: data) -> tuple:
     """Returns what `get` returns, and the seconds until the tensor `ready` is there."""
-    if not _has_clock():
+    if devices.is_deterministic():  # Such graphs have no clock.
         return get(), tf.zeros((), tf.float64)
     # A number on a GPU could be read only after the step.
     with tf.device("CPU:0"):
@@ -117,16 +118,6 @@ def _timed(get, ready: Callable = lambda data: data) -> tuple:
     done = tf.nest.flatten(ready(data), expand_composites=True)
     with tf.control_dependencies(done), tf.device("CPU:0"):
         return data, tf.timestamp() - start
-
-
-def _has_clock():
-    """Returns whether graphs may read the time: not with deterministic operations."""
-    with tf.init_scope():
-        try:
-            tf.timestamp()
-        except tf.errors.FailedPreconditionError:
-            return False
-    return True
 
 
 def _loop(one_step, elements):

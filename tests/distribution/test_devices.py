@@ -24,6 +24,18 @@ def test_xla_is_the_default_only_on_accelerators():
     assert devices.xla_pays() == (not NO_ACCELERATOR)
 
 
+def test_xla_is_not_the_default_with_deterministic_operations(gpu_paths, monkeypatch):
+    """XLA has no deterministic gradient of max pooling on a GPU."""
+    assert devices.xla_pays()
+
+    def timestamp():
+        raise tf.errors.FailedPreconditionError(None, None, "not deterministic")
+
+    monkeypatch.setattr(tf, "timestamp", timestamp)
+    assert devices.is_deterministic()
+    assert not devices.xla_pays()
+
+
 @pytest.mark.parametrize(
     ("visible", "file", "unused"),
     [

@@ -18,8 +18,8 @@ def gpu(request):
             yield
 
 
-@pytest.fixture(autouse=True)
-def full_float32():
+@pytest.fixture(scope="package", autouse=True)
+def full_float32(gpu):
     """Computes products in float32; TensorFlow's default on a GPU is TF32."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -22,8 +22,8 @@ def main(count, path):
     with paths:
         strategy = tf.distribute.MirroredStrategy(names)
         losses, changes = steps.trained(strategy=strategy)
-    print(type(strategy.extended._get_cross_device_ops(tf.zeros(()))).__name__)
-    np.savez(path, losses, *changes)
+    reduction = type(strategy.extended._get_cross_device_ops(tf.zeros(()))).__name__
+    np.savez(path, losses, *changes, reduction=reduction)
 
 
 if __name__ == "__main__":

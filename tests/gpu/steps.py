@@ -5,7 +5,6 @@ import numpy as np
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.networks import BatchNormalization
 from tests import models  # noqa: F401  Its import names the ResNet of depth 6.
 from tests.conftest import relative_error
 from tests.reference import weights
@@ -20,12 +19,16 @@ def views(batches, batch=16):
 
 
 def network(optimizer=None, stack=None, **compiled):
-    """Builds and compiles a network whose layers all have gradients."""
-    keras.utils.set_random_seed(0)
+    """Builds and compiles a network whose layers all have gradients.
+
+    Its weights are from NumPy: random numbers of TensorFlow may depend on the device.
+    """
+    rng = np.random.default_rng(0)
     model = bt_keras.BarlowTwins(bt_keras.resnet(6, 0.25, "cifar"), (32, 32))
-    for layer in model.backbone.layers:
-        if isinstance(layer, BatchNormalization):  # Some scales start at zero.
-            layer.gamma.assign(np.linspace(0.5, 1.5, layer.gamma.shape[0]))
+    for variable in model.trainable_variables:
+        shape = variable.shape
+        kernel = rng.normal(size=shape) / np.sqrt(np.prod(shape[:-1]))
+        variable.assign(kernel if len(shape) > 1 else rng.uniform(0.5, 1.5, shape))
     # The update is the gradient: its scale counts, unlike in LARS.
     model.compile(optimizer or keras.optimizers.SGD(1.0), **compiled)
     if stack is not None:

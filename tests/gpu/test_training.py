@@ -43,9 +43,15 @@ def test_xla_and_stacked_views_are_the_default():
     assert model.stacks_views
 
 
-@pytest.mark.parametrize("stack", [True, False])
-@pytest.mark.parametrize("jit_compile", [True, False])
-def test_a_step_equals_that_of_the_cpu(of_the_cpu, jit_compile, stack):
+def test_a_step_equals_that_of_the_cpu(of_the_gpu, of_the_cpu):
+    assert_close(of_the_gpu, of_the_cpu)
+
+
+@pytest.mark.parametrize(
+    ("jit_compile", "stack"), [(True, False), (False, True), (False, False)]
+)
+def test_other_steps_equal_that_of_the_cpu(of_the_cpu, jit_compile, stack):
+    """Without stacked views; with XLA only for the parts of batch norm."""
     ours = steps.trained(jit_compile=jit_compile, stack=stack)
     assert_close(ours, of_the_cpu)
 
@@ -62,10 +68,11 @@ def test_replicas_of_a_card_equal_one(of_the_gpu, tmp_path, count):
     file, log = tmp_path / "result.npz", tmp_path / "log"
     arguments = ["-m", "tests.gpu.replicas", count, file]
     processes.finish([processes.start(arguments, log)], [log])
-    with np.load(file) as result:
-        losses, *changes = (result[name] for name in result.files)
+    with np.load(file) as saved:
+        result = dict(saved)
+    assert result.pop("reduction") == "CollectiveAllReduce"
+    losses, *changes = result.values()
     assert_close((losses, changes), of_the_gpu)
-    assert log.read_text().split()[-1] == "CollectiveAllReduce"
 
 
 def test_prefetched_batches_are_those_of_the_dataset():
@@ -77,23 +84,33 @@ def test_prefetched_batches_are_those_of_the_dataset():
     assert element[0].device.endswith(devices.gpus()[0].name)
     # Losses of the first, the second and the third batch.
     optimizer = keras.optimizers.SGD
-    fetched = steps.trained(endless, epochs=3, optimizer=optimizer(0.01))
-    copied = steps.trained(finite, epochs=3, optimizer=optimizer(0.01))
+    fetched, copied = (
+        steps.trained(data, epochs=3, optimizer=optimizer(0.01), jit_compile=False)
+        for data in (endless, finite)
+    )
     assert_close(fetched, copied)
 
 
-@pytest.mark.parametrize("scale", [2.0**4, 2.0**40])
-def test_the_scale_of_a_float16_loss_grows_and_shrinks(scale):
+def test_the_scale_of_a_float16_loss_shrinks_and_grows():
     keras.config.set_dtype_policy("mixed_float16")
     optimizer = keras.optimizers.LossScaleOptimizer(
-        bt_keras.LARS(0.1), initial_scale=scale, dynamic_growth_steps=4
+        bt_keras.LARS(0.1), initial_scale=2.0**40, dynamic_growth_steps=4
     )
     model = steps.network(optimizer)
-    before = model.get_weights()
-    losses = [model.train_on_batch(*pair)[0] for pair in steps.views(1).repeat(40)]
-    assert np.all(np.isfinite(losses))
-    after = model.get_weights()
-    assert all(np.all(np.isfinite(w)) for w in after)
-    assert any(np.any(a != b) for a, b in zip(after, before, strict=True))
-    reached = optimizer.dynamic_scale.numpy()
-    assert reached > scale if scale < 2**20 else reached < scale
+    before = [v.numpy() for v in model.trainable_variables]
+    (pair,) = steps.views(1)
+
+    def step():
+        loss = model.train_on_batch(*pair)[0]
+        weights = [v.numpy() for v in model.trainable_variables]
+        assert all(np.all(np.isfinite(w)) for w in (loss, *weights))
+        return any(np.any(a != b) for a, b in zip(weights, before, strict=True))
+
+    assert not step()  # Gradients of 2**40 times the loss are infinite.
+    assert optimizer.dynamic_scale.numpy() == 2.0**39
+    assert any(step() for _ in range(40))
+    low = 2.0**4
+    optimizer.dynamic_scale.assign(low)
+    for _ in range(8):
+        step()
+    assert optimizer.dynamic_scale.numpy() > low
