@@ -11,8 +11,8 @@ import tensorflow as tf
 
 import bt_keras
 from benchmarks import inputs
-from benchmarks.gpu import card, cases
-from benchmarks.gpu.side import Side, repeat
+from benchmarks.gpu import card, cases, pieces
+from benchmarks.gpu.side import Side
 
 _GPUS = tf.config.list_physical_devices("GPU")
 
@@ -149,28 +149,6 @@ def resnet18(policy="mixed_bfloat16"):
         _measure_fit(model, pairs, f"{name}, fit on pairs in memory", case, lead_in=5.0)
 
 
-def losses():
-    for compiled in (True, False):
-        for name, shape in cases.losses(cases.LOSSES, side.quick):
-            name += " (without XLA)" * (not compiled)
-            side.attempt(name, loss, name, shape, compiled)
-
-
-def loss(name, shape, compiled):
-    z_a, z_b = tf.random.normal(shape), tf.random.normal(shape)
-
-    @tf.function(jit_compile=compiled, autograph=False)
-    def one_step():
-        with tf.GradientTape() as tape:
-            tape.watch([z_a, z_b])
-            loss = bt_keras.barlow_twins_loss(z_a, z_b)
-        return tape.gradient(loss, [z_a, z_b])
-
-    run = repeat(one_step)
-    run(3)
-    side.row(name, side.time(run, 10))
-
-
 def unstacked():
     case = cases.network(cases.RESNET50, side.quick)
     run = _resident(_model(case, stack=False), _views(case))
@@ -237,7 +215,8 @@ if __name__ == "__main__":
     side.serve(
         {
             "resnet50": (resnet50, 120),
-            "losses": (losses, 30),
+            "losses": (lambda: pieces.losses(side), 30),
+            "pooling": (lambda: pieces.pooling(side), 20),
             "resnet18": (resnet18, 60),
             "float16": (lambda: resnet18("mixed_float16"), 45),
             "unstacked": (unstacked, 75),

@@ -2,14 +2,16 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.gpu import __main__ as parent
-from benchmarks.gpu import card, cases, turns
+from benchmarks.gpu import card, cases, pieces, turns
 from tests.markdown import ROOT
 
 OURS = ("resnet50", "resnet18", "losses", "replicas", "unstacked", "float16")
-OURS += ("deterministic", "cached")
+OURS += ("deterministic", "cached", "pooling")
 
 
 def start(code):
@@ -29,10 +31,11 @@ def test_all_our_sections_measure_on_a_cpu():
     assert run.returncode == 0, run.stderr
     rows = [line for line in run.stdout.splitlines() if line.startswith("| ")][2:]
     assert all("| bt_keras |" in row for row in rows)
-    names = "\n".join(row.split(" | ")[0] for row in rows)
+    names = "\n".join(row.split("bt_keras")[0] for row in rows)
     fits, losses = 3 + 2, 2 * len(cases.LOSSES)
     rest = ("2 replicas", "4 replicas", "one view after the other", "float16, step")
     rest += ("two runs with deterministic operations",)
+    rest += ("max pooling |", "max pooling (without", "max pooling by comparisons")
     rest += ("compiled into XLA's cache", "loaded from XLA's cache")
     assert all(name in names for name in rest), names
     assert len(rows) == fits + losses + len(rest)
@@ -86,6 +89,29 @@ def test_only_the_named_sections_are_measured():
         ("bt_keras", ("cached",)),
     ]
     assert turns.select(turns.SECTIONS) == list(turns.TURNS)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_max_pooling_by_comparisons_equals_tensorflows(jit_compile):
+    rng = np.random.default_rng(0)
+    # Different numbers: each window has one largest.
+    x = tf.constant(rng.permutation(3 * 8 * 12 * 2).reshape(3, 8, 12, 2), tf.float32)
+    dy = tf.constant(rng.normal(size=(3, 4, 6, 2)), tf.float32)
+
+    def with_gradient(pool):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = pool(x)
+        return y, tape.gradient(y, x, dy)
+
+    expected = with_gradient(pieces._tensorflows)
+
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def step():
+        return with_gradient(pieces.max_pool)
+
+    for value, correct in zip(step(), expected, strict=True):
+        np.testing.assert_allclose(value, correct, rtol=1e-6, atol=1e-6)
 
 
 @pytest.fixture
