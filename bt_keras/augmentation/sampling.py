@@ -8,6 +8,10 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+# Of tf.random.Algorithm. "auto" would choose another generator on other devices, and so
+# other numbers.
+_PHILOX = 1
+
 Seed: TypeAlias = "tf.Tensor | Sequence"
 
 
@@ -28,18 +32,32 @@ def split_seed(seed: Seed, count: int) -> list[tf.Tensor]:
     Returns:
         List of `count` int64 tensors of shape `(2,)`.
     """
-    return tf.unstack(
-        tf.random.experimental.stateless_split(as_seed(seed), count, alg="philox"),
-        num=count,
+    key, counter = _key_and_counter(as_seed(seed))
+    seeds = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=(count, 2), key=key, counter=counter, alg=_PHILOX, dtype=tf.int64
     )
+    return tf.unstack(seeds, num=count)
 
 
 def uniform(
     seed: tf.Tensor, shape: Sequence, low: float = 0.0, high: float = 1.0
 ) -> tf.Tensor:
     """Samples float32 numbers uniformly from [low, high)."""
-    # "auto" would choose another generator, and so other numbers, on other devices.
-    return tf.random.stateless_uniform(shape, seed, low, high, alg="philox")
+    key, counter = _key_and_counter(seed)
+    unit = tf.raw_ops.StatelessRandomUniformV2(
+        shape=shape, key=key, counter=counter, alg=_PHILOX, dtype=tf.float32
+    )
+    low, high = tf.constant(low, tf.float32), tf.constant(high, tf.float32)
+    return unit * (high - low) + low
+
+
+def _key_and_counter(seed):
+    """Returns the state of the generator for a seed.
+
+    It is that of `tf.random.stateless_uniform(alg="philox")`, which composes it of 50
+    operations: the views would take twice as long to trace.
+    """
+    return tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
 
 
 def bernoulli(seed: tf.Tensor, batch: int | tf.Tensor, probability: float) -> tf.Tensor:

@@ -32,6 +32,20 @@ def torchvision_box(rng, height, width, scale, ratio):
     return (height - h) // 2, (width - w) // 2, h, w
 
 
+def test_numbers_and_seeds_are_those_of_tensorflow():
+    """Bit for bit: a run that resumes must draw the numbers of earlier releases."""
+    rng = np.random.default_rng(0)
+    for seed in rng.integers(-(2**63), 2**63 - 1, (20, 2)):
+        np.testing.assert_array_equal(
+            sampling.uniform(tf.constant(seed), (7, 10), -0.3, 1.7),
+            tf.random.stateless_uniform((7, 10), seed, -0.3, 1.7, alg="philox"),
+        )
+        np.testing.assert_array_equal(
+            sampling.split_seed(seed, 6),
+            tf.random.experimental.stateless_split(seed, 6, alg="philox"),
+        )
+
+
 @pytest.mark.parametrize(
     ("height", "width", "scale"),
     [
