@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bt_keras.distribution import cluster as clusters
@@ -13,6 +13,10 @@ from bt_keras.distribution import rendezvous
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+# Packages that Keras imports if they are installed, which takes a second, for parts of
+# it that no command uses: wrappers for scikit-learn, and its own plots.
+_NOT_FOR_KERAS = ("sklearn", "matplotlib")
 
 
 def tensorflow() -> None:
@@ -67,7 +71,7 @@ def strategy(
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Hides TensorFlow's start-up messages on stderr."""
+    """Hides TensorFlow's start-up messages on stderr; imports only what is needed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # On CPUs without AVX-512, TensorFlow turns oneDNN off, although it is faster there.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -75,8 +79,22 @@ def _quietly() -> Iterator[None]:
     stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)
     try:
-        yield
+        with without(_NOT_FOR_KERAS):
+            yield
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(devnull)
+
+
+@contextlib.contextmanager
+def without(packages: Sequence[str]) -> Iterator[None]:
+    """Makes imports of packages fail that are not imported yet, as if not installed."""
+    hidden = [name for name in packages if name not in sys.modules]
+    # What Python's documentation of `sys.modules` describes to prevent an import.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
