@@ -216,6 +216,19 @@ class BarlowTwins(keras.Model):
         if self.train_function is None or force:
             self.train_function = step_function(self, self.train_step)
 
+    def trace_train_step(self, dataset: tf.data.Dataset) -> None:
+        """Traces the step that `fit` will run on a dataset, which takes seconds.
+
+        `fit` does it otherwise in its first step. It does nothing if `fit` distributes
+        the dataset or copies its batches to a GPU.
+
+        Args:
+            dataset: `tf.data.Dataset` of what `train_step` takes.
+        """
+        self.make_train_function()
+        if prefetch.is_iterated_as_is(dataset, self.distribute_strategy):
+            self.train_function.trace(dataset.element_spec)
+
     def make_test_function(self, force=False):
         if self.test_function is None or force:
             self.test_function = step_function(self, self.test_step)

@@ -37,6 +37,17 @@ def to_device(data: Any, strategy: tf.distribute.Strategy) -> Any:
     return one_device.experimental_distribute_dataset(data, options)
 
 
+def is_iterated_as_is(data: Any, strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether `fit` iterates a dataset itself, not one made from it.
+
+    Args:
+        data: What `fit` receives.
+        strategy: `tf.distribute.Strategy` of the model.
+    """
+    is_dataset = isinstance(data, tf.data.Dataset)
+    return is_dataset and _is_default(strategy) and to_device(data, strategy) is data
+
+
 def _is_endless(data):
     is_dataset = isinstance(data, tf.data.Dataset)
     return is_dataset and int(data.cardinality()) == tf.data.INFINITE_CARDINALITY

@@ -34,7 +34,9 @@ def step_function(model, step: Callable) -> Callable:
         means of the epoch so far, a dict of float32 scalars. At the end of the epoch it
         raises `StopIteration` or `OutOfRangeError`, like the iterator. Its attribute
         `seconds_waited` is a float, the time for which the steps of all calls have
-        waited for the iterator.
+        waited for the iterator. Its attribute `trace` is a function of the
+        `element_spec` of a `tf.data.Dataset`: it traces the graph of the first call,
+        which takes seconds, before there is an iterator.
     """
     strategy, count = model.distribute_strategy, model.steps_per_execution
     parts = model.microbatches if step == model.train_step else 1
@@ -97,12 +99,18 @@ def step_function(model, step: Callable) -> Callable:
             if not number:
                 raise StopIteration
 
+    def trace(element_spec):
+        if not model.run_eagerly:
+            traced = run_one if count == 1 else run_up_to_count
+            traced.get_concrete_function(tf.data.IteratorSpec(element_spec))
+
     def function(iterator):
         with checked_rows.usage_errors():
             run(iterator)
         return {tracker.name: tracker.result() for tracker in model.metrics}
 
     function.seconds_waited = 0.0  # type: ignore[attr-defined]
+    function.trace = trace  # type: ignore[attr-defined]
     return function
 
 

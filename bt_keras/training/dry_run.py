@@ -58,8 +58,7 @@ def dry_run(
     if strategies.is_chief(strategy):
         with writable(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
-        pairs = tf.data.Dataset.from_tensors(batch)
-        folder.replace(folder.sample_views, sample_views.draw(pairs, views.statistics))
+        folder.replace(folder.sample_views, sample_views.draw(batch, views.statistics))
         described = [each.describe() for each in (warm_start, source, held_out) if each]
         print(*described, *_describe(config, model, steps_per_epoch), sep="\n")
         print(f"the first batch was read in {seconds:.1f} s")

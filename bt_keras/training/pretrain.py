@@ -16,20 +16,20 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from bt_keras import data, optimizers
-from bt_keras.augmentation import Statistics
+from bt_keras.augmentation import Views
 from bt_keras.checkpoint.callbacks import CheckpointPolicy
 from bt_keras.checkpoint.progress import Progress
-from bt_keras.data import faults
+from bt_keras.data import faults, sharding
 from bt_keras.data.source import Source
 from bt_keras.distribution import strategies
 from bt_keras.errors import StoppedError, UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.training import same_images, sample_views, setup
+from bt_keras.training import same_images, setup, warm_start
 from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
+from bt_keras.training.sample_views import FirstPairs
 from bt_keras.training.statistics import with_measured
 from bt_keras.training.validation import HeldOut
-from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
 
 # What to do when the loss or a gradient is non-finite.
@@ -89,22 +89,26 @@ def pretrain(
             config = with_measured(config, folder, replicas)
             source, views = setup.load_data(config, replicas)
             held_out = setup.load_held_out(config, source, views, replicas)
-            draw = functools.partial(
-                sample_views.draw_first, source, views, config.batch_size, config.seed
-            )
-            first_views = functools.cache(draw)
-            if strategies.is_chief(strategy) and not folder.checkpoints.exists():
-                first_views()  # Images that cannot be read leave no folder behind.
-        training = _training(config, source, views, held_out, folder, strategy)
+            pairs = _pairs(source, views, config.batch_size, config.seed)
+            first_pairs = _first_pairs(pairs, source, views, config, strategy)
+            draws = strategies.is_chief(strategy) and not folder.checkpoints.exists()
+            if draws:
+                first_pairs.start()  # While the model is built.
+        training = _training(config, source, pairs, held_out, folder, strategy)
         if training.is_chief:
             for images in (source, held_out):
                 if images:
                     print(images.describe(), flush=True)
         model = training.make_model()
         with strategies.raise_on_all_workers(strategy):
-            start = _warm_start(
+            start = warm_start.read(
                 model, folder, init_from, views.statistics, training.is_chief
             )
+            if draws:
+                with strategy.scope():  # While the views are compiled.
+                    model.trace_train_step(pairs(first_step=0))
+                # Images that cannot be read leave no folder behind.
+                _ = first_pairs.picture
         with contextlib.ExitStack() as stack:
             with strategies.raise_on_all_workers(strategy):
                 stack.enter_context(folder.locked(training.is_chief))
@@ -123,34 +127,37 @@ def pretrain(
                         start.write(folder, progress)
                     folder.claim(config)
                     same_images.record(folder, source)
-                    _prepare(folder, first_views, progress, path)
+                    _prepare(folder, first_pairs, progress, path)
             return _train(training, model, progress, on_nan)
 
 
-def _warm_start(
-    model: BarlowTwins,
-    workdir: Workdir,
-    init_from: str | os.PathLike | None,
-    statistics: Statistics,
-    is_chief: bool,
-) -> WarmStart | None:
-    """Loads what a new run starts from; `None` for a run that resumes."""
-    if init_from is None:
-        return None
-    if any(workdir.checkpoints.glob("*.keras")):
-        if is_chief:
-            print(f"--init_from={init_from} is not read: the run has checkpoints")
-        return None
-    start = WarmStart(model, init_from, statistics)
-    if is_chief:
-        print(start.describe(), flush=True)
-    return start
+def _pairs(source: Source, views: Callable, batch_size: int, seed: int) -> Callable:
+    """Returns the function from `first_step` to the dataset that a run trains on."""
+    # Two calls in succession return one dataset, which is then traced once.
+    return functools.lru_cache(maxsize=1)(
+        functools.partial(data.pairs, source, views, batch_size, seed, endless=True)
+    )
+
+
+def _first_pairs(
+    pairs: Callable,
+    source: Source,
+    views: Views,
+    config: ConfigDict,
+    strategy: tf.distribute.Strategy,
+) -> FirstPairs:
+    make = functools.partial(pairs, first_step=0)
+    if (pipelines := sharding.num_input_pipelines(strategy)) > 1:
+        # A distributed dataset belongs to all workers; the shapes are those of a shard.
+        rows = max(2, config.batch_size // pipelines)
+        make = functools.partial(data.pairs, source, views, rows, config.seed)
+    return FirstPairs(make, source.find_fault, views.statistics)
 
 
 def _training(
     config: ConfigDict,
     source: Source,
-    views: Callable,
+    pairs: Callable,
     held_out: HeldOut | None,
     workdir: Workdir,
     strategy: tf.distribute.Strategy,
@@ -162,14 +169,7 @@ def _training(
         workdir,
         strategy,
         new_model=functools.partial(setup.new_model, config, steps_per_epoch),
-        pairs=functools.partial(
-            data.pairs,
-            source,
-            views,
-            config.batch_size,
-            seed=config.seed,
-            endless=True,
-        ),
+        pairs=pairs,
         find_fault=functools.partial(
             faults.in_batches,
             source.find_fault,
@@ -221,7 +221,7 @@ def _train(
 
 def _prepare(
     workdir: Workdir,
-    first_views: Callable[[], bytes],
+    first_pairs: FirstPairs,
     progress: Progress,
     path: Path | None,
 ) -> None:
@@ -231,7 +231,7 @@ def _prepare(
         workdir.tensorboard.mkdir(exist_ok=True)
         workdir.cut_log(progress.epoch)
         if path is None:
-            workdir.replace(workdir.sample_views, first_views())
+            workdir.replace(workdir.sample_views, first_pairs.picture)
     if path:
         print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
 

@@ -2,49 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from bt_keras import data
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import faults
-from bt_keras.data.source import Source
 
 _COUNT = 8  # pairs
 
 
-def draw_first(source: Source, views: Callable, batch_size: int, seed: int) -> bytes:
-    """Draws the first pairs of a run.
+class FirstPairs:
+    """The first pairs of a run, made in threads of TensorFlow.
+
+    Most of their time is the compilation of the views. They are those of the dataset
+    that the run trains on, so that the run finds its views traced and compiled.
 
     Args:
-        source: `bt_keras.data.Source`.
-        views: `bt_keras.augmentation.Views`, or a function with the same signature.
-        batch_size: Integer > 0, the global batch size.
-        seed: Integer. Seeds the order and the views.
-
-    Returns:
-        Bytes of a PNG file.
-
-    Raises:
-        UsageError: If an image cannot be read.
+        pairs: Function without arguments that returns the `tf.data.Dataset` of batches
+            `(view_a, view_b)` from the first one on.
+        find_fault: `find_fault` of the `Source` of the images.
+        statistics: `Statistics` that the views were normalized with. Defaults to those
+            of ImageNet.
     """
-    with faults.named(source.find_fault):
-        pairs = data.pairs(source, views, min(_COUNT, batch_size), seed)
-        return draw(pairs, getattr(views, "statistics", IMAGENET))
+
+    def __init__(
+        self,
+        pairs: Callable[[], tf.data.Dataset],
+        find_fault: Callable | None,
+        statistics: Statistics = IMAGENET,
+    ):
+        self._pairs = pairs
+        self._find_fault = find_fault
+        self._statistics = statistics
+        self._batches: Iterator | None = None
+
+    def start(self) -> None:
+        """Starts to make them, and returns at once.
+
+        Raises:
+            UsageError: If an image cannot be read.
+        """
+        with faults.named(self._find_fault):
+            self._batches = iter(self._pairs())
+
+    @functools.cached_property
+    def picture(self) -> bytes:
+        """Bytes of a PNG file, as soon as the pairs are made.
+
+        Raises:
+            UsageError: If an image cannot be read.
+        """
+        if self._batches is None:
+            self.start()
+        with faults.named(self._find_fault):
+            # The batches after it are freed.
+            batch, self._batches = next(self._batches), None
+        return draw(batch, self._statistics)
 
 
 def draw(
-    pairs: tf.data.Dataset, statistics: Statistics = IMAGENET, count: int = _COUNT
+    batch: Sequence, statistics: Statistics = IMAGENET, count: int = _COUNT
 ) -> bytes:
-    """Draws the first pairs: one per column, one view above the other.
+    """Draws the first pairs of a batch: one per column, one view above the other.
 
     Of images of more than three bands, the first three are drawn as red, green and
     blue; of images of two bands, the first is drawn.
 
     Args:
-        pairs: `tf.data.Dataset` of batches `(view_a, view_b)`.
+        batch: `(view_a, view_b)`, float32 tensors (N, H, W, C).
         statistics: `Statistics` that the views were normalized with. Defaults to those
             of ImageNet.
         count: Integer > 0, the largest number of pairs. Defaults to `8`.
@@ -52,7 +80,7 @@ def draw(
     Returns:
         Bytes of a PNG file.
     """
-    rows = [np.asarray(view[:count]) for view in next(iter(pairs))]
+    rows = [np.asarray(view[:count]) for view in batch]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
     picture = np.concatenate(rows) * statistics.deviation + statistics.mean
     picture = picture[..., : 3 if statistics.channels > 2 else 1]

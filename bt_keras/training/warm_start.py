@@ -18,6 +18,40 @@ from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.workdir import Workdir, writable
 
 
+def read(
+    model: BarlowTwins,
+    workdir: Workdir,
+    source: str | os.PathLike | None,
+    statistics: Statistics,
+    is_chief: bool,
+) -> WarmStart | None:
+    """Reads the weights that a new run starts from.
+
+    Args:
+        model: `bt_keras.BarlowTwins` of the run, with its initial weights.
+        workdir: `Workdir` of the run.
+        source: Optional string or path, see `bt_keras.convert.pretrained.load`.
+        statistics: `Statistics` that the run normalizes its images with.
+        is_chief: Boolean, whether to print what is read.
+
+    Returns:
+        `WarmStart`, or `None` without a source or for a run that resumes.
+
+    Raises:
+        UsageError: See `WarmStart`.
+    """
+    if source is None:
+        return None
+    if any(workdir.checkpoints.glob("*.keras")):
+        if is_chief:
+            print(f"--init_from={source} is not read: the run has checkpoints")
+        return None
+    start = WarmStart(model, source, statistics)
+    if is_chief:
+        print(start.describe(), flush=True)
+    return start
+
+
 class WarmStart:
     """The weights that a run starts from, checked against its model.
 

@@ -1,6 +1,7 @@
 """Workers' shards of the batches: their rows, pixels and decoded images."""
 
 import dataclasses
+import threading
 
 import keras
 import numpy as np
@@ -141,3 +142,15 @@ def test_one_process_is_one_pipeline(replicas):
     strategies = [tf.distribute.get_strategy(), replicas(2)]
     strategies.append(tf.distribute.OneDeviceStrategy("CPU:0"))
     assert [sharding.num_input_pipelines(s) for s in strategies] == [1, 1, 1]
+
+
+def test_an_endless_dataset_makes_batches_before_they_are_asked_for():
+    made = threading.Event()
+
+    def views(images, seed):
+        tf.py_function(made.set, [], [])
+        return images, images
+
+    iterator = iter(pairs(in_memory(), views, 4, endless=True))
+    assert made.wait(60), "the first batch waits for `next`"
+    del iterator

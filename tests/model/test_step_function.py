@@ -73,6 +73,42 @@ def test_steps_per_execution_on_replicas(two_replicas, alone):
     assert_same(looped, alone(), rtol=1e-4)
 
 
+def count_traces(monkeypatch):
+    """Returns a list that grows with every trace of a training step."""
+    traces, step = [], bt_keras.BarlowTwins.train_step
+    monkeypatch.setattr(
+        bt_keras.BarlowTwins,
+        "train_step",
+        lambda model, data: traces.append(1) or step(model, data),
+    )
+    return traces
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_step_traced_before_fit_is_not_traced_again(monkeypatch, steps):
+    traces = count_traces(monkeypatch)
+    model = tiny()
+    model.compile("sgd", steps_per_execution=steps)
+    before = model.get_weights()
+    endless = pairs(2).repeat()
+    model.trace_train_step(endless)
+    assert len(traces) == 1
+    for value, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+    model.fit(endless, steps_per_epoch=2, verbose=0, shuffle=False)
+    assert len(traces) == 1
+    assert not np.array_equal(model.get_weights()[0], before[0])
+
+
+def test_nothing_is_traced_before_fit_for_replicas(monkeypatch, two_replicas):
+    traces = count_traces(monkeypatch)
+    with two_replicas.scope():
+        model = tiny()
+        model.compile("sgd")
+        model.trace_train_step(pairs(2).repeat())
+    assert not traces
+
+
 def test_eager_steps_equal_compiled_steps(alone):
     eager = five_steps(tf.distribute.get_strategy(), run_eagerly=True)
     assert_same(eager, alone(), rtol=1e-5)

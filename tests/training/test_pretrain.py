@@ -7,6 +7,7 @@ import pytest
 
 import bt_keras
 from bt_keras import config as config_lib
+from bt_keras.augmentation import Views
 from bt_keras.checkpoint import store
 from bt_keras.training import pretrain as pretrain_lib
 from bt_keras.training import setup
@@ -61,6 +62,23 @@ def test_a_non_finite_loss_is_reported_at_once(config, poison, tmp_path, capsys)
 
 def run(config, workdir, **kwargs):
     return pretrain_lib.pretrain(config, workdir, **kwargs)
+
+
+@pytest.mark.slow
+def test_step_and_views_are_traced_once(config, tmp_path, monkeypatch):
+    steps, step = [], bt_keras.BarlowTwins.train_step
+    monkeypatch.setattr(
+        bt_keras.BarlowTwins,
+        "train_step",
+        lambda model, data: steps.append(1) or step(model, data),
+    )
+    views, crop = [], Views.crop
+    monkeypatch.setattr(
+        Views, "crop", lambda *args, **named: views.append(1) or crop(*args, **named)
+    )
+    config.epochs, config.optimizer.warmup_epochs = 1, 0.0
+    run(config, tmp_path)
+    assert (len(steps), len(views)) == (1, 1)
 
 
 @pytest.mark.slow
