@@ -55,7 +55,7 @@ def _key_and_counter(seed):
     """Returns the state of the generator for a seed.
 
     It is that of `tf.random.stateless_uniform(alg="philox")`, which composes it of 50
-    operations: the views would take twice as long to trace.
+    operations: these took most of the time of tracing the views.
     """
     return tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
 

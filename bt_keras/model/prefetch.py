@@ -29,11 +29,10 @@ def to_device(data: Any, strategy: tf.distribute.Strategy) -> Any:
         `tf.data.Dataset`, there is a GPU, and the strategy is TensorFlow's default
         one; otherwise `data`.
     """
-    gpus = devices.gpus()
-    if not (gpus and _is_endless(data) and _is_default(strategy)):
+    if not _is_copied(data, strategy):
         return data
     options = tf.distribute.InputOptions(experimental_per_replica_buffer_size=_BUFFER)
-    one_device = tf.distribute.OneDeviceStrategy(gpus[0].name)
+    one_device = tf.distribute.OneDeviceStrategy(devices.gpus()[0].name)
     return one_device.experimental_distribute_dataset(data, options)
 
 
@@ -45,7 +44,11 @@ def is_iterated_as_is(data: Any, strategy: tf.distribute.Strategy) -> bool:
         strategy: `tf.distribute.Strategy` of the model.
     """
     is_dataset = isinstance(data, tf.data.Dataset)
-    return is_dataset and _is_default(strategy) and to_device(data, strategy) is data
+    return is_dataset and _is_default(strategy) and not _is_copied(data, strategy)
+
+
+def _is_copied(data, strategy):
+    return bool(devices.gpus()) and _is_endless(data) and _is_default(strategy)
 
 
 def _is_endless(data):
