@@ -94,7 +94,7 @@ class BarlowTwins(keras.Model):
         self._trackers = [
             ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
         ]
-        self.stacks_views = False  # `compile` decides.
+        self.stacks_views = self.stacks_features = False  # `compile` decides.
         self.built = True
 
     def build(self, input_shape=None):
@@ -148,8 +148,13 @@ class BarlowTwins(keras.Model):
         if jit_compile == "auto":
             with self.distribute_strategy.scope():
                 jit_compile = devices.xla_pays()
-        self.stacks_views = devices.is_accelerated() and all(
-            map(both_views.can_stack, (self.backbone, self.projector))
+        # A subclass may pass views through the network in its own way.
+        projects = type(self).project is BarlowTwins.project
+        self.stacks_features = projects and both_views.can_stack(self.projector)
+        self.stacks_views = (
+            self.stacks_features
+            and devices.is_accelerated()
+            and both_views.can_stack(self.backbone)
         )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
@@ -179,8 +184,9 @@ class BarlowTwins(keras.Model):
         - loss by Gram matrices: one all-gather of 2nD floats, all-reduces of 1 and 2D;
           by correlation: one all-gather of 4D + 1, all-reduces of D² + D (in blocks of
           columns if that is large) and 2D;
-        - every batch norm, for each view and micro-batch: all-reduces of 2C + 1 forward
-          and 2C backward;
+        - every batch norm of the backbone, for each view and micro-batch: all-reduces
+          of 2C + 1 forward and 2C backward; of the projector, for both views together:
+          4C + 1 and 4C;
         - one all-reduce of 1, whether all values are finite, and one of P gradients.
 
         TensorFlow precedes every all-gather by one of the two ints of the shape.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from bt_keras.distribution import collectives
+from bt_keras.distribution import collectives, devices
 from bt_keras.networks.view_norm import normalize_views
 
 _views = contextvars.ContextVar("views", default=1)
@@ -118,19 +118,13 @@ class BatchNormalization(keras.layers.Layer):
         variance = tf.convert_to_tensor(self.moving_variance)
         if not (training and self.trainable):
             return _fused(inputs, gamma, beta, mean, variance, self.epsilon, False)[0]
-        if collectives.num_replicas() == 1 and _views.get() == 1:
-            args = (inputs, gamma, beta, mean, variance, self.epsilon, True)
-            outputs, *moments = _fused(*args)
-            moments = [moments]
+        views = _views.get()
+        is_fused = views == 1 or not devices.is_accelerated()
+        if is_fused and collectives.num_replicas() == 1:
+            outputs, moments = _fused_views(inputs, gamma, beta, self.epsilon, views)
         else:
-            outputs, *moments = normalize_views(
-                inputs,
-                gamma,
-                beta,
-                shift=mean,
-                epsilon=self.epsilon,
-                views=_views.get(),
-            )
+            args = (inputs, gamma, beta, mean, self.epsilon, views)
+            outputs, *moments = normalize_views(*args)
             moments = zip(*map(tf.unstack, moments), strict=True)
         for batch_mean, batch_variance in moments:
             # A batch with non-finite statistics must not spoil all later ones.
@@ -154,6 +148,16 @@ class BatchNormalization(keras.layers.Layer):
             "epsilon": self.epsilon,
             "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
         }
+
+
+def _fused_views(x, gamma, beta, epsilon, views):
+    """Normalizes each view by itself; returns outputs and pairs of mean, variance."""
+    # Without a copy on a CPU, unlike the concatenation.
+    parts = tf.split(x, views) if views > 1 else [x]
+    fused = [_fused(part, gamma, beta, None, None, epsilon, True) for part in parts]
+    outputs = [output for output, *_ in fused]
+    moments = [moments for _, *moments in fused]
+    return tf.concat(outputs, axis=0) if views > 1 else outputs[0], moments
 
 
 def _fused(x, gamma, beta, mean, variance, epsilon, is_training):

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
+from bt_keras.model import both_views
 from bt_keras.model.both_views import can_stack
 from tests.conftest import relative_error
 
@@ -28,9 +29,33 @@ def trained(jit_compile=False, microbatches=1, strategy=None):
 @pytest.fixture(scope="module")
 def one_after_the_other():
     """The losses and the weights without stacked views, by number of micro-batches."""
-    made = {count: trained(microbatches=count) for count in (1, 2)}
-    assert not made[1][0].stacks_views
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(both_views, "can_stack", lambda part: False)
+        made = {count: trained(microbatches=count) for count in (1, 2)}
+    assert not made[1][0].stacks_features
     return {count: (loss, weights) for count, (_, loss, weights) in made.items()}
+
+
+@pytest.mark.parametrize("microbatches", [1, 2])
+def test_a_cpu_stacks_the_features_of_both_views(one_after_the_other, microbatches):
+    model, *stacked = trained(microbatches=microbatches)
+    assert model.stacks_features
+    assert not model.stacks_views
+    compare(stacked, one_after_the_other[microbatches])
+
+
+def test_a_model_that_overrides_project_is_not_bypassed():
+    calls = []
+
+    class Scaled(bt_keras.BarlowTwins):
+        def project(self, inputs, training=False):
+            calls.append(inputs.shape)
+            return super().project(inputs, training)
+
+    model = Scaled(bt_keras.resnet(18, width=0.125, stem="cifar"), (16, 16))
+    model.compile(bt_keras.LARS(0.1), run_eagerly=True)
+    model.train_step(tuple(map(tf.constant, VIEWS)))
+    assert calls == [VIEWS[0].shape] * 2
 
 
 @pytest.mark.parametrize(("jit_compile", "microbatches"), [(False, 2), (True, 1)])

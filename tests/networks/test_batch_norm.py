@@ -108,7 +108,10 @@ def test_replicas_share_statistics_and_gradients(replicas, shape, count):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("compiled", [False, True])
-def test_stacked_views_equal_numpy_for_each_view(shape, compiled):
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_stacked_views_equal_numpy_for_each_view(shape, compiled, device, request):
+    if device == "gpu":
+        request.getfixturevalue("gpu_paths")
     x, dy = inputs(shape), inputs(shape, offset=0.0)
     layer = layer_with(shape)
     gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
