@@ -11,6 +11,8 @@ import tensorflow as tf
 # Of tf.random.Algorithm. "auto" would choose another generator on other devices, and so
 # other numbers.
 _PHILOX = 1
+# The key with which TensorFlow scrambles the seeds of this generator.
+_SCRAMBLE = 0x02461E293EC8F720
 
 Seed: TypeAlias = "tf.Tensor | Sequence"
 
@@ -56,8 +58,16 @@ def _key_and_counter(seed):
 
     It is that of `tf.random.stateless_uniform(alg="philox")`, which composes it of 50
     operations: these took most of the time of tracing the views.
+    `StatelessRandomGetKeyCounter` depends on the device, and on whether XLA compiles it.
     """
-    return tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    mixed = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=[2],
+        key=tf.constant([_SCRAMBLE], tf.uint64),
+        counter=tf.cast(seed, tf.uint64),
+        alg=_PHILOX,
+        dtype=tf.uint64,
+    )
+    return mixed[:1], tf.stack([tf.zeros([], tf.uint64), mixed[1]])
 
 
 def bernoulli(seed: tf.Tensor, batch: int | tf.Tensor, probability: float) -> tf.Tensor:

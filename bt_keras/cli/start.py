@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 # Packages that Keras imports if they are installed, which takes a second, for parts of
-# it that no command uses: wrappers for scikit-learn, and its own plots.
+# it that no command uses: wrappers for scikit-learn, and its own plots. For these parts
+# they are then not installed in the whole process.
 _NOT_FOR_KERAS = ("sklearn", "matplotlib")
 
 
@@ -97,4 +98,5 @@ def without(packages: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            sys.modules.pop(name, None)
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)

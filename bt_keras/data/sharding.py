@@ -77,7 +77,8 @@ def _finish(dataset, length):
     options.experimental_distribute.auto_shard_policy = policy
     # An endless dataset is iterated once: its views are compiled while `fit` traces the
     # step. The iteration of a finite one may never take an element.
-    options.experimental_warm_start = length == tf.data.INFINITE_CARDINALITY
+    if length == tf.data.INFINITE_CARDINALITY:
+        options.experimental_warm_start = True
     # With infinite cardinality, workers do not agree in every step whether the data has
     # ended.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))

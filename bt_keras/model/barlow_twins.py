@@ -148,14 +148,7 @@ class BarlowTwins(keras.Model):
         if jit_compile == "auto":
             with self.distribute_strategy.scope():
                 jit_compile = devices.xla_pays()
-        # A subclass may pass views through the network in its own way.
-        projects = type(self).project is BarlowTwins.project
-        self.stacks_features = projects and both_views.can_stack(self.projector)
-        self.stacks_views = (
-            self.stacks_features
-            and devices.is_accelerated()
-            and both_views.can_stack(self.backbone)
-        )
+        self.stacks_views, self.stacks_features = both_views.stacking(self)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
         with self.distribute_strategy.scope():
@@ -184,9 +177,9 @@ class BarlowTwins(keras.Model):
         - loss by Gram matrices: one all-gather of 2nD floats, all-reduces of 1 and 2D;
           by correlation: one all-gather of 4D + 1, all-reduces of D² + D (in blocks of
           columns if that is large) and 2D;
-        - every batch norm of the backbone, for each view and micro-batch: all-reduces
-          of 2C + 1 forward and 2C backward; of the projector, for both views together:
-          4C + 1 and 4C;
+        - every batch norm, for each view and micro-batch: all-reduces of 2C + 1 forward
+          and 2C backward; where both views pass as one batch (see `both_views`), of
+          4C + 1 and 4C for each micro-batch;
         - one all-reduce of 1, whether all values are finite, and one of P gradients.
 
         TensorFlow precedes every all-gather by one of the two ints of the shape.

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras import networks
+from bt_keras.distribution import devices
 from bt_keras.networks.batch_norm import stacked_views
 
 _layers = keras.layers
@@ -84,6 +85,26 @@ def _keeps_rows_apart(layer):
     activation = getattr(layer, "activation", None)
     module = getattr(activation, "__module__", None) or ""
     return 0 not in axes and (activation is None or module.startswith("keras."))
+
+
+def stacking(model) -> tuple[bool, bool]:
+    """Returns what passes through the network as one batch of both views.
+
+    Args:
+        model: `bt_keras.BarlowTwins`.
+
+    Returns:
+        Tuple of booleans, of which at most one is true: whether the views are stacked,
+        as on GPUs and TPUs, and whether their features are, for the projector alone, as
+        on CPUs.
+    """
+    # A model that overrides `project` passes views through the network in its own way.
+    projects = getattr(type(model).project, "__module__", "").startswith("bt_keras.")
+    if not (projects and can_stack(model.projector)):
+        return False, False
+    if devices.is_accelerated():
+        return can_stack(model.backbone), False
+    return False, True
 
 
 def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]:

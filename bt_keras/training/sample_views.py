@@ -40,7 +40,9 @@ class FirstPairs:
         self._batches: Iterator | None = None
 
     def start(self) -> None:
-        """Starts to make them, and returns at once.
+        """Builds the dataset and starts its iterator.
+
+        TensorFlow's threads then make the pairs.
 
         Raises:
             UsageError: If an image cannot be read.
@@ -57,9 +59,10 @@ class FirstPairs:
         """
         if self._batches is None:
             self.start()
+        # The batches after the first are freed, also after an error.
+        batches, self._batches = self._batches, None
         with faults.named(self._find_fault):
-            # The batches after it are freed.
-            batch, self._batches = next(self._batches), None
+            batch = next(batches)
         return draw(batch, self._statistics)
 
 
