@@ -58,7 +58,7 @@ def _key_and_counter(seed):
 
     It is that of `tf.random.stateless_uniform(alg="philox")`, which composes it of 50
     operations: these took most of the time of tracing the views.
-    `StatelessRandomGetKeyCounter` depends on the device, and on whether XLA compiles it.
+    `StatelessRandomGetKeyCounter` depends on the device and on XLA.
     """
     mixed = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=[2],

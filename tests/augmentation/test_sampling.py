@@ -1,9 +1,8 @@
 """Random parameters of the views: their distributions and independence."""
 
 import dataclasses
-import math
-
 import functools
+import math
 
 import numpy as np
 import pytest
