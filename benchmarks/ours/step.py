@@ -19,12 +19,17 @@ def build(case, input_shape=(None, None, 3)):
     return bt_keras.BarlowTwins(bt_keras.resnet(*network), case["projector"], **extra)
 
 
+def views(case):
+    """Returns an endless dataset of one batch of view pairs in memory."""
+    shape = case["batch"], case["size"], case["size"], 3
+    batch = tuple(tf.random.normal(shape) for _ in range(2))
+    return tf.data.Dataset.from_tensors(batch).repeat()
+
+
 def prepare(case):
     model = build(case)
     model.compile(optimizer=bt_keras.LARS(case["rate"]))
-    shape = case["batch"], case["size"], case["size"], 3
-    views = tuple(tf.random.normal(shape) for _ in range(2))
-    dataset = tf.data.Dataset.from_tensors(views).repeat()
+    dataset = views(case)
     # As in `fit`: split among replicas; without a strategy, the dataset itself.
     dataset = tf.distribute.get_strategy().experimental_distribute_dataset(dataset)
     model.fit(dataset, steps_per_epoch=1, verbose=0)  # Builds and compiles the step.
