@@ -166,8 +166,8 @@ def cached():
     run = _resident(model, _views(case))
     first = side.first(run)
     run(3)
-    source = "loaded from XLA's cache" if filled else "compiled into XLA's cache"
-    name = f"{cases.name(case)}, step, {source}"
+    process = "second" if filled else "first"
+    name = f"{cases.name(case)}, step, {process} process with XLA's cache"
     side.row(name, side.time(run), case["batch"], f"first step {first:.1f} s")
 
 

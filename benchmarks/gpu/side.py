@@ -11,7 +11,7 @@ import sys
 import time
 
 # In the messages of PyTorch, TensorFlow and XLA.
-_OUT_OF_MEMORY = ("out of memory", "Out of memory", "OOM", "RESOURCE_EXHAUSTED")
+_OUT_OF_MEMORY = ("out of memory", "Out of memory", "OOM when", "RESOURCE_EXHAUSTED")
 
 
 class Side:

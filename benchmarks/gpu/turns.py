@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 
+from benchmarks import options
+
 # Seconds after the time limit in which a section that has begun may end.
 _GRACE = 30.0
 
@@ -85,9 +87,12 @@ def start(turn, values, cache):
         environment["TF_XLA_FLAGS"] = f"{environment.get('TF_XLA_FLAGS', '')} {flags}"
         command += ["--cache", cache]
     pipe = subprocess.PIPE
-    return subprocess.Popen(
-        command, text=True, stdin=pipe, stdout=pipe, env=environment
-    )
+    try:
+        return subprocess.Popen(
+            command, text=True, stdin=pipe, stdout=pipe, env=environment
+        )
+    except OSError as error:
+        options.fail(f"--peer-python={values.peer_python}: {error}.")
 
 
 def replies(process, until):

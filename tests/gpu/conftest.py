@@ -1,4 +1,4 @@
-"""Runs the tests of this folder on a GPU, or skips them."""
+"""Runs the tests of this folder on a GPU; without one, they are left out or fail."""
 
 import pytest
 import tensorflow as tf
@@ -8,11 +8,15 @@ from tests.gpu import card
 
 @pytest.fixture(scope="package", autouse=True)
 def gpu(request):
-    """Skips tests where there is no GPU, and none is pretended to be there."""
+    """Skips tests where there is no GPU and none is pretended to be there.
+
+    They fail where they were asked for, `pytest -m gpu`.
+    """
     if not card.is_pretended():
         yield
     elif not request.config.getoption("--pretend-gpu"):
-        pytest.skip("needs a GPU")
+        asked = request.config.getoption("markexpr") == "gpu"
+        (pytest.fail if asked else pytest.skip)("needs a GPU")
     else:
         with card.pretend(lambda: tf.config.list_logical_devices("CPU")[:1]):
             yield

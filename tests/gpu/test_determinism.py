@@ -26,7 +26,7 @@ def recipe(tmp_path_factory):
 
 
 def test_a_repeated_and_a_killed_run_end_with_the_same_bits(recipe, tmp_path):
-    """In bfloat16, and with max pooling, whose gradient XLA computes in any order."""
+    """In bfloat16, and with max pooling, whose gradient XLA cannot make the same."""
     options = ("--config.checkpoint.every_steps=2", "--config.precision=mixed_bfloat16")
     options += ("--config.backbone.stem=imagenet",)
     first, second, killed = (tmp_path / n for n in ("first", "second", "killed"))

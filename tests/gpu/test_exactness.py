@@ -33,5 +33,6 @@ def test_the_loss_equals_numpy_in_float64(shape, compiled):
 
 
 def test_four_steps_equal_the_official_code(recorded):
-    # cuDNN's convolutions by Winograd's method are less exact than a CPU's.
+    # Expected, not run yet: cuDNN's convolutions by Winograd's method are less exact
+    # than a CPU's.
     train_as_recorded(recorded, 18, tolerance=1e-4)

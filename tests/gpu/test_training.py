@@ -58,10 +58,16 @@ def test_other_steps_equal_that_of_the_cpu(of_the_cpu, jit_compile, stack):
     assert_close(ours, of_the_cpu)
 
 
-def test_a_step_in_bfloat16_is_near_that_of_the_cpu(of_the_cpu):
+def test_a_step_in_bfloat16_points_where_that_of_the_cpu_does(of_the_cpu):
     keras.config.set_dtype_policy("mixed_bfloat16")
+    losses, changes = steps.trained()
     # A rounding is 4e-3, and differences between the images are as small.
-    assert_close(steps.trained(), of_the_cpu, losses=0.2, changes=np.inf)
+    np.testing.assert_allclose(losses, of_the_cpu[0], rtol=0.2)
+    ours, theirs = (
+        np.concatenate([c.ravel() for c in made]) for made in (changes, of_the_cpu[1])
+    )
+    cosine = ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)
+    assert cosine > 0.5
 
 
 @pytest.mark.parametrize("count", [2, 4])

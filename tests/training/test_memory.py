@@ -1,5 +1,6 @@
 """The memory of a long run."""
 
+import numpy as np
 import pytest
 
 from bt_keras import config as config_lib
@@ -19,10 +20,12 @@ def test_many_epochs_take_no_memory(tmp_path, monkeypatch):
     class Measured(EpochLog):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch, logs)
-            if epoch + 1 in (40, config.epochs):
+            if epoch + 1 >= 40 and (epoch + 1) % 20 == 0:
                 measured.append(memory.resident_kb())
 
     monkeypatch.setattr("bt_keras.training.run.EpochLog", Measured)
     pretrain(config, tmp_path / "run")
-    before, after = measured
-    assert after - before < 2_000
+    growth = np.diff(measured)
+    assert len(growth) == 5
+    # The median: TensorFlow's threads allocate a few MB once, at any time.
+    assert np.median(growth) < 400
