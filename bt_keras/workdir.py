@@ -36,6 +36,7 @@ class Workdir:
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
         self.sample_views = self.path / "views.png"
+        self.features = self.path / "features"
         self.results_file = self.path / "results.csv"
         self.module = self.path / "module"
         self.export_report = self.path / "export.json"

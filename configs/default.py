@@ -116,6 +116,9 @@ def get_config():
     # center is cropped.
     config.evaluation.resize_ratio = 256 / 224
     config.evaluation.batch_size = 256
+    # Of the features that are computed once and kept in the workdir: "float32", or
+    # "float16" for half the space.
+    config.evaluation.feature_dtype = "float32"
     config.evaluation.knn = ConfigDict({"k": 200, "temperature": 0.1})
     # The linear probe: SGD with a cosine schedule on frozen features.
     config.evaluation.linear = ConfigDict(

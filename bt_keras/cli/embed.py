@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> None:
     from bt_keras.data.from_config import open_source
     from bt_keras.evaluation import feature_files
     from bt_keras.evaluation.embed import embed
-    from bt_keras.evaluation.evaluate import target_from_module
+    from bt_keras.evaluation.target import target_from_module
 
     feature_files.check_path(values.out)
     target = target_from_module(values.module)

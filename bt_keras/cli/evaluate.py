@@ -2,7 +2,8 @@
 
 Takes a run, by default its newest checkpoint, or an exported module, and prints a table
 of accuracies. Results of a run are also appended to its results.csv, which
-`bt-keras report` prints.
+`bt-keras report` prints, and the features of center crops are kept in its folder
+features: an evaluation that was interrupted continues with them when it is repeated.
 
 Examples:
 
@@ -74,6 +75,17 @@ def define_flags() -> absl_flags.FlagValues:
         "--protocol=finetune, which trains a network from scratch anyway.",
         flag_values=values,
     )
+    absl_flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        ["auto", "one", "mirrored", "tpu"],
+        "Where the features of center crops are computed.\n"
+        "auto: on all GPUs of this machine, a TPU or the CPU.\n"
+        "one: on the first GPU, or the CPU.\n"
+        "mirrored: on all GPUs of this machine.\n"
+        "tpu: on the TPU that TPU_NAME names, or this machine's.",
+        flag_values=values,
+    )
     _define_evaluator_flags(values)
     return values
 
@@ -119,19 +131,18 @@ def run(arguments: Sequence[str]) -> None:
         from bt_keras.evaluation import plots
 
         plots.check(values.plot)
-    start.tensorflow()
+    strategy = start.local_strategy(values.strategy)
 
-    from bt_keras.evaluation import evaluate as evaluation
+    from bt_keras.evaluation.evaluate import evaluate
     from bt_keras.evaluation.report import results_table
+    from bt_keras.evaluation.target import target_from_module, target_from_workdir
     from bt_keras.workdir import Workdir
 
     if values.module:
-        target = evaluation.target_from_module(values.module)
+        target = target_from_module(values.module)
     else:
         workdir = Workdir(values.workdir)
-        target = evaluation.target_from_workdir(
-            workdir, values.untrained, values.checkpoint
-        )
+        target = target_from_workdir(workdir, values.untrained, values.checkpoint)
     image_flags.apply(values, target.config)
     results = []
 
@@ -141,13 +152,14 @@ def run(arguments: Sequence[str]) -> None:
             _print_progress(measured)
 
     try:
-        evaluation.evaluate(
+        evaluate(
             target,
             protocol=values.protocol,
             source=values.source,
             test_split=values.test_split,
             overrides=overrides,
             progress=progress,
+            strategy=strategy,
         )
     finally:  # Also if a full disk, or Ctrl-C, ends the evaluation.
         if results:

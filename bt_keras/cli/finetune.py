@@ -117,7 +117,7 @@ def run(arguments: Sequence[str]) -> None:
     _check(values)
     start.tensorflow()
 
-    from bt_keras.evaluation.evaluate import target_from_module
+    from bt_keras.evaluation.target import target_from_module
     from bt_keras.evaluation.train_classifier import train_classifier
     from bt_keras.export.export_classifier import check_out, export_classifier
 

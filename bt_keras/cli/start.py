@@ -28,6 +28,25 @@ def tensorflow() -> None:
         tf.config.list_logical_devices()
 
 
+def local_strategy(name: str) -> tf.distribute.Strategy:
+    """Creates a strategy for the devices of this process.
+
+    Args:
+        name: String, see `bt_keras.distribution.strategies.make`.
+
+    Returns:
+        `tf.distribute.Strategy`.
+
+    Raises:
+        UsageError: If this machine lacks the devices.
+    """
+    tensorflow()
+    with _quietly():
+        from bt_keras.distribution import strategies
+
+        return strategies.make(name)
+
+
 def strategy(
     name: str,
     settings: Callable[[], dict],

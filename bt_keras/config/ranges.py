@@ -64,6 +64,7 @@ _CHOICES = {
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
     "data.layout": ("auto", "classes", "splits"),
     "data.statistics": ("given", "measured"),
+    "evaluation.feature_dtype": ("float32", "float16"),
 }
 
 

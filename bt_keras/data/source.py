@@ -145,10 +145,15 @@ class Source:
         with faults.named(self.find_fault):
             return tf.concat(list(in_batches), axis=0)
 
-    def dataset(self) -> tf.data.Dataset:
-        """Returns a `tf.data.Dataset` of decoded (image, label), in file order."""
-        dataset = self.records().map(self.decode, tf.data.AUTOTUNE, deterministic=True)
-        count = tf.data.experimental.assert_cardinality(self.num_images)
+    def dataset(self, first: int = 0) -> tf.data.Dataset:
+        """Returns a `tf.data.Dataset` of decoded (image, label), in file order.
+
+        Args:
+            first: Integer, position of the image to begin with. Defaults to `0`.
+        """
+        records = self.records(first=first)
+        dataset = records.map(self.decode, tf.data.AUTOTUNE, deterministic=True)
+        count = tf.data.experimental.assert_cardinality(self.num_images - first)
         return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
 
     def require_labels(self, purpose: str) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from bt_keras.data import Source, faults
 from bt_keras.data.source import NO_LABEL
 from bt_keras.evaluation import feature_files
-from bt_keras.evaluation.evaluate import EvaluationTarget
+from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.files import atomic
 from bt_keras.networks import feature_dim
 from bt_keras.progress_bar import track

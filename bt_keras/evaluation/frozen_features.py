@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterator
 
@@ -13,20 +12,11 @@ import tensorflow as tf
 from bt_keras.augmentation import ops
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import Source
+from bt_keras.evaluation import extraction, feature_identity
+from bt_keras.evaluation.feature_folder import FeatureFolder
+from bt_keras.evaluation.features import Features
+from bt_keras.networks import feature_dim
 from bt_keras.progress_bar import track
-
-
-@dataclasses.dataclass(frozen=True)
-class Features:
-    """The features of one split.
-
-    Args:
-        features: float32 array (N, F), computed in evaluation mode.
-        labels: int64 array (N,), -1 without labels.
-    """
-
-    features: np.ndarray
-    labels: np.ndarray
 
 
 class FrozenBackbone:
@@ -43,6 +33,10 @@ class FrozenBackbone:
         needs_labels: Boolean, whether both sources must have labels. Defaults to
             `True`.
         statistics: `Statistics` for the normalization. Defaults to those of ImageNet.
+        folder: `FeatureFolder` that keeps the features. Defaults to `None`: they are
+            kept as long as they are used.
+        strategy: `tf.distribute.Strategy` of one process; its replicas share the
+            computation of `train` and `test`. Defaults to `None`: one device.
 
     Raises:
         UsageError: If labels are needed, but a source has none, or only one class.
@@ -68,6 +62,8 @@ class FrozenBackbone:
         batch_size: int,
         needs_labels: bool = True,
         statistics: Statistics = IMAGENET,
+        folder: FeatureFolder | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ):
         for source in (train_source, test_source) if needs_labels else ():
             source.require_labels("evaluation")
@@ -79,6 +75,8 @@ class FrozenBackbone:
         self.batch_size = batch_size
         self.statistics = statistics
         self.num_classes = train_source.num_classes
+        self._folder = folder or FeatureFolder()
+        self._strategy = strategy or tf.distribute.get_strategy()
 
     @functools.cached_property
     def train(self) -> Features:
@@ -100,35 +98,53 @@ class FrozenBackbone:
         features = self.backbone(images, training=False)
         return tf.stop_gradient(tf.cast(features, tf.float32))
 
-    def _batches(self, source):
+    def _batches(self, source, first=0):
         shape = (self.size, self.size, self.statistics.channels)
 
         def prepare(image, label):
             crop = ops.resize_and_center_crop(image[tf.newaxis], self.resize, self.size)
             return tf.ensure_shape(crop[0], shape), label
 
-        batches = source.dataset().map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        images = source.dataset(first)
+        batches = images.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
         return batches.batch(self.batch_size).map(
             lambda images, labels: (ops.normalize(images, self.statistics), labels)
         )
 
     def batches_of_features(
-        self, source: Source
+        self, source: Source, first: int = 0
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Computes the features of center crops, a batch at a time.
 
         Args:
             source: `bt_keras.data.Source`.
+            first: Integer, the position of the first image. Defaults to `0`.
 
         Yields:
             Tuple of float32 features (N, F) and int64 labels (N,), in file order.
         """
         title = f"features of split {source.split!r} of {source.name!r}"
-        total = -(-source.num_images // self.batch_size)
-        batches = self._batches(source).prefetch(2)
+        total = -(-(source.num_images - first) // self.batch_size)
+        batches = self._batches(source, first).prefetch(2)
+        started: list[tuple] = []
         for images, labels in track(batches, title, total):
-            yield self.features(images).numpy(), labels.numpy()
+            started.append((self._start_batch(images), labels))
+            if len(started) > 1:
+                yield _finish_batch(started.pop(0))
+        yield from map(_finish_batch, started)
+
+    @functools.cached_property
+    def _start_batch(self):
+        return extraction.on_replicas(self.backbone, self._strategy)
 
     def _extract(self, source):
-        features, labels = zip(*self.batches_of_features(source), strict=True)
-        return Features(np.concatenate(features), np.concatenate(labels))
+        return self._folder.features(
+            feature_identity.of_images(source),
+            (source.num_images, feature_dim(self.backbone)),
+            functools.partial(self.batches_of_features, source),
+        )
+
+
+def _finish_batch(started):
+    wait, labels = started
+    return wait(), labels.numpy()

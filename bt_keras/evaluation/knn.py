@@ -10,11 +10,8 @@ import tensorflow as tf
 from bt_keras import checks
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.neighbors import nearest
 from bt_keras.evaluation.results import Result
-from bt_keras.progress_bar import track
-
-# Entries of one block of the similarity matrix: 256 MiB of float32.
-_BLOCK_ENTRIES = 2**26
 
 
 class KNN(Evaluator):
@@ -63,21 +60,16 @@ class KNN(Evaluator):
             List of two `Result`s.
         """
         train, test = frozen.train, frozen.test
-        bank = tf.math.l2_normalize(train.features, axis=1)
-        queries = tf.math.l2_normalize(test.features, axis=1)
-        k = min(self.k, len(train.labels))
-        block = max(1, _BLOCK_ENTRIES // len(train.labels))
-        starts = range(0, len(test.labels), block)
         ranked = [
             ranked_classes(
-                queries[start : start + block],
-                bank,
-                train.labels,
+                similarities,
+                train.labels[positions],
                 frozen.num_classes,
-                k,
                 self.temperature,
             )
-            for start in track(starts, "votes of the nearest neighbors", len(starts))
+            for similarities, positions in nearest(
+                test, train, min(self.k, len(train.labels))
+            )
         ]
         hits = np.concatenate(ranked) == test.labels[:, np.newaxis]
         settings = {"k": self.k, "temperature": self.temperature}
@@ -94,21 +86,14 @@ class KNN(Evaluator):
 
 
 def ranked_classes(
-    queries: tf.Tensor,
-    bank: tf.Tensor,
-    labels: np.ndarray,
-    num_classes: int,
-    k: int,
-    temperature: float,
+    similarities: np.ndarray, labels: np.ndarray, num_classes: int, temperature: float
 ) -> np.ndarray:
-    """Ranks the classes by the votes of each query's k nearest neighbors.
+    """Ranks the classes by the votes of each query's nearest neighbors.
 
     Args:
-        queries: float32 tensor (M, F), rows of unit length.
-        bank: float32 tensor (N, F), rows of unit length.
-        labels: int64 array (N,), the classes of the bank's rows in [0, num_classes).
+        similarities: float32 array (M, k), in descending order.
+        labels: Integer array (M, k), the neighbors' classes in [0, num_classes).
         num_classes: Integer.
-        k: Integer in [1, N].
         temperature: Float > 0.
 
     Returns:
@@ -118,18 +103,15 @@ def ranked_classes(
     Example:
 
     >>> from bt_keras.evaluation.knn import ranked_classes
-    >>> bank = tf.constant([[1.0, 0.0], [0.0, 1.0]])
-    >>> labels = np.array([3, 4])
-    >>> ranked_classes(bank[:1], bank, labels, 5, k=1, temperature=0.1).tolist()
-    [[3, -1, -1, -1, -1]]
+    >>> similarities, labels = np.array([[0.9, 0.8]], "float32"), np.array([[3, 4]])
+    >>> ranked_classes(similarities, labels, 5, temperature=0.1).tolist()
+    [[3, 4, -1, -1, -1]]
     """
-    similarities = tf.matmul(queries, bank, transpose_b=True)
-    nearest, indices = tf.math.top_k(similarities, k)
     # Similarities relative to the nearest neighbor give the same ranking, and the
     # weights neither overflow nor all vanish at any temperature.
-    weights = tf.exp((nearest - nearest[:, :1]) / temperature)
+    weights = tf.exp((similarities - similarities[:, :1]) / temperature)
     votes = tf.math.bincount(
-        tf.gather(tf.cast(labels, tf.int32), indices),
+        tf.cast(labels, tf.int32),
         weights=weights,
         minlength=num_classes,
         maxlength=num_classes,

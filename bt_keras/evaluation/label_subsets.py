@@ -102,7 +102,8 @@ def take_subset(source: Source, positions: np.ndarray) -> Source:
         )
     else:
         records = _streamed_records(in_order, count, bytes_each)
-    return dataclasses.replace(source, num_images=count, records=records)
+    # The digest is that of all images.
+    return dataclasses.replace(source, num_images=count, records=records, digest=None)
 
 
 def _bytes_each(records):

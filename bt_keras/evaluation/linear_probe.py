@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from bt_keras.evaluation.evaluator import Evaluator
-from bt_keras.evaluation.frozen_features import Features, FrozenBackbone
+from bt_keras.evaluation.feature_batches import ordered_batches, shuffled_batches
+from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.train_crops import epoch_of_crops
 from bt_keras.progress_bar import FitProgress
@@ -188,18 +188,11 @@ class CachedLinearProbe(LinearProbe):
     name = "linear_cached"
 
     def _train_batches(self, frozen):
-        train = self._standardized(frozen, frozen.train)
-        train = train.shuffle(len(frozen.train.labels), seed=self.seed)
-        return train.batch(self.batch_size).repeat()
+        train = frozen.train
+        return shuffled_batches(train, train.moments, self.batch_size, self.seed)
 
     def _test_batches(self, frozen):
-        return self._standardized(frozen, frozen.test).batch(1024)
-
-    def _standardized(self, frozen: FrozenBackbone, split: Features) -> tf.data.Dataset:
-        mean = frozen.train.features.mean(axis=0)
-        deviation = frozen.train.features.std(axis=0) + 1e-6
-        features = ((split.features - mean) / deviation).astype(np.float32)
-        return tf.data.Dataset.from_tensor_slices((features, split.labels))
+        return ordered_batches(frozen.test, frozen.train.moments)
 
     def _layers_before(self, frozen):
         return []

@@ -11,9 +11,9 @@ import numpy as np
 from bt_keras.data import Source, faults
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.classifier import Classifier
-from bt_keras.evaluation.evaluate import EvaluationTarget
 from bt_keras.evaluation.evaluator import build_evaluator
 from bt_keras.evaluation.intervals import wilson
+from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.networks import ImageClassifier, image_classifier
 
 

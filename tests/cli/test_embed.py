@@ -11,7 +11,7 @@ import bt_keras
 from bt_keras import data
 from bt_keras.cli import main
 from bt_keras.evaluation.embed import embed
-from bt_keras.evaluation.evaluate import target_from_module
+from bt_keras.evaluation.target import target_from_module
 from tests.cli.commands import one_error_line
 
 

@@ -11,8 +11,9 @@ from bt_keras import export_backbone
 from bt_keras.cli import main
 from bt_keras.cli.evaluate import shares
 from bt_keras.evaluation import results as results_file
-from bt_keras.evaluation.evaluate import evaluate, target_from_workdir
+from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.report import results_table
+from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.workdir import Workdir
 from tests.cli.commands import one_error_line
 

@@ -7,7 +7,7 @@ import pytest
 
 from bt_keras import config
 from bt_keras.evaluation import evaluator as evaluator_module
-from bt_keras.evaluation.evaluate import EvaluationTarget, evaluate
+from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.evaluator import (
     EVALUATORS,
     PROTOCOLS,
@@ -16,6 +16,7 @@ from bt_keras.evaluation.evaluator import (
 )
 from bt_keras.evaluation.report import results_table
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.target import EvaluationTarget
 
 
 @pytest.mark.parametrize("name", EVALUATORS)

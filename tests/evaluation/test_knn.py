@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import bt_keras
-from bt_keras.evaluation.frozen_features import Features
+from bt_keras.evaluation.features import Features
 from bt_keras.evaluation.knn import KNN, ranked_classes
+from bt_keras.evaluation.neighbors import nearest
 from tests.evaluation.gray import scores
 
 
@@ -14,25 +15,29 @@ def numpy_ranking(queries, bank, labels, classes, k, temperature):
     ranking = []
     for similarities in queries @ bank.T:
         votes = np.zeros(classes)
-        for nearest in np.argsort(-similarities)[:k]:
-            votes[labels[nearest]] += np.exp(similarities[nearest] / temperature)
+        for near in np.argsort(-similarities)[:k]:
+            votes[labels[near]] += np.exp(similarities[near] / temperature)
         order = np.argsort(-votes, kind="stable")[:5]
         ranking.append(np.where(votes[order] > 0, order, -1))
     return ranking
 
 
+def features(rng, count, width=6):
+    return Features(rng.normal(size=(count, width)).astype("f4"), np.zeros(count, int))
+
+
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (5, 0.1), (40, 1.0)])
 def test_ranking_equals_a_loop_over_the_neighbors(k, temperature):
     rng = np.random.default_rng(0)
-    queries, bank = (
-        x / np.linalg.norm(x, axis=1, keepdims=True)
-        for x in (rng.normal(size=(7, 6)), rng.normal(size=(40, 6)))
-    )
+    queries, bank = features(rng, 7), features(rng, 40)
     labels = rng.integers(0, 8, 40)
-    ours = ranked_classes(
-        queries.astype("f4"), bank.astype("f4"), labels, 8, k, temperature
+    [(similarities, positions)] = nearest(queries, bank, k)
+    ours = ranked_classes(similarities, labels[positions], 8, temperature)
+    units = (
+        x.features / np.linalg.norm(x.features.astype("f8"), axis=1, keepdims=True)
+        for x in (queries, bank)
     )
-    theirs = numpy_ranking(queries, bank, labels, 8, k, temperature)
+    theirs = numpy_ranking(*units, labels, 8, k, temperature)
     np.testing.assert_array_equal(ours, theirs)
 
 

@@ -1,0 +1,85 @@
+"""What features depend on, in JSON values: the network, the images, the settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import keras
+import numpy as np
+from ml_collections import ConfigDict
+
+from bt_keras.checkpoint import store
+from bt_keras.data import Source
+
+
+def of_network(backbone: keras.Model) -> dict[str, Any]:
+    """Describes a network by its architecture and its weights.
+
+    Args:
+        backbone: `keras.Model` that can be saved.
+
+    Returns:
+        Dict of JSON values. Copies of a network have the same.
+
+    Example:
+
+    >>> from bt_keras.evaluation import feature_identity
+    >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
+    >>> copy = keras.models.clone_model(backbone)
+    >>> copy.set_weights(backbone.get_weights())
+    >>> feature_identity.of_network(copy) == feature_identity.of_network(backbone)
+    True
+    """
+    weights = hashlib.sha256()
+    for value in backbone.get_weights():
+        weights.update(f"{value.dtype} {value.shape} ".encode())
+        weights.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+    return {
+        "architecture": _sha256(backbone.to_json().encode()),
+        "weights": weights.hexdigest(),
+    }
+
+
+def of_images(source: Source) -> dict[str, Any] | None:
+    """Describes the images of a source without reading them.
+
+    Args:
+        source: `bt_keras.data.Source`.
+
+    Returns:
+        Dict of JSON values, `None` if it is not known which images they are.
+    """
+    if source.digest is None:
+        return None
+    known = source.fingerprints is not None
+    return {
+        "source": source.name,
+        "split": source.split,
+        "images": source.num_images,
+        "names and sizes": source.digest,
+        "contents": _sha256(np.asarray(source.fingerprints)) if known else None,
+        "classes": _sha256(json.dumps(source.class_names).encode()),
+    }
+
+
+def of_settings(config: ConfigDict) -> dict[str, Any]:
+    """Describes how a config reads and prepares images, and the versions of packages.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+    """
+    return {
+        "size": config.views.size,
+        "resize_ratio": config.evaluation.resize_ratio,
+        "bits": config.data.bits,
+        "mean": list(map(float, config.data.mean)),
+        "deviation": list(map(float, config.data.deviation)),
+        "precision": config.precision,
+        "versions": store.versions(),
+    }
+
+
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,71 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from bt_keras import config, data
+from bt_keras.evaluation import feature_identity
+from bt_keras.evaluation.label_subsets import take_subset
+from tests.evaluation.gray import gray_levels, small_backbone
+
+
+def test_a_network_is_its_architecture_and_its_weights():
+    backbone = small_backbone()
+    own = feature_identity.of_network(backbone)
+    copy = keras.models.clone_model(backbone)
+    assert feature_identity.of_network(copy)["weights"] != own["weights"]
+    copy.set_weights(backbone.get_weights())
+    assert feature_identity.of_network(copy) == own
+    # The same weights, with the strides of another network.
+    architecture = backbone.get_config()
+    architecture["layers"][1]["config"]["strides"] = (2, 2)
+    other = keras.Model.from_config(architecture)
+    other.set_weights(backbone.get_weights())
+    found = feature_identity.of_network(other)
+    assert found["weights"] == own["weights"]
+    assert found["architecture"] != own["architecture"]
+
+
+def test_a_saved_network_is_the_same(tmp_path):
+    backbone = small_backbone()
+    backbone.save(tmp_path / "a.keras")
+    loaded = keras.models.load_model(tmp_path / "a.keras")
+    own = feature_identity.of_network(backbone)
+    assert feature_identity.of_network(loaded) == own
+
+
+def test_images_are_known_by_split_names_and_contents():
+    source = data.load("shipped", "test")
+    own = feature_identity.of_images(source)
+    assert own == feature_identity.of_images(data.load("shipped", "test"))
+    others = [
+        data.load("shipped", "test[:1999]"),
+        dataclasses.replace(source, digest="0"),
+        dataclasses.replace(source, fingerprints=np.arange(2000)),
+        dataclasses.replace(source, class_names=source.class_names[::-1]),
+    ]
+    assert own not in map(feature_identity.of_images, others)
+
+
+def test_images_of_a_dataset_or_a_subset_are_not_known():
+    subset = take_subset(data.load("shipped", "test"), np.arange(10))
+    for source in (gray_levels((4, 4, 4)), subset):
+        assert feature_identity.of_images(source) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("views.size", 32),
+        ("evaluation.resize_ratio", 1.5),
+        ("data.bits", 12),
+        ("data.mean", (0.5, 0.5, 0.5)),
+        ("precision", "mixed_bfloat16"),
+    ],
+)
+def test_settings_that_change_features(field, value):
+    recipe = config.default()
+    before = feature_identity.of_settings(recipe)
+    recipe.update_from_flattened_dict({field: value})
+    assert feature_identity.of_settings(recipe) != before
