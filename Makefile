@@ -8,7 +8,7 @@ WORKDIR ?= runs/demo
 # `make bench`: the environment of the peers (5 GB), flags (BENCH=--quick), and the
 # location of CIFAR-10.
 PEERS := .venv-bench
-BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-fit bench-epoch bench-start bench-folder bench-replicas
+BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-fit bench-epoch bench-start bench-folder bench-replicas bench-features
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
@@ -104,7 +104,7 @@ bench:
 	@for name in $(BENCHMARKS); do $(MAKE) --no-print-directory $$name || exit 1; done
 
 bench-epoch: BENCH_DATA := --data $(CIFAR10)
-$(filter-out bench-fit bench-start bench-folder bench-replicas,$(BENCHMARKS)): $(PEERS)/installed
+$(filter-out bench-fit bench-start bench-folder bench-replicas bench-features,$(BENCHMARKS)): $(PEERS)/installed
 $(BENCHMARKS): bench-%: $(VENV)/installed
 	$(BIN)/python -m benchmarks.$* $(BENCH_DATA) $(BENCH)
 

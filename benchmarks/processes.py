@@ -25,6 +25,11 @@ def resident(pid="self"):
     return _kilobytes(f"/proc/{pid}/status", "VmRSS:") * 1024
 
 
+def anonymous():
+    """Returns the resident anonymous and shared memory of this process in bytes."""
+    return _kilobytes("/proc/self/status", "RssAnon:", "RssShmem:") * 1024
+
+
 def reset_peak():
     """Resets the peak memory of this process."""
     with contextlib.suppress(OSError):
