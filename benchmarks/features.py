@@ -9,9 +9,11 @@ peak of all its resident pages, which includes those of mapped files.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -164,7 +166,8 @@ def _row(name, function, reference=None):
     """Runs a function and prints its time and memory; returns the time."""
     turns.say(name)
     processes.reset_peak()
-    with _AnonymousPeak() as anonymous:
+    # The store prints where the features are.
+    with _AnonymousPeak() as anonymous, contextlib.redirect_stdout(sys.stderr):
         begin = time.perf_counter()
         function()
         seconds = time.perf_counter() - begin

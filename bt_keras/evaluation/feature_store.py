@@ -99,9 +99,10 @@ class StoredFeatures:
         """
         with contextlib.ExitStack() as stack:
             with self._writable():
-                self.folder.mkdir(parents=True, exist_ok=True)
                 if not done:
-                    (self.folder / STATE).unlink(missing_ok=True)
+                    # New files: another process may have mapped the damaged ones.
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir(parents=True, exist_ok=True)
                 self._check_space(done)
                 writers = {
                     name: stack.enter_context(
