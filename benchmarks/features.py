@@ -19,6 +19,7 @@ import threading
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,46 +71,46 @@ def _measure(values, path):
     from bt_keras.evaluation.knn import KNN
     from bt_keras.evaluation.linear_probe import CachedLinearProbe
 
-    shape, images = (values.rows, values.width), {"split": "random"}
     folder = FeatureFolder(path / "features", dtype=values.dtype)
-    _row("write, synced", lambda: folder.features(images, shape, _random(values)))
+
+    def stored():
+        shape = (values.rows, values.width)
+        return folder.features({"split": "random"}, shape, _random(values))
+
+    _row("write, synced", stored)
     [file] = path.glob("features/*/features.npy")
 
     def measured(name, function, reference=None):
         _forget(file)
         return _row(name, function, reference)
 
-    train = []
-    measured(
-        "open, every byte checked",
-        lambda: train.append(folder.features(images, shape, _random(values))),
-    )
-    train = train[0]
-    reading = measured("read in blocks", lambda: _drain(train.blocks()))
+    train, _ = measured("open, every byte checked", stored)
+    _, reading = measured("read in blocks", lambda: _drain(train.blocks()))
     measured("mean and deviation", lambda: train.moments, reading)
-
-    frozen = types.SimpleNamespace(
+    frozen: Any = types.SimpleNamespace(
         train=train,
         test=_queries(values),
         num_classes=values.classes,
         train_source=types.SimpleNamespace(num_images=values.rows),
     )
+    _measure_knn(values, lambda: measured("kNN", lambda: _drain(KNN(_K).run(frozen))))
+    probe = CachedLinearProbe(epochs=1)
+    steps = -(-values.rows // probe.batch_size)
+    batches = shuffled_batches(train, train.moments, probe.batch_size, 0).take(steps)
+    measured("shuffled batches, one epoch", lambda: _drain(batches), reading)
+    measured("the cached probe, one epoch", lambda: probe.train(frozen), reading)
+
+
+def _measure_knn(values, run):
+    """Measures kNN, and its matrix products before and after it."""
     products = _products(values)
-    seconds = measured("kNN", lambda: _drain(KNN(_K).run(frozen)))
-    products += _products(values)
-    alone = statistics.median(products)
+    _, seconds = run()
+    alone = statistics.median(products + _products(values))
+    ratio = f"kNN takes {table.number(seconds / alone)}x"
     print(
-        f"| its matrix products alone | {table.number(alone)} s | kNN takes "
-        f"{table.number(seconds / alone)}x |  |  |",
+        f"| its matrix products alone | {table.number(alone)} s | {ratio} |  |  |",
         flush=True,
     )
-    probe = CachedLinearProbe(epochs=1)
-    batches = shuffled_batches(train, train.moments, probe.batch_size, seed=0)
-    steps = -(-values.rows // probe.batch_size)
-    measured(
-        "shuffled batches, one epoch", lambda: _drain(batches.take(steps)), reading
-    )
-    measured("the cached probe, one epoch", lambda: probe.train(frozen), reading)
 
 
 def _random(values):
@@ -163,18 +164,18 @@ def _drain(items):
 
 
 def _row(name, function, reference=None):
-    """Runs a function and prints its time and memory; returns the time."""
+    """Runs a function, prints its time and memory, and returns its result and time."""
     turns.say(name)
     processes.reset_peak()
     # The store prints where the features are.
     with _AnonymousPeak() as anonymous, contextlib.redirect_stdout(sys.stderr):
         begin = time.perf_counter()
-        function()
+        result = function()
         seconds = time.perf_counter() - begin
     ratio = f"{table.number(seconds / reference)}x reading" if reference else ""
     memory = f"{table.size(anonymous.peak)} | {table.size(processes.peak())}"
     print(f"| {name} | {table.number(seconds)} s | {ratio} | {memory} |", flush=True)
-    return seconds
+    return result, seconds
 
 
 class _AnonymousPeak:
