@@ -66,7 +66,7 @@ class StoredFeatures:
             if not 0 <= rows <= self.shape[0]:
                 raise ValueError(f"{STATE} has {rows} rows")
             for name, (shape, dtype) in self._arrays().items():
-                path = self.folder / f"{name}.npy"
+                path = self._path(name)
                 if npy_rows.checksum(path, shape, dtype, rows) != state["crc32"][name]:
                     raise ValueError(f"{path.name} has another checksum")
         except FileNotFoundError as error:
@@ -99,22 +99,10 @@ class StoredFeatures:
         """
         with contextlib.ExitStack() as stack:
             with self._writable():
-                if not done:
-                    # New files: another process may have mapped the damaged ones.
-                    shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._check_space(done)
+                self._prepare(done)
                 writers = {
-                    name: stack.enter_context(
-                        npy_rows.RowsWriter(
-                            self.folder / f"{name}.npy",
-                            shape,
-                            dtype,
-                            done,
-                            checksums.get(name, 0),
-                        )
-                    )
-                    for name, (shape, dtype) in self._arrays().items()
+                    name: stack.enter_context(self._writer(name, done, checksums))
+                    for name in self._arrays()
                 }
             last, cost = time.monotonic(), 0.0
             for features, labels in compute(done):
@@ -128,10 +116,25 @@ class StoredFeatures:
             with self._writable():
                 self._sync(writers)
 
+    def _prepare(self, done):
+        if not done:
+            # New files: another process may have mapped the damaged ones.
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_space(done)
+
+    def _writer(self, name, done, checksums):
+        shape, dtype = self._arrays()[name]
+        path, crc = self._path(name), checksums.get(name, 0)
+        return npy_rows.RowsWriter(path, shape, dtype, done, crc)
+
+    def _path(self, name):
+        return self.folder / f"{name}.npy"
+
     def open(self) -> Features:
         """Returns the features; the array is mapped, and its blocks are read."""
-        path = self.folder / "features.npy"
-        labels = np.load(self.folder / "labels.npy")
+        path = self._path("features")
+        labels = np.load(self._path("labels"))
         features = np.load(path, mmap_mode="r")
         return Features(features, labels, npy_rows.RowsReader(path, *self._array()))
 
