@@ -21,7 +21,7 @@ def of_network(backbone: keras.Model) -> dict[str, Any]:
         backbone: `keras.Model` that can be saved.
 
     Returns:
-        Dict of JSON values. Copies of a network have the same.
+        Dict of JSON values, the same for a network that was saved and loaded.
 
     Example:
 
