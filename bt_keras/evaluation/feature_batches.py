@@ -1,8 +1,9 @@
 """Batches of standardized features for training, also if they do not fit in memory.
 
 Features that fit are shuffled as a whole. Others are read in chunks of neighboring
-rows, in random order, into a pool; batches are drawn from the whole pool. A pool has
-thousands of chunks, so that rows that are sorted by class are mixed as well.
+rows into a pool, and batches are drawn from the whole pool. The chunks of a pool are
+random, but each part of the file has as many as any other: every pool has its share of
+each class, also if the rows are sorted by class.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def shuffled_batches(
             for features, labels in _regrouped(pools, batch_size):
                 yield _standardized(features, moments), labels
 
-    return _dataset(batches, split)
+    return _dataset(batches, split, tf.data.INFINITE_CARDINALITY)
 
 
 def ordered_batches(split: Features, moments: Moments) -> tf.data.Dataset:
@@ -85,7 +86,7 @@ def ordered_batches(split: Features, moments: Moments) -> tf.data.Dataset:
             start += len(features)
             yield _standardized(features, moments), labels
 
-    return _dataset(batches, split)
+    return _dataset(batches, split, -(-len(split.labels) // _TEST_BATCH))
 
 
 def _fits(split):
@@ -103,13 +104,14 @@ def _in_memory(split, moments):
     return tf.data.Dataset.from_tensor_slices((features, split.labels))
 
 
-def _dataset(batches, split):
+def _dataset(batches, split, length):
     signature = (
         tf.TensorSpec((None, split.features.shape[1]), tf.float32),
         tf.TensorSpec((None,), tf.int64),
     )
     made = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return made.prefetch(8)
+    # Keras warns of datasets of unknown length that end.
+    return made.apply(tf.data.experimental.assert_cardinality(length)).prefetch(8)
 
 
 def _pools(
@@ -118,15 +120,13 @@ def _pools(
     """Yields (features, labels, order) of random chunks; reads a pool in advance."""
     width = split.features.shape[1]
     rows = max(1, _CHUNK_BYTES // (4 * width))
-    size = max(1, _POOL_BYTES // (4 * width * rows))
-    starts = rows * generator.permutation(-(-len(split.labels) // rows))
+    most = max(1, _POOL_BYTES // (4 * width * rows))
+    pools = _divided(-(-len(split.labels) // rows), most, generator)
 
-    def read(first):
-        chunks = starts[first : first + size]
+    def read(chunks):
         features = np.empty((len(chunks) * rows, width), np.float32)
         labels, count = np.empty(len(features), np.int64), 0
-        # In the order of the file, which disks read faster; batches are mixed anyway.
-        for start in np.sort(chunks):
+        for start in chunks * rows:
             chunk = split.read(start, start + rows)
             features[count : count + len(chunk)] = chunk
             labels[count : count + len(chunk)] = split.labels[start : start + rows]
@@ -134,12 +134,24 @@ def _pools(
         return features[:count], labels[:count]
 
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        following = thread.submit(read, 0)
-        for first in range(size, len(starts) + size, size):
+        following = thread.submit(read, pools[0])
+        for next_pool in (*pools[1:], None):
             features, labels = following.result()
-            if first < len(starts):
-                following = thread.submit(read, first)
+            if next_pool is not None:
+                following = thread.submit(read, next_pool)
             yield features, labels, generator.permutation(len(labels))
+
+
+def _divided(count, most, generator):
+    """Divides chunks into random pools of up to `most`, each in ascending order.
+
+    Of as many neighboring chunks as there are pools, each pool has one.
+    """
+    pools = -(-count // most)
+    strata = np.arange(-(-count // pools) * pools).reshape(-1, pools)
+    columns = generator.permuted(strata, axis=1).T
+    found = [column[column < count] for column in columns]
+    return [found[number] for number in generator.permutation(pools)]
 
 
 def _regrouped(pools, batch_size):

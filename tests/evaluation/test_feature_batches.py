@@ -70,13 +70,16 @@ def test_batches_of_sorted_classes_are_mixed(sorted_split, in_pools):
     for batches in epochs(sorted_split):
         for _, labels in batches[:-1]:
             counts = np.bincount(labels, minlength=CLASSES)
-            assert np.count_nonzero(counts) >= 7
-            assert counts.max() <= len(labels) / 3
+            # Of a random batch: 6.4 with a deviation of 2.4.
+            assert counts.min() >= 1
+            assert counts.max() <= 6.4 + 5 * 2.4
 
 
 def test_ordered_batches(sorted_split, in_pools, monkeypatch):
     monkeypatch.setattr(feature_batches, "_TEST_BATCH", 100)
-    streamed = list(ordered_batches(sorted_split, sorted_split.moments))
+    made = ordered_batches(sorted_split, sorted_split.moments)
+    assert made.cardinality() == 11
+    streamed = list(made)
     monkeypatch.setattr(feature_batches, "WHOLE_BYTES", 2**30)
     whole = list(ordered_batches(sorted_split, sorted_split.moments))
     assert len(streamed) == len(whole) == 11
