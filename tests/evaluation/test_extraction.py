@@ -20,20 +20,6 @@ def test_replicas_give_the_features_of_one_device(replicas, count, rows):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_every_replica_computes_a_part(replicas, monkeypatch):
-    strategy, rows = replicas(2), []
-    run = strategy.run
-
-    def recorded(function, args):
-        shards = strategy.experimental_local_results(args[0])
-        rows.append([shard.shape[0] for shard in shards])
-        return run(function, args=args)
-
-    monkeypatch.setattr(strategy, "run", recorded)
-    on_replicas(small_backbone(), strategy)(tf.zeros((6, 8, 8, 3)))()
-    assert rows == [[3, 3]]
-
-
 def test_a_frozen_backbone_computes_its_features_on_replicas(replicas):
     sources = gray_levels((10, 10, 11)), gray_levels((4, 4, 4))
     backbone = small_backbone()
