@@ -20,8 +20,8 @@ from benchmarks import flops, side
 from benchmarks.ours import step
 
 _VIEWS = 2
-_FORWARD, _INPUTS, _FILTERS = "forward", "input gradients", "filter gradients"
-KINDS = (_FORWARD, _INPUTS, _FILTERS, "dense", "loss")
+_FORWARD, _INPUTS, FILTERS = "forward", "input gradients", "filter gradients"
+KINDS = (_FORWARD, _INPUTS, FILTERS, "dense", "loss")
 
 
 class Operation(NamedTuple):
@@ -96,7 +96,7 @@ def _convolutions(layer, batch_size):
             _INPUTS, "Conv2DBackpropInput", (filter_, output), ("input_sizes", x)
         ),
         operation(
-            _FILTERS, "Conv2DBackpropFilter", (input_, output), ("filter_sizes", w)
+            FILTERS, "Conv2DBackpropFilter", (input_, output), ("filter_sizes", w)
         ),
     )
 

@@ -74,13 +74,29 @@ def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
     Returns:
         Boolean; `False` if there is no description.
     """
-    if is_accelerated():
-        return False
+    flags = _cpu_flags(cpuinfo)
+    return bool(flags) and not is_accelerated() and not flags & _BFLOAT16_FLAGS
+
+
+def has_avx512_bfloat16_only(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
+    """Returns whether the only device is a CPU with AVX512-BF16 and without AMX.
+
+    Args:
+        cpuinfo: Path of the kernel's description of the CPU. Defaults to
+            `"/proc/cpuinfo"`.
+
+    Returns:
+        Boolean; `False` if there is no description.
+    """
+    flags = _cpu_flags(cpuinfo) & _BFLOAT16_FLAGS
+    return flags == {"avx512_bf16"} and not is_accelerated()
+
+
+def _cpu_flags(cpuinfo):
     try:
-        words = set(Path(cpuinfo).read_text(encoding="utf-8").split())
+        return set(Path(cpuinfo).read_text(encoding="utf-8").split())
     except OSError:
-        return False
-    return not words & _BFLOAT16_FLAGS
+        return set()
 
 
 def fused(function: Callable) -> Callable:

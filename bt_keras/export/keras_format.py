@@ -8,7 +8,7 @@ import keras
 
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.hub import architecture
-from bt_keras.networks import BatchNormalization
+from bt_keras.networks import BatchNormalization, Conv2D
 
 
 def with_keras_layers(
@@ -16,9 +16,9 @@ def with_keras_layers(
 ) -> keras.Model:
     """Copies a backbone into a model of Keras's own layers, normalization included.
 
-    `bt_keras` batch normalization becomes Keras's. The outputs in inference mode are
-    the same; in training, Keras uses the biased variance for the moving variance and
-    does not synchronize the statistics over replicas.
+    `bt_keras` convolutions and batch normalization become Keras's. The outputs in
+    inference mode are the same; in training, Keras uses the biased variance for the
+    moving variance and does not synchronize the statistics over replicas.
 
     Args:
         backbone: `keras.Model` from normalized images (N, H, W, C) to features (N, F).
@@ -56,6 +56,8 @@ def _keras_layer(layer):
     config = layer.get_config()
     if isinstance(layer, BatchNormalization):
         return keras.layers.BatchNormalization.from_config(config)
+    if isinstance(layer, Conv2D):
+        return keras.layers.Conv2D.from_config(config)
     # Only Keras on TensorFlow has synchronized batch normalization.
     if isinstance(layer, keras.layers.BatchNormalization):
         config = {**config, "synchronized": False}

@@ -11,6 +11,7 @@ import tensorflow as tf
 from bt_keras import networks
 from bt_keras.distribution import devices
 from bt_keras.networks.batch_norm import stacked_views
+from bt_keras.networks.convolution import faster_gradients
 
 _layers = keras.layers
 # Layers that treat every row of a batch alone, whatever the other rows are.
@@ -74,7 +75,7 @@ def can_stack(layer: keras.Layer) -> bool:
         # The `call` of a subclass may do anything.
         is_functional = type(layer).__module__.startswith("keras.")
         return is_functional and all(map(can_stack, layer.operations))
-    is_known = type(layer) in (*_ROWWISE, networks.BatchNormalization)
+    is_known = type(layer) in (*_ROWWISE, networks.BatchNormalization, networks.Conv2D)
     # A regularizer of activations divides by the rows of its batch.
     return is_known and layer.activity_regularizer is None and _keeps_rows_apart(layer)
 
@@ -124,7 +125,11 @@ def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]
     Returns:
         Tuple of two tensors (n, D).
     """
-    views = view_a, view_b
+    with faster_gradients(not model.jit_compile):
+        return _project_both(model, view_a, view_b)
+
+
+def _project_both(model, *views):
     if model.stacks_views and _can_concatenate(*views):
         return _stacked(model.project, *views)
     if not model.stacks_features:

@@ -2,6 +2,7 @@
 
 from bt_keras.networks.batch_norm import BatchNormalization
 from bt_keras.networks.by_name import network_by_name
+from bt_keras.networks.convolution import Conv2D
 from bt_keras.networks.feature_maps import feature_dim, feature_maps
 from bt_keras.networks.image_classifier import ImageClassifier, image_classifier
 from bt_keras.networks.image_normalization import behind_normalization, statistics_of
@@ -13,6 +14,7 @@ from bt_keras.networks.resnet import resnet
 
 __all__ = [
     "BatchNormalization",
+    "Conv2D",
     "ImageClassifier",
     "LoadedBackbone",
     "as_model",

@@ -13,6 +13,7 @@ import keras
 from bt_keras import checks
 from bt_keras.errors import UsageError
 from bt_keras.networks.batch_norm import BatchNormalization
+from bt_keras.networks.convolution import Conv2D
 
 # Depth to (residual block, number of blocks in each of the four stages).
 DEPTHS = {
@@ -99,7 +100,7 @@ def _conv(x, filters, size, stride, name):
             size // 2, data_format="channels_last", name=name + "_pad"
         )
         x, padding = pad(x), "valid"
-    return keras.layers.Conv2D(
+    return Conv2D(
         filters,
         size,
         stride,

@@ -16,8 +16,25 @@ def test_bfloat16_is_emulated_without_the_cpu_flag(tmp_path, flags, emulated):
     assert devices.bfloat16_is_emulated(cpuinfo) == (emulated and NO_ACCELERATOR)
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("avx2 fma", False),
+        ("avx512f avx512_bf16", True),
+        ("avx512f avx512_bf16 amx_bf16", False),
+        ("asimd bf16", False),
+    ],
+)
+def test_cpus_with_avx512_bfloat16_and_without_amx(tmp_path, flags, expected):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\nflags : sse {flags}\n")
+    result = devices.has_avx512_bfloat16_only(cpuinfo)
+    assert result == (expected and NO_ACCELERATOR)
+
+
 def test_an_unknown_cpu_is_not_reported(tmp_path):
     assert not devices.bfloat16_is_emulated(tmp_path / "missing")
+    assert not devices.has_avx512_bfloat16_only(tmp_path / "missing")
 
 
 def test_xla_is_the_default_only_on_accelerators():
