@@ -21,7 +21,7 @@ from bt_keras.augmentation.ops.geometry import (
     crop_and_resize,
     resize_and_center_crop,
 )
-from bt_keras.augmentation.ops.map_images import batched, map_images
+from bt_keras.augmentation.ops.map_images import batched, map_at_once, map_images
 from bt_keras.augmentation.ops.orientation import flip, flip_vertically, rotate
 
 adjust_brightness = batched(color.adjust_brightness, color.adjust_brightness)
@@ -47,6 +47,7 @@ __all__ = [
     "flip_vertically",
     "gaussian_blur",
     "grayscale",
+    "map_at_once",
     "map_images",
     "normalize",
     "normalize_unit",

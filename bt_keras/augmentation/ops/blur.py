@@ -6,6 +6,8 @@ import math
 
 import tensorflow as tf
 
+from bt_keras.augmentation.ops import choose
+
 PASSES = 3
 ONE = 1 << 24  # 1.0 in Pillow's fixed-point weights
 
@@ -67,17 +69,18 @@ def _length(packed, axis):
 
 def _rows_at(packed, reach):
     """Returns images shifted by -reach to reach rows, with edges repeated."""
-    count = _length(packed, 0)
+    count = _length(packed, -2)
     rows = (tf.range(count) + distance for distance in range(-reach, reach + 1))
-    return [tf.gather(packed, tf.clip_by_value(row, 0, count - 1)) for row in rows]
+    rows = [tf.clip_by_value(row, 0, count - 1) for row in rows]
+    return [tf.gather(packed, row, axis=-2) for row in rows]
 
 
 def _columns_at(packed, reach):
     """Returns images shifted by -reach to reach columns; gathering would be slow."""
-    first, last = [packed[:, :1]] * reach, [packed[:, -1:]] * reach
-    padded = tf.concat([*first, packed, *last], axis=1)
-    count = _length(packed, 1)
-    return [padded[:, start : start + count] for start in range(2 * reach + 1)]
+    first, last = [packed[..., :1]] * reach, [packed[..., -1:]] * reach
+    padded = tf.concat([*first, packed, *last], axis=-1)
+    count = _length(packed, -1)
+    return [padded[..., start : start + count] for start in range(2 * reach + 1)]
 
 
 def _box_passes(packed, weights, shifted):
@@ -101,14 +104,14 @@ def gaussian_blur(
     """Applies Pillow's `GaussianBlur(radius=sigma)`.
 
     Args:
-        packed: int32 tensor of shape `(H, W)`, see `packed_rgb`.
-        sigma: float32 scalar. Standard deviation in pixels; with 0 the image is
-            returned unchanged.
+        packed: int32 tensor of shape `(H, W)`, see `packed_rgb`; or `(N, H, W)`.
+        sigma: float32 scalar, or tensor of shape `(N, 1, 1)`. Standard deviation in
+            pixels; with 0 the image is returned unchanged.
         max_sigma: Float. Upper bound of `sigma`; it determines the number of filter
             taps. Defaults to `2.0`.
 
     Returns:
-        int32 tensor of shape `(H, W)`.
+        int32 tensor of the shape of `packed`.
     """
     most = math.floor((math.sqrt(4.0 * max_sigma**2 + 1.0) - 1.0) / 2.0) + 1
 
@@ -122,6 +125,6 @@ def gaussian_blur(
     def narrow_or_wide():
         # In most cases the box ends beside its center and all other weights are 0.
         narrow = _box_radius(sigma)[0] < 1.0
-        return tf.cond(narrow, lambda: blur(1), lambda: blur(most))
+        return choose.shortcut(narrow, lambda: blur(1), lambda: blur(most))
 
-    return tf.cond(sigma > 0.0, narrow_or_wide, lambda: packed)
+    return choose.where(sigma > 0.0, narrow_or_wide, packed)

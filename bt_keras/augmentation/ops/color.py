@@ -1,8 +1,9 @@
 """Color operations with torchvision's factors and Pillow's 8-bit arithmetic.
 
 Every function takes one packed image, int32 `(H, W)` (see `packed_rgb`), and scalar
-parameters, and returns a packed image. `bt_keras.augmentation.ops` has the same
-functions for batches.
+parameters, and returns a packed image; or packed images `(N, H, W)` and parameters
+`(N, 1, 1)`, see `map_images.map_at_once`. `bt_keras.augmentation.ops` has the same
+functions for images that are not packed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import functools
 
 import tensorflow as tf
 
+from bt_keras.augmentation.ops import choose
 from bt_keras.augmentation.ops.hsv import adjust_hue
 from bt_keras.augmentation.ops.packed_rgb import channels, from_channels
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
@@ -37,8 +39,9 @@ def _blend(bases, packed, factor):
 
 
 def _rounded_mean(levels):
-    count = tf.size(levels)
-    return tf.cast((tf.reduce_sum(levels) + count // 2) // count, tf.float32)
+    count = tf.reduce_prod(tf.shape(levels)[-2:])
+    total = tf.reduce_sum(levels, axis=(-2, -1), keepdims=True)
+    return tf.cast((total + count // 2) // count, tf.float32)
 
 
 def adjust_brightness(packed: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
@@ -100,16 +103,16 @@ def color_jitter(
     def jitter():
         def step(position, x):
             branches = [functools.partial(adjust, x) for adjust in adjustments]
-            return position + 1, tf.switch_case(order[position], branches)
+            return position + 1, choose.switch(order[position], branches)
 
         return tf.while_loop(lambda position, _: position < 4, step, (0, packed))[1]
 
-    return tf.cond(apply, jitter, lambda: packed)
+    return choose.where(apply, jitter, packed)
 
 
 def grayscale(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Replaces all three channels by the luma if `mask` is true."""
-    return tf.cond(mask, lambda: 0x010101 * _luma(packed), lambda: packed)
+    return choose.where(mask, lambda: 0x010101 * _luma(packed), packed)
 
 
 def solarize(packed: tf.Tensor, mask: tf.Tensor, *, threshold: int = 128) -> tf.Tensor:
@@ -120,7 +123,7 @@ def solarize(packed: tf.Tensor, mask: tf.Tensor, *, threshold: int = 128) -> tf.
         inverted = (tf.where(x >= int(threshold), 255 - x, x) for x in levels)
         return from_channels(*inverted)
 
-    return tf.cond(mask, invert, lambda: packed)
+    return choose.where(mask, invert, packed)
 
 
 def normalize(images: tf.Tensor, statistics: Statistics = IMAGENET) -> tf.Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from bt_keras.augmentation.ops import choose
+
 
 def flip(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Flips those images (N, H, W, C) horizontally whose `mask` (N,) is true."""
@@ -50,22 +52,22 @@ def _choose(mask, changed, images):
 
 def flip_packed(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Flips a packed image horizontally if `mask` is true."""
-    return tf.cond(mask, lambda: packed[:, ::-1], lambda: packed)
+    return choose.where(mask, lambda: packed[..., ::-1], packed)
 
 
 def flip_vertically_packed(packed: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Flips a packed image vertically if `mask` is true."""
-    return tf.cond(mask, lambda: packed[::-1], lambda: packed)
+    return choose.where(mask, lambda: packed[..., ::-1, :], packed)
 
 
 def rotate_packed(packed: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
     """Rotates a square packed image counterclockwise by `turns` times 90 degrees."""
-    return tf.switch_case(
+    return choose.switch(
         turns,
         [
             lambda: packed,
-            lambda: tf.transpose(packed)[::-1],
-            lambda: packed[::-1, ::-1],
-            lambda: tf.transpose(packed)[:, ::-1],
+            lambda: tf.linalg.matrix_transpose(packed)[..., ::-1, :],
+            lambda: packed[..., ::-1, ::-1],
+            lambda: tf.linalg.matrix_transpose(packed)[..., ::-1],
         ],
     )

@@ -15,22 +15,22 @@ def from_image(image: tf.Tensor) -> tf.Tensor:
     """Packs an image.
 
     Args:
-        image: uint8 or float32 tensor of shape `(H, W, 3)`. Floats are rounded and
-            clipped to 0..255.
+        image: uint8 or float32 tensor of shape `(H, W, 3)` or `(N, H, W, 3)`. Floats
+            are rounded and clipped to 0..255.
 
     Returns:
-        int32 tensor of shape `(H, W)`.
+        int32 tensor of shape `(H, W)` or `(N, H, W)`.
     """
     if image.dtype != tf.uint8:
         levels = tf.cast(tf.round(tf.cast(image, tf.float32)), tf.int32)
         image = tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)
-    image = tf.pad(image, ((0, 0), (0, 0), (0, 1)))
+    image = tf.pad(image, (*[(0, 0)] * (len(image.shape) - 1), (0, 1)))
     return tf.bitcast(image, tf.int32)
 
 
 def to_image(packed: tf.Tensor) -> tf.Tensor:
-    """Unpacks int32 `(H, W)` to float32 levels `(H, W, 3)`."""
-    levels = tf.bitwise.right_shift(packed[:, :, None], tf.constant(_SHIFTS)) & 255
+    """Unpacks int32 `(H, W)` or `(N, H, W)` to float32 levels of three channels."""
+    levels = tf.bitwise.right_shift(packed[..., None], tf.constant(_SHIFTS)) & 255
     return tf.cast(levels, tf.float32)
 
 
