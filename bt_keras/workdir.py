@@ -84,8 +84,8 @@ class Workdir:
 
         Args:
             config: `ConfigDict`. Its fields for checkpoints and evaluation may differ,
-                `data.validation_split`, `threads`, and the path of the images if the
-                run has recorded which these are.
+                `data.validation_split`, `threads`, `views.finish_on_device`, and the
+                path of the images if the run has recorded which these are.
 
         Raises:
             UsageError: If another field differs; the message names it.
@@ -98,6 +98,7 @@ class Workdir:
             "evaluation.",
             "data.validation_split",
             "threads",
+            "views.finish_on_device",
         )
         if self.images_file.is_file():
             may_differ += ("data.source",)  # The images are compared themselves.

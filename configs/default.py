@@ -48,6 +48,9 @@ def get_config():
     config.views.a = ConfigDict()
     # The same for the second view.
     config.views.b = ConfigDict()
+    # Send uint8 crops to the GPU or TPU and apply all other operations there: less work
+    # for the CPU, a quarter of the bytes. Slower on a CPU. Not measured on a GPU yet.
+    config.views.finish_on_device = False
 
     config.backbone = ConfigDict()
     # "resnet" (depth, width and stem are for it), or a function or class that returns a

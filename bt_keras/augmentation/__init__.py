@@ -4,8 +4,17 @@ The layers must be imported from `bt_keras.augmentation.layers`, because importi
 keras-cv is slow.
 """
 
+from bt_keras.augmentation.crops import Crops, finished
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe
 from bt_keras.augmentation.statistics import Statistics
 from bt_keras.augmentation.views import Views, views
 
-__all__ = ["RECIPES", "Statistics", "ViewRecipe", "Views", "views"]
+__all__ = [
+    "RECIPES",
+    "Crops",
+    "Statistics",
+    "ViewRecipe",
+    "Views",
+    "finished",
+    "views",
+]

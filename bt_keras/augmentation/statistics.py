@@ -74,4 +74,4 @@ def _numbers(name, values, kind):
         values = list(values)
     except TypeError:
         values = [values]
-    return tuple(checks.number(f"{name} of statistics", v, kind) for v in values)
+    return tuple(float(checks.number(f"{name} of statistics", v, kind)) for v in values)

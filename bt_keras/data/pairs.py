@@ -79,7 +79,8 @@ def pairs(
 
     Returns:
         `tf.data.Dataset` of (view_a, view_b), float32 of shape
-        `(batch_size, size, size, C)`. In the scope of a strategy with several workers,
+        `(batch_size, size, size, C)`, or whatever else `views` returns, such as
+        `bt_keras.augmentation.Crops`. In the scope of a strategy with several workers,
         a `tf.distribute.DistributedDataset` of the same batches, which `fit` accepts.
 
     Raises:

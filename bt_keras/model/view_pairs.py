@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bt_keras.augmentation import finished
 from bt_keras.errors import UsageError
 from bt_keras.networks import input_specs
 from bt_keras.networks.input_specs import has_graph
@@ -41,7 +42,7 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
     Args:
         data: `(view_a, view_b)` or `((view_a, view_b), label)`, each view a tensor or
             a nest of tensors, whose first axis is the batch. A model of several named
-            inputs takes a dict by these names, too, as in Keras.
+            inputs takes a dict by these names, too, as in Keras. `Crops` are finished.
         expected: Nest of `tf.TensorSpec`, see `expected_view`.
 
     Returns:
@@ -56,6 +57,7 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
             "the views are ragged tensors, which Keras would pad with zeros: pad or "
             "crop the examples to one length, as in dataset.padded_batch."
         )
+    data = finished(data)
     views = _find_views(data, expected)
     if views is None:
         raise UsageError(

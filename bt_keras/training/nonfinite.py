@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.augmentation import finished
 from bt_keras.checkpoint.callbacks import ProgressTracker
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.model.barlow_twins import BarlowTwins
@@ -95,14 +96,14 @@ def largest_activation(
 
     Args:
         model: `bt_keras.BarlowTwins`.
-        batches: Iterable of `(view_a, view_b)`.
+        batches: Iterable of `(view_a, view_b)`, which may be `Crops`.
 
     Returns:
         `(layer, value)`: the name of a layer and the largest absolute value of its
         output. If there are non-finite outputs, the first layer that has one.
     """
     largest = ("none", 0.0)
-    for views in batches:
+    for views in map(finished, batches):
         for view in views:
             slices = [view[i : i + _SLICE] for i in range(0, len(view), _SLICE)]
             for images in slices:

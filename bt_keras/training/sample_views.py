@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from bt_keras.augmentation import finished
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import faults
 
@@ -75,7 +76,7 @@ def draw(
     blue; of images of two bands, the first is drawn.
 
     Args:
-        batch: `(view_a, view_b)`, float32 tensors (N, H, W, C).
+        batch: `(view_a, view_b)`, float32 tensors (N, H, W, C) or `Crops`.
         statistics: `Statistics` that the views were normalized with. Defaults to those
             of ImageNet.
         count: Integer > 0, the largest number of pairs. Defaults to `8`.
@@ -83,7 +84,7 @@ def draw(
     Returns:
         Bytes of a PNG file.
     """
-    rows = [np.asarray(view[:count]) for view in batch]
+    rows = [np.asarray(view[:count]) for view in finished(batch)]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
     picture = np.concatenate(rows) * statistics.deviation + statistics.mean
     picture = picture[..., : 3 if statistics.channels > 2 else 1]

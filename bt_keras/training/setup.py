@@ -62,7 +62,13 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Views]:
     source = open_source(config)
     changes = {name: {**config.views.get(name, {})} for name in "ab"}
     size, recipe = config.views.size, config.views.recipe
-    views = make_views(size, recipe, statistics(config), **changes)
+    views = make_views(
+        size,
+        recipe,
+        statistics(config),
+        **changes,
+        finish_on_device=config.views.finish_on_device,
+    )
     data.check(source, views, config.batch_size, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)

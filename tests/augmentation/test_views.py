@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageFilter, ImageOps
 
-from bt_keras.augmentation import ops, sampling
+from bt_keras.augmentation import finished, ops, sampling
 from bt_keras.augmentation.distortion import sample_distortion
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe, resolve
 from bt_keras.augmentation.views import view_seeds, views
@@ -66,6 +66,7 @@ def test_views_equal_pillow(batch, recipe, changes):
         assert view.shape == crop.shape == (len(batch), 32, 32, 3)
         assert (view.dtype, crop.dtype) == (tf.float32, tf.uint8)
         np.testing.assert_array_equal(view, whole)
+    check_finished_on_device(batch, got, recipe=recipe, **changes)
     seeds = view_seeds((5, 6))
     for view, used in enumerate(resolve(recipe, **changes)):
         sampled = sample_distortion(seeds[view][1], len(batch), used)
@@ -79,6 +80,14 @@ def test_views_equal_pillow(batch, recipe, changes):
         np.testing.assert_allclose(got[view], expected, atol=2e-6)
 
 
+def check_finished_on_device(images, expected, **arguments):
+    """Checks that views finished at once have the bits of those that a loop makes."""
+    make = views(32, **arguments, finish_on_device=True)
+    for view, same in zip(finished(make(images, (5, 6))), expected, strict=True):
+        assert view.shape == same.shape
+        np.testing.assert_array_equal(view, same)
+
+
 @pytest.mark.parametrize(
     "channels",
     [pytest.param(1, marks=pytest.mark.slow), 5],  # Compiles the views once more.
@@ -89,6 +98,7 @@ def test_views_of_bands_equal_pillow_on_each_band(batch, channels):
     mean, deviation = np.linspace(0.1, 0.9, channels), np.linspace(0.2, 1, channels)
     make = views(32, "imagenet", (mean, deviation))
     crops, got = make.crop(images, (5, 6)), make(images, (5, 6))
+    check_finished_on_device(images, got, statistics=(mean, deviation))
     for view, (_, seed) in enumerate(view_seeds((5, 6))):
         sampled = sample_distortion(seed, len(images), RECIPES["imagenet"][view])
         for band in range(channels):

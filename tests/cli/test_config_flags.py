@@ -25,7 +25,7 @@ from tests.cli.commands import one_error_line
         (["--config.views.b.blur=much"], ["config.views.b.blur='much'"]),
         (
             ["--config.views.c.blur=1"],
-            ["no such field 'c'; there are a, b, recipe, size."],
+            ["no such field 'c'; there are a, b, finish_on_device, recipe, size."],
         ),
         (["--config.data.chanels=1"], ["data.chanels", "; did you mean channels?"]),
         (["--config.epochs.few=1"], ["config.epochs.few: no such field 'few'"]),
@@ -87,6 +87,7 @@ def test_fields_of_single_views_are_set_anew():
         "recipe": "imagenet",
         "a": {"blur": 0.5},
         "b": {"sigma": (1, 2)},
+        "finish_on_device": False,
     }
     assert changed.epochs == 30
 

@@ -147,6 +147,29 @@ def test_resumes_in_the_middle_of_an_epoch(config, tmp_path, execution):
     assert (tmp_path / "log.csv").read_text() == log
 
 
+def test_a_run_that_finishes_views_on_the_device(config, tmp_path):
+    config.data.validation_split = "test"
+    config.views.finish_on_device = True
+    whole = run(config, tmp_path / "device")
+    expected = [v.numpy() for v in whole.variables]
+    (tmp_path / "device" / "checkpoints" / "epoch-0002.keras").unlink()
+    resumed = run(config, tmp_path / "device")
+    for ours, theirs in zip(resumed.variables, expected, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs)
+    # The field may differ when a run resumes.
+    (tmp_path / "device" / "checkpoints" / "epoch-0002.keras").unlink()
+    config.views.finish_on_device = False
+    run(config, tmp_path / "device")
+    run(config, tmp_path / "host")
+    pictures = [tmp_path / folder / "views.png" for folder in ("host", "device")]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    ours, theirs = (
+        np.genfromtxt(tmp_path / name / "log.csv", delimiter=",", skip_header=1)
+        for name in ("device", "host")
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_replicas_share_a_run_with_one_device(config, replicas, tmp_path):
     """A run that starts on two replicas and ends on one equals that of one device."""
