@@ -16,6 +16,11 @@ CASES = {
     _JPEG: {**_IMAGENET, "images": 512, "source": "jpeg"},
     "32 px, no blur, from 32 px arrays": {**_SMALL, "images": 8192, "source": 32},
 }
+# What the host sends to a GPU: views, or crops that the step finishes.
+_OURS = {
+    "bt_keras": {},
+    "bt_keras, without finishing": {"finish_on_device": True},
+}
 _QUICK = {"images": 32, "batch": 8}
 
 
@@ -23,7 +28,7 @@ def main():
     values = options.parse(options.parser(__doc__, seconds=10.0))
     cases = options.select_cases(CASES, values)
     machine.describe(values.peer_python)
-    table.header()
+    table.header(note="bytes per pair")
     for name, case in cases:
         if values.quick:
             case = case | _QUICK
@@ -31,10 +36,17 @@ def main():
             case = {**case, "path": _write(case, Path(folder))}
             case["lead_in"] = 0.1 if values.quick else 3.0
             sides = [
-                options.ours("views", case),
+                *(
+                    options.ours("views", case | {"options": views}, side)
+                    for side, views in _OURS.items()
+                ),
                 options.peer("views", case, "torchvision", values),
             ]
-            table.rows(name, turns.take_turns(sides, values), table.PAIRS)
+            table.rows(name, turns.take_turns(sides, values), table.PAIRS, _sent)
+
+
+def _sent(result):
+    return f"{result.extra['bytes']:,.0f}" if "bytes" in result.extra else ""
 
 
 def _write(case, folder):

@@ -81,12 +81,11 @@ class _Rounds(keras.callbacks.Callback):
     def __init__(self, lead_in, steps, rounds):
         super().__init__()
         self._lead_in, self._steps, self._rounds = lead_in, steps, rounds
-        self.times, self._done = [], 0
-
-    def on_train_begin(self, logs=None):
-        self._begin = time.perf_counter()
+        self.times, self._done, self._begin = [], 0, None
 
     def on_train_batch_end(self, batch, logs=None):
+        if self._begin is None:  # The first step may have been compiled.
+            self._begin = time.perf_counter()
         self._done += 1
         if not self.times and time.perf_counter() - self._begin < self._lead_in:
             self._done = 0
@@ -119,14 +118,22 @@ def resnet50():
     views = tf.nest.map_structure(lambda v: v.numpy(), _views(case))
     host = tf.data.Dataset.from_tensors(views).repeat()
     _measure_fit(model, host, f"{name}, fit on views of the host", case)
+    _fit_on_jpegs(model, case)
+
+
+def finished():
+    case = cases.network(cases.RESNET50, side.quick)
+    _fit_on_jpegs(_model(case), case, finish_on_device=True)
+
+
+def _fit_on_jpegs(model, case, finish_on_device=False):
+    name = f"{cases.name(case)}, fit on pairs of JPEG files"
+    name += ", finished on the device" * finish_on_device
+    views = bt_keras.views(case["size"], finish_on_device=finish_on_device)
     with tempfile.TemporaryDirectory() as folder:
         inputs.write_jpegs(pathlib.Path(folder), 32 if side.quick else 512)
-        pairs = bt_keras.pairs(
-            folder, bt_keras.views(case["size"]), case["batch"], endless=True
-        )
-        _measure_fit(
-            model, pairs, f"{name}, fit on pairs of JPEG files", case, lead_in=10.0
-        )
+        pairs = bt_keras.pairs(folder, views, case["batch"], endless=True)
+        _measure_fit(model, pairs, name, case, lead_in=10.0)
 
 
 def resnet18(policy="mixed_bfloat16"):
@@ -219,6 +226,7 @@ if __name__ == "__main__":
             "pooling": (lambda: pieces.pooling(side), 20),
             "resnet18": (resnet18, 60),
             "float16": (lambda: resnet18("mixed_float16"), 45),
+            "finished": (finished, 110),
             "unstacked": (unstacked, 75),
             "deterministic": (deterministic, 60),
             "replicas": (replicas, 90),

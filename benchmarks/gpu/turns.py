@@ -41,7 +41,7 @@ TURNS = (
     Turn("torch", ("resnet50", "losses", "resnet18")),
     Turn("bt_keras", ("resnet50", "resnet18", "losses")),
     Turn("bt_keras", ("replicas",), ("--replicas", "2")),
-    Turn("bt_keras", ("pooling", "unstacked", "float16", "deterministic")),
+    Turn("bt_keras", ("pooling", "finished", "unstacked", "float16", "deterministic")),
     Turn("torch", ("compiled",)),
     Turn("bt_keras", ("replicas",), ("--replicas", "4")),
     Turn("bt_keras", ("cached",), caches=True),

@@ -22,7 +22,7 @@ def _natural(rng, count, height, width):
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
-def _photographs(height, width):
+def make_photographs(height, width):
     """uint8 (12, H, W, 3): natural-like images, pure noise, black, white and gray."""
     rng = np.random.default_rng(height)
     special = [
@@ -37,12 +37,12 @@ def _photographs(height, width):
 
 @pytest.fixture(scope="session", params=[(40, 64), (33, 29)], ids=str)
 def photographs(request):
-    return _photographs(*request.param)
+    return make_photographs(*request.param)
 
 
 @pytest.fixture(scope="session")
 def batch():
-    return _photographs(40, 48)
+    return make_photographs(40, 48)
 
 
 def through_pillow(function, images, *parameters):

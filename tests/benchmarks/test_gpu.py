@@ -11,7 +11,7 @@ from benchmarks.gpu import card, cases, pieces, turns
 from tests.markdown import ROOT
 
 OURS = ("resnet50", "resnet18", "losses", "replicas", "unstacked", "float16")
-OURS += ("deterministic", "cached", "pooling")
+OURS += ("deterministic", "cached", "pooling", "finished")
 
 
 def start(code):
@@ -36,6 +36,7 @@ def test_all_our_sections_measure_on_a_cpu():
     rest = ("2 replicas", "4 replicas", "one view after the other", "float16, step")
     rest += ("two runs with deterministic operations",)
     rest += ("max pooling |", "max pooling (without", "max pooling by comparisons")
+    rest += ("fit on pairs of JPEG files, finished on the device",)
     rest += ("compiled into XLA's cache", "loaded from XLA's cache")
     assert all(name in names for name in rest), names
     assert len(rows) == fits + losses + len(rest)

@@ -1,0 +1,25 @@
+"""Views that a GPU finishes, against those of the CPU."""
+
+import numpy as np
+import pytest
+
+import bt_keras
+from bt_keras.augmentation import finished
+from bt_keras.augmentation.statistics import IMAGENET
+from tests.augmentation.conftest import make_photographs
+from tests.gpu import card
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.mark.parametrize("recipe", ["imagenet", "small"])
+def test_levels_differ_by_at_most_one(recipe):
+    """Before the normalization; later operations may enlarge a few differences."""
+    make = bt_keras.views(32, recipe, finish_on_device=True)
+    with card.on_cpu():
+        crops = make(make_photographs(40, 48), seed=(0, 1))
+        expected = finished(crops)
+    for view, same in zip(finished(crops), expected, strict=True):
+        difference = np.abs(view.numpy() - same.numpy())
+        levels = 255 * difference * IMAGENET.deviation
+        assert np.mean(levels > 1.01) < 1e-3
