@@ -28,7 +28,7 @@ def main():
     values = options.parse(options.parser(__doc__, seconds=10.0))
     cases = options.select_cases(CASES, values)
     machine.describe(values.peer_python)
-    table.header(note="bytes per pair")
+    table.header("bytes per pair")
     for name, case in cases:
         if values.quick:
             case = case | _QUICK

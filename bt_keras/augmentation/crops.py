@@ -40,7 +40,7 @@ class Crops(tf.experimental.BatchableExtensionType):
         @property
         def shape(self) -> tf.TensorShape:
             """Shape of the view."""
-            return self.images.shape
+            return self.images.shape  # type: ignore[attr-defined]
 
         def _create_empty_value(self):
             """Called by `tf.distribute`: the rows of a replica after the last batch."""
