@@ -45,9 +45,10 @@ def gram_terms(z_a, z_b):
     blocks = column_blocks(height, z_a.shape[1], BLOCK_BYTES)
     strips = _strips(rows[0].shape[0])
     parts_a = parts_b = [0.0] * len(strips)
-    one_minus_diags, done = [], ()
+    block_moments, one_minus_diags, done = [], [], ()
     for block in blocks:
         moments, (a, b), (all_a, all_b) = _standardized(block, own, rows, done)
+        block_moments.append(moments)
         parts_a = _add_products(parts_a, strips, a, all_a)
         parts_b = _add_products(parts_b, strips, b, all_b)
         distance = tf.reduce_mean(tf.math.squared_difference(all_a, all_b), axis=0)
@@ -70,37 +71,39 @@ def gram_terms(z_a, z_b):
         for short in one_minus_diags:
             mixed = grad_invariance * short + grad_redundancy * (1.0 - short)
             diagonals.append((-2.0 * mixed / n, short))
-        return _grads_wrt_z(own, rows, blocks, scaled_grams, diagonals)
+        per_block = list(zip(blocks, block_moments, diagonals, strict=True))
+        return _grads_wrt_z(own, rows, per_block, scaled_grams)
 
     return (tf.reduce_sum(tf.square(one_minus_diag)), redundancy), grad
 
 
-def _standardized(block, own, rows, after):
+def _standardized(block, own, rows, after, moments=None):
     """Standardizes a block of columns.
 
     Returns:
-        Tuple of the `Moments`, both views' own rows and both views' rows of all
-        replicas (equal to the own rows on one device).
+        Tuple of the `Moments`, which are computed unless they are given, both views'
+        own rows and both views' rows of all replicas (equal to the own rows on one
+        device).
     """
     all_rows = columns(block, *rows, after=after)
-    moments = moments_of_rows(*all_rows)
+    if moments is None:
+        moments = moments_of_rows(*all_rows)
     all_ab = moments.standardize(*all_rows)
     if collectives.num_replicas() == 1:
         return moments, all_ab, all_ab
     return moments, moments.standardize(*columns(block, *own, after=after)), all_ab
 
 
-def _grads_wrt_z(own, rows, blocks, scaled_grams, diagonals):
+def _grads_wrt_z(own, rows, per_block, scaled_grams):
     """Computes the gradients with respect to the embeddings of both views.
 
     Args:
         own: Both views' float32 tensors (n, D), the rows of this replica.
         rows: Both views' float32 tensors (N, D), the rows of all replicas.
-        blocks: List of `(start, stop)`.
+        per_block: For every block `((start, stop), moments, diagonal)`, where the
+            diagonal is `(grad_diag, one_minus_diag)`, see `Moments.backward`.
         scaled_grams: Both views' Gram matrices (n, N), times 2h / N², where h is the
             gradient of the redundancy.
-        diagonals: For every block `(grad_diag, one_minus_diag)`, see
-            `Moments.backward`.
     """
     pending, dots, gradients = [], [], []
 
@@ -112,8 +115,8 @@ def _grads_wrt_z(own, rows, blocks, scaled_grams, diagonals):
         dots.clear()
 
     gram_a, gram_b = done = scaled_grams
-    for block, diagonal in zip(blocks, diagonals, strict=True):
-        moments, (a, b), (all_a, all_b) = _standardized(block, own, rows, done)
+    for block, moments, diagonal in per_block:
+        _, (a, b), (all_a, all_b) = _standardized(block, own, rows, done, moments)
         grads_wrt_ab = tf.matmul(gram_b, all_a), tf.matmul(gram_a, all_b)
         pending.append(
             functools.partial(moments.backward, *grads_wrt_ab, a, b, *diagonal)

@@ -48,6 +48,18 @@ def test_gram_matrix_in_strips_equals_pytorch(recorded, monkeypatch):
         assert relative_error(value, reference[f"96x24/{LAMBD}/{name}"]) < 1e-5, name
 
 
+def test_blocks_of_a_batch_of_unknown_size_equal_pytorch(recorded, narrow_blocks):
+    reference = recorded("loss")
+    z_a, z_b = (tf.constant(reference[f"16x64/{z}"]) for z in ("z_a", "z_b"))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 64))] * 2)
+    def step(a, b):
+        return terms_and_gradients(a, b, LAMBD, narrow_blocks)
+
+    for name, value in zip(NAMES, step(z_a, z_b), strict=True):
+        assert relative_error(value, reference[f"16x64/{LAMBD}/{name}"]) < 1e-5, name
+
+
 @pytest.mark.parametrize("rows", [16, 2048, None])
 @pytest.mark.parametrize("width", [1, 100, 8192, 262_144])
 def test_blocks_cover_all_columns_once(rows, width):
