@@ -9,6 +9,9 @@ _BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 _BOTTLENECKS = {50}
 _DIRECTIONS = 3  # forward, and backward to inputs and to weights
 _VIEWS = 2
+# As in `bt_keras.losses`; a test compares the number with the products of its graph.
+_GRAM_UP_TO = 0.75
+_MIN_ROWS_OF_STRIPS = 512
 
 
 def step(depth, width, stem, size, projector, batch, gram):
@@ -35,9 +38,22 @@ def step(depth, width, stem, size, projector, batch, gram):
 
 
 def loss(n, d, gram):
-    """Operations of the loss, forward and backward: 6ND², or 8N²D with `gram`."""
-    correlation = 6 * n * d * d
-    return min(correlation, 8 * n * n * d) if gram else correlation
+    """Operations of the loss on one CPU, forward and backward.
+
+    Args:
+        n: Integer, N.
+        d: Integer, D.
+        gram: Boolean, whether N x N products are used if they are faster, as by
+            `bt_keras`. They are 8N²D operations, or 6.5N²D if only five eighths of the
+            symmetric matrices are computed. D x D products are 6ND².
+
+    Returns:
+        Integer.
+    """
+    if not gram or n >= _GRAM_UP_TO * d:
+        return 6 * n * d * d
+    computed = 5 / 8 if n >= _MIN_ROWS_OF_STRIPS else 1
+    return round((4 * computed + 4) * n * n * d)
 
 
 def _resnet(depth, width, stem, size):

@@ -179,7 +179,11 @@ def _as_floats(name, z):
 
 
 def _cheapest_implementation(z):
-    """Selects the implementation with fewer operations, 8N²D or 6ND²."""
+    """Selects the implementation with fewer operations, 8N²D or 6ND².
+
+    On one CPU the Gram form has 6.5N²D if N is large, in smaller products. See
+    `benchmarks/crossover.py` for times.
+    """
     rows, width = z.shape
     if rows is None:  # Batches of unknown size are usually small, embeddings wide.
         return "gram"
