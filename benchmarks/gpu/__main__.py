@@ -28,8 +28,8 @@ def main(argv=None):
             known = ", ".join(turns.SECTIONS)
             options.fail(f"--only: {name!r} is not one of the sections {known}.")
     _describe()
-    _line(_HEADER)
-    _line(["---"] * len(_HEADER))
+    table.line(_HEADER)
+    table.line(["---"] * len(_HEADER))
     with tempfile.TemporaryDirectory(prefix="xla_cache") as cache:
         left_out = _measure(turns.select(names), values, cache)
     print("".join(f"\n- Not measured: {reason}" for reason in left_out), flush=True)
@@ -93,7 +93,7 @@ def _row(side, reply, torch_seconds):
     shown = map(table.number, sorted(map(unit.of, (min(seconds), max(seconds)))))
     peak = table.size(reply["peak"]) if reply["peak"] else ""
     middle = f"{table.number(unit.of(median(seconds)))} {unit.name}"
-    _line([case, side, middle, " - ".join(shown), ratio, peak, reply["note"]])
+    table.line([case, side, middle, " - ".join(shown), ratio, peak, reply["note"]])
 
 
 def _peer_case(case):
@@ -101,10 +101,6 @@ def _peer_case(case):
     if case.startswith("loss"):
         return case.removesuffix(" (without XLA)")
     return ", ".join([*case.split(", ")[:3], "step"])
-
-
-def _line(cells):
-    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 if __name__ == "__main__":
