@@ -35,6 +35,7 @@ _FROZEN = ("cached", "full")
 _FLAG_PROTOCOLS = {
     "k": _FROZEN,
     "temperature": _FROZEN,
+    "strategy": _FROZEN,
     "labels": _FINE_TUNING,
     "seeds": _FINE_TUNING,
     "plot": _FINE_TUNING,
@@ -78,12 +79,12 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_enum(
         "strategy",
         "auto",
-        ["auto", "one", "mirrored", "tpu"],
-        "Where the features of center crops are computed.\n"
-        "auto: on all GPUs of this machine, a TPU or the CPU.\n"
+        ["auto", "one", "mirrored"],
+        "Where the features of center crops are computed. Not with "
+        "--protocol=finetune.\n"
+        "auto: on all GPUs of this machine, or the CPU.\n"
         "one: on the first GPU, or the CPU.\n"
-        "mirrored: on all GPUs of this machine.\n"
-        "tpu: on the TPU that TPU_NAME names, or this machine's.",
+        "mirrored: on all GPUs of this machine.",
         flag_values=values,
     )
     _define_evaluator_flags(values)

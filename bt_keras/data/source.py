@@ -61,6 +61,8 @@ class Source:
             hold several. Defaults to `()`: not known.
         fingerprints: Integer array of shape `(num_images,)`, hashes of the contents of
             files that hold one image each. Defaults to `None`: not known.
+        times: Tuple of integers, when the files were changed last, where their contents
+            are not known. Defaults to `()`.
         file_name: Function from a record to a scalar string tensor, the name of the
             image's file relative to `place`. Defaults to `None`: images are not in
             files of their own.
@@ -91,6 +93,7 @@ class Source:
     fingerprints: np.ndarray | None = dataclasses.field(
         default=None, repr=False, compare=False
     )
+    times: tuple[int, ...] = dataclasses.field(default=(), repr=False, compare=False)
     file_name: Callable | None = dataclasses.field(default=None, repr=False)
 
     @property

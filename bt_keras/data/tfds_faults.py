@@ -50,22 +50,23 @@ def damaged_info(path: str, error: Exception) -> UsageError:
     )
 
 
-def file_sizes(info: tfds.core.DatasetInfo, split: str) -> list[int]:
-    """Returns the sizes of the files of a split.
+def file_stats(info: tfds.core.DatasetInfo, split: str) -> list[tuple[int, int]]:
+    """Returns the sizes and times of the files of a split.
 
     Args:
         info: `tfds.core.DatasetInfo`.
         split: String, a split or subsplit.
 
     Returns:
-        List of integers, bytes.
+        List of tuples of integers: bytes, and the time of the last change in
+        nanoseconds.
 
     Raises:
         UsageError: If a file is missing, or too short for its records.
     """
     framing = _FRAMING if is_tfrecord(info) else 1
 
-    def size(instruction):
+    def stat(instruction):
         path, count = str(instruction.filename), instruction.examples_in_shard
         try:
             status = tf.io.gfile.stat(path)
@@ -83,10 +84,10 @@ def file_sizes(info: tfds.core.DatasetInfo, split: str) -> list[int]:
                 f"{path!r} is truncated: it has {status.length} bytes, too few for the "
                 f"{count} records that dataset_info.json lists. Restore it."
             )
-        return status.length
+        return status.length, status.mtime_nsec
 
     with concurrent.futures.ThreadPoolExecutor(_STAT_THREADS) as pool:
-        return list(pool.map(size, info.splits[split].file_instructions))
+        return list(pool.map(stat, info.splits[split].file_instructions))
 
 
 def find_fault(
@@ -113,7 +114,7 @@ def find_fault(
         String for the user, or None.
     """
     try:
-        file_sizes(info, split)
+        file_stats(info, split)
     except UsageError as error:
         return str(error)
     files = info.splits[split].file_instructions

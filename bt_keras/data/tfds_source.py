@@ -197,7 +197,7 @@ def _source(builder, split, name, bits, channels):
         label = record["label"] if has_labels else NO_LABEL
         return tf.ensure_shape(image, image_shape), tf.cast(label, tf.int64)
 
-    sizes = tfds_faults.file_sizes(info, split)
+    sizes, times = zip(*tfds_faults.file_stats(info, split), strict=True)
     return Source(
         name=name,
         split=split,
@@ -212,6 +212,7 @@ def _source(builder, split, name, bits, channels):
             (os.path.basename(file.filename), size, file.skip, file.take)
             for file, size in zip(files, sizes, strict=True)
         ),
+        times=times,
         find_fault=functools.partial(tfds_faults.find_fault, info, split, decode),
         ranges=tuple(
             (os.path.basename(file.filename), file.skip, file.skip + file.take)

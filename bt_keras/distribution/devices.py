@@ -92,6 +92,7 @@ def has_avx512_bfloat16_only(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bo
     return flags == {"avx512_bf16"} and not is_accelerated()
 
 
+@functools.cache
 def _cpu_flags(cpuinfo):
     try:
         return set(Path(cpuinfo).read_text(encoding="utf-8").split())

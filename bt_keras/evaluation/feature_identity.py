@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import PIL
 from ml_collections import ConfigDict
 
+import bt_keras
 from bt_keras.checkpoint import store
 from bt_keras.data import Source
+
+# Folders of the package whose code features depend on.
+_CODE = ("augmentation", "data", "networks")
 
 
 def of_network(backbone: keras.Model) -> dict[str, Any]:
@@ -60,6 +67,8 @@ def of_images(source: Source) -> dict[str, Any] | None:
         "images": source.num_images,
         "names and sizes": source.digest,
         "contents": _sha256(np.asarray(source.fingerprints)) if known else None,
+        # A data set that is rebuilt may have other labels in files of the same size.
+        "times": list(source.times),
         "classes": _sha256(json.dumps(source.class_names).encode()),
     }
 
@@ -77,8 +86,23 @@ def of_settings(config: ConfigDict) -> dict[str, Any]:
         "mean": list(map(float, config.data.mean)),
         "deviation": list(map(float, config.data.deviation)),
         "precision": config.precision,
-        "versions": store.versions(),
+        "versions": store.versions() | {"pillow": PIL.__version__},
+        "code": code_digest(),
     }
+
+
+@functools.cache
+def code_digest() -> str:
+    """Returns a digest of the modules that read images and build networks.
+
+    The version of bt_keras does not change with each of their changes.
+    """
+    root = Path(bt_keras.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(p for name in _CODE for p in (root / name).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _sha256(content):

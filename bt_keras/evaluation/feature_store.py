@@ -57,6 +57,9 @@ class StoredFeatures:
         Returns:
             `(rows, checksums)`: the number of rows that are done, and their CRC-32 by
             the name of the file. 0 rows if the files are damaged, which is a warning.
+
+        Raises:
+            UsageError: If the files cannot be read, for example without permission.
         """
         try:
             state = reading.read_json_object(self.folder / STATE)
@@ -73,8 +76,13 @@ class StoredFeatures:
             if not (self.folder / STATE).exists():
                 return 0, {}  # Nothing was synced.
             self._warn(error)
-        except (*DAMAGE, OSError) as error:
+        except DAMAGE as error:
             self._warn(error)
+        except OSError as error:  # It may pass: the features are not given up.
+            raise UsageError(
+                f"{self.folder} cannot be read ({error.strerror or error}): start "
+                "again, or remove the folder to compute its features again."
+            ) from error
         else:
             return rows, state["crc32"]
         return 0, {}

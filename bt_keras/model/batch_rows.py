@@ -58,6 +58,8 @@ class RowCheck:
         """
         first = tf.nest.flatten(data)[0] if tf.nest.flatten(data) else None
         shards = self._strategy.experimental_local_results(first)
+        # The rows of `augmentation.Crops` are those of their images.
+        shards = [getattr(shard, "images", shard) for shard in shards]
         if not all(_has_rows(shard) for shard in shards):
             return data  # `unpack_views` reports what is not a view.
         rows = [shard.shape[0] for shard in shards]

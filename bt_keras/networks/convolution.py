@@ -63,8 +63,8 @@ class Conv2D(keras.layers.Conv2D):
 
     def _product_pays(self, x):
         return (
-            devices.has_avx512_bfloat16_only()
-            and x.dtype == tf.bfloat16
+            x.dtype == tf.bfloat16
+            and devices.has_avx512_bfloat16_only()
             and None not in x.shape[1:]
             and self.data_format == "channels_last"
             and self.groups == 1

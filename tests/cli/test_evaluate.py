@@ -140,6 +140,7 @@ def test_a_module_that_does_not_exist_is_named(tmp_path, capsys):
         (["--workdir=x", "--plot=a.png"], ["--plot", "finetune"]),
         (["--workdir=x", *FINE_TUNE, "--untrained"], ["--untrained", "from scratch"]),
         (["--workdir=x", *FINE_TUNE, "--k=3"], ["--k", "cached or full"]),
+        (["--workdir=x", *FINE_TUNE, "--strategy=one"], ["--strategy", "cached or"]),
         (["--workdir=x", *FINE_TUNE[:2], "--seeds=0"], ["seeds", "0"]),
         (["--workdir=x", *FINE_TUNE[:2], "--seeds=many"], ["seeds", "many"]),
         (["--workdir=x", *FINE_TUNE, "--seeds=2"], ["--seeds is given 2 times"]),

@@ -1,5 +1,6 @@
 """Stored features: continued where they end, computed again where they are damaged."""
 
+import errno
 import json
 import resource
 
@@ -55,6 +56,19 @@ def test_an_interrupted_computation_is_continued(stored, row):
     stop_at(stored, row)
     stop_at(stored, row)
     check_complete(stored, begins_at=row)
+
+
+def test_files_that_cannot_be_read_now_are_not_given_up(stored, monkeypatch):
+    stored.fill(compute, 0, {})
+
+    def fails(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_store.npy_rows, "checksum", fails)
+        with pytest.raises(UsageError, match="Stale file handle"):
+            stored.intact()
+    assert stored.intact()[0] == 10
 
 
 def test_rows_that_were_not_counted_are_replaced(stored):

@@ -88,3 +88,24 @@ def test_rows_that_micro_batches_do_not_divide_are_named():
     model.compile(bt_keras.LARS(0.1))
     with pytest.raises(bt_keras.UsageError, match="microbatches=3 does not divide"):
         model.fit(pairs, verbose=0)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_parts_of_one_row_are_refused(jit_compile):
+    """Batch norm would make zeros of them. The parts are known before the step."""
+    views = bt_keras.views(SIZE, "small", finish_on_device=True)
+    pairs = bt_keras.pairs("shipped", views, 4, split="train[:4]")
+    model = network(microbatches=4)
+    model.compile(bt_keras.LARS(0.1), jit_compile=jit_compile)
+    with pytest.raises(bt_keras.UsageError, match="parts of at least 2"):
+        model.fit(pairs, verbose=0)
+
+
+def test_a_batch_of_one_row_is_refused():
+    views = bt_keras.views(SIZE, "small", finish_on_device=True)
+    pairs = bt_keras.pairs("shipped", views, 4, split="train[:4]")
+    one_row = pairs.unbatch().take(1).batch(2)
+    model = network()
+    model.compile(bt_keras.LARS(0.1), jit_compile=True)
+    with pytest.raises(bt_keras.UsageError, match="fewer than 2 examples"):
+        model.fit(one_row, verbose=0)
