@@ -74,7 +74,7 @@ def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
     Returns:
         Boolean; `False` if there is no description.
     """
-    flags = _cpu_flags(cpuinfo)
+    flags = _cpu_flags(os.fspath(cpuinfo))
     return bool(flags) and not is_accelerated() and not flags & _BFLOAT16_FLAGS
 
 
@@ -88,7 +88,7 @@ def has_avx512_bfloat16_only(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bo
     Returns:
         Boolean; `False` if there is no description.
     """
-    flags = _cpu_flags(cpuinfo) & _BFLOAT16_FLAGS
+    flags = _cpu_flags(os.fspath(cpuinfo)) & _BFLOAT16_FLAGS
     return flags == {"avx512_bf16"} and not is_accelerated()
 
 

@@ -10,6 +10,8 @@ from tests import memory, tiny
 
 
 @pytest.mark.slow
+# pytest would keep 36 of Keras's warnings of each epoch, 30 KiB.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_many_epochs_take_no_memory(tmp_path, monkeypatch):
     """Keras keeps 70 KiB of each checkpoint, see `save_restore.write`."""
     images = tiny.write_images(tmp_path / "images")
