@@ -128,7 +128,8 @@ def finished():
 
 def _fit_on_jpegs(model, case, finish_on_device=False):
     name = f"{cases.name(case)}, fit on pairs of JPEG files"
-    name += ", finished on the device" * finish_on_device
+    if finish_on_device:
+        name += ", finished on the device"
     views = bt_keras.views(case["size"], finish_on_device=finish_on_device)
     with tempfile.TemporaryDirectory() as folder:
         inputs.write_jpegs(pathlib.Path(folder), 32 if side.quick else 512)

@@ -4,7 +4,7 @@ The layers must be imported from `bt_keras.augmentation.layers`, because importi
 keras-cv is slow.
 """
 
-from bt_keras.augmentation.crops import Crops, finished
+from bt_keras.augmentation.crops import Crops, finish_crops
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe
 from bt_keras.augmentation.statistics import Statistics
 from bt_keras.augmentation.views import Views, views
@@ -15,6 +15,6 @@ __all__ = [
     "Statistics",
     "ViewRecipe",
     "Views",
-    "finished",
+    "finish_crops",
     "views",
 ]

@@ -61,7 +61,7 @@ class Crops(tf.experimental.BatchableExtensionType):
         return distort_at_once(self.images, dict(self.sampled), *constants)
 
 
-def finished(nest: Any) -> Any:
+def finish_crops(nest: Any) -> Any:
     """Returns a nest, such as an element of a dataset, with views in place of `Crops`.
 
     Args:
@@ -69,10 +69,10 @@ def finished(nest: Any) -> Any:
 
     Example:
 
-    >>> from bt_keras.augmentation.crops import finished
+    >>> from bt_keras.augmentation.crops import finish_crops
     >>> views = bt_keras.views(32, "small", finish_on_device=True)
     >>> crops = views(np.zeros((4, 40, 40, 3), "uint8"), seed=(0, 0))
-    >>> view_a, view_b = finished(crops)
+    >>> view_a, view_b = finish_crops(crops)
     >>> view_a.shape
     TensorShape([4, 32, 32, 3])
     """

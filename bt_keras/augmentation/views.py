@@ -205,8 +205,7 @@ def views(
             `bt_keras.augmentation.Crops`, uint8 crops with the random parameters of the
             other operations. `bt_keras.BarlowTwins` applies these in its step. The host
             then does less, and a GPU receives a quarter of the bytes. On a CPU the
-            views have the same bits, but the step is slower. Not measured on a GPU yet.
-            Defaults to `False`.
+            views have the same bits, but the step is slower. Defaults to `False`.
 
     Returns:
         `Views`, a callable `(images, seed) -> (view_a, view_b)`.

@@ -48,7 +48,7 @@ def nearest(
     width = bank.features.shape[1]
     count, num_queries = len(bank.labels), len(queries.labels)
     rows = min(count, max(1, _BANK_VALUES // width))
-    at_once = max(1, _SIMILARITIES // rows)
+    at_once = max(1, min(_SIMILARITIES // rows, _QUERY_VALUES // width))
     group = max(at_once, _QUERY_VALUES // width // at_once * at_once)
     starts = range(0, num_queries, group)
     total = len(starts) * -(-count // rows)

@@ -93,9 +93,9 @@ class EvaluationTarget:
         )
 
     def _feature_folder(self):
+        if self.workdir is None:  # They are not kept.
+            return FeatureFolder()
         dtype = self.config.evaluation.feature_dtype
-        if self.workdir is None:
-            return FeatureFolder(dtype=dtype)
         network = feature_identity.of_network(self.backbone)
         settings = feature_identity.of_settings(self.config)
         return FeatureFolder(self.workdir.features, network, settings, dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bt_keras.augmentation import finished
+from bt_keras.augmentation import finish_crops
 from bt_keras.errors import UsageError
 from bt_keras.networks import input_specs
 from bt_keras.networks.input_specs import has_graph
@@ -57,7 +57,7 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
             "the views are ragged tensors, which Keras would pad with zeros: pad or "
             "crop the examples to one length, as in dataset.padded_batch."
         )
-    data = finished(data)
+    data = finish_crops(data)
     views = _find_views(data, expected)
     if views is None:
         raise UsageError(

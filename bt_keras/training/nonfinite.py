@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.augmentation import finished
+from bt_keras.augmentation import finish_crops
 from bt_keras.checkpoint.callbacks import ProgressTracker
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.model.barlow_twins import BarlowTwins
@@ -103,7 +103,7 @@ def largest_activation(
         output. If there are non-finite outputs, the first layer that has one.
     """
     largest = ("none", 0.0)
-    for views in map(finished, batches):
+    for views in map(finish_crops, batches):
         for view in views:
             slices = [view[i : i + _SLICE] for i in range(0, len(view), _SLICE)]
             for images in slices:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.augmentation import finished
+from bt_keras.augmentation import finish_crops
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import faults
 
@@ -84,7 +84,7 @@ def draw(
     Returns:
         Bytes of a PNG file.
     """
-    rows = [np.asarray(view[:count]) for view in finished(batch)]
+    rows = [np.asarray(view[:count]) for view in finish_crops(batch)]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
     picture = np.concatenate(rows) * statistics.deviation + statistics.mean
     picture = picture[..., : 3 if statistics.channels > 2 else 1]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.augmentation import Crops, finished
+from bt_keras.augmentation import Crops, finish_crops
 from bt_keras.errors import UsageError
 
 SIZE = 224
@@ -42,21 +42,21 @@ def test_pairs_of_crops_become_the_pairs_of_views(batches):
     crops = batches[True]
     assert all(isinstance(each, Crops) for each in crops)
     assert all(each.shape == (4, SIZE, SIZE, 3) for each in crops)
-    for view, same in zip(finished(crops), batches[False], strict=True):
+    for view, same in zip(finish_crops(crops), batches[False], strict=True):
         np.testing.assert_array_equal(view, same)
 
 
 def test_rows_of_crops_are_rows_of_views(batches):
     dataset = tf.data.Dataset.from_tensors(batches[True])
     for divided in (dataset.rebatch(2), dataset.unbatch().batch(2)):
-        parts = zip(*map(finished, divided), strict=True)
+        parts = zip(*map(finish_crops, divided), strict=True)
         for view, same in zip(parts, batches[False], strict=True):
             np.testing.assert_array_equal(np.concatenate(view), same)
 
 
 def test_an_element_without_crops_stays_as_it_is():
     image, text = tf.zeros((2, 3)), "a"
-    assert finished({"image": image, "more": [text]}) == {
+    assert finish_crops({"image": image, "more": [text]}) == {
         "image": image,
         "more": [text],
     }

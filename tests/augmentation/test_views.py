@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageFilter, ImageOps
 
-from bt_keras.augmentation import finished, ops, sampling
+from bt_keras.augmentation import finish_crops, ops, sampling
 from bt_keras.augmentation.distortion import sample_distortion
 from bt_keras.augmentation.recipes import RECIPES, ViewRecipe, resolve
 from bt_keras.augmentation.views import view_seeds, views
@@ -83,7 +83,7 @@ def test_views_equal_pillow(batch, recipe, changes):
 def check_finished_on_device(images, expected, **arguments):
     """Checks that views finished at once have the bits of those that a loop makes."""
     make = views(32, **arguments, finish_on_device=True)
-    for view, same in zip(finished(make(images, (5, 6))), expected, strict=True):
+    for view, same in zip(finish_crops(make(images, (5, 6))), expected, strict=True):
         assert view.shape == same.shape
         np.testing.assert_array_equal(view, same)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bt_keras
-from bt_keras.augmentation import finished
+from bt_keras.augmentation import finish_crops
 from bt_keras.augmentation.statistics import IMAGENET
 from tests.augmentation.conftest import make_photographs
 from tests.gpu import card
@@ -18,8 +18,8 @@ def test_levels_differ_by_at_most_one(recipe):
     make = bt_keras.views(32, recipe, finish_on_device=True)
     with card.on_cpu():
         crops = make(make_photographs(40, 48), seed=(0, 1))
-        expected = finished(crops)
-    for view, same in zip(finished(crops), expected, strict=True):
+        expected = finish_crops(crops)
+    for view, same in zip(finish_crops(crops), expected, strict=True):
         difference = np.abs(view.numpy() - same.numpy())
         levels = 255 * difference * IMAGENET.deviation
         assert np.mean(levels > 1.01) < 1e-3
