@@ -47,6 +47,9 @@ def imitate():
     """Changes this process; it cannot be undone."""
     for name in MODULES:
         sys.modules[name] = None
+    # Windows has this function, by a system call of its own.
+    usage = shutil.disk_usage("/")
+    shutil.disk_usage = lambda path: usage
     for name in _OS.split():
         if hasattr(os, name):
             delattr(os, name)

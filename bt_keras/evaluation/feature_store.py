@@ -163,7 +163,8 @@ class StoredFeatures:
         path = self.folder / STATE
         unfinished = self.folder / ".unfinished" / STATE
         with atomic.atomic_file(path, replace=True, temporary=unfinished) as temporary:
-            temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+            text = json.dumps(state, indent=2) + "\n"
+            temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def _check_space(self, done):
         needed = (self.shape[0] - done) * (self.shape[1] * self._item_bytes() + 8)

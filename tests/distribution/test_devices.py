@@ -77,6 +77,7 @@ def test_a_gpu_that_tensorflow_does_not_see(
 
 def test_nvidia_smi_tells_of_a_gpu(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # `make test` hides GPUs.
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     assert not devices.gpu_is_unused(tmp_path / "nvidia0")
     (tmp_path / "nvidia-smi").touch(mode=0o755)
