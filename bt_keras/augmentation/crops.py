@@ -62,10 +62,14 @@ class Crops(tf.experimental.BatchableExtensionType):
 
 
 def finish_crops(nest: Any) -> Any:
-    """Returns a nest, such as an element of a dataset, with views in place of `Crops`.
+    """Replaces the `Crops` in a nest, such as an element of a dataset, by views.
 
     Args:
         nest: Nest of `Crops` and anything else.
+
+    Returns:
+        The nest with a float32 tensor of shape `(N, size, size, C)`, normalized, in
+        place of every `Crops`.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Features in files that an interrupted evaluation goes on filling.
+"""Stores features in files, from which an interrupted evaluation resumes.
 
 The features of a split are a folder with `features.npy`, `labels.npy` and `store.json`:
 what the features are of, how many rows are done, and the CRC-32 of these rows. Rows are

@@ -19,8 +19,8 @@ FORMATS += ("center_xywh", "center_yxhw")
 class GeometricView(RandomView):
     """Base class of crops, flips and rotations.
 
-    A subclass has `move`, and `move_boxes` for boxes (left, top, right, bottom) as
-    fractions of the image's sides.
+    A subclass implements `move`, and `move_boxes` for boxes (left, top, right, bottom)
+    as fractions of the image's sides.
 
     Args:
         bounding_box_format: String, keras-cv's name of the format of bounding boxes, or
@@ -40,7 +40,7 @@ class GeometricView(RandomView):
 
     def move(self, images, transformations):
         """Moves the pixels of a dense batch of images or masks of any type."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement `move`.")
 
     def move_one(self, image, transformation):
         """Moves the pixels of one image or mask (H, W, C)."""
@@ -49,7 +49,7 @@ class GeometricView(RandomView):
 
     def move_boxes(self, boxes, transformations, images):
         """Moves boxes (N, B, 4) of `images`, which are those before the move."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement `move_boxes`.")
 
     def augment_images(self, images, transformations, **kwargs):
         return tf.cast(self.move(images, transformations), self.compute_dtype)
