@@ -31,7 +31,9 @@ _MODULES = {
     "resnet": "bt_keras.networks",
     "views": "bt_keras.augmentation",
 }
-__all__ = [*_MODULES, "convert"]
+# Modules that are public as a whole.
+_ROOMS = ("convert", "scores")
+__all__ = [*_MODULES, *_ROOMS]
 
 if not program.is_command():  # The commands set Keras's backend themselves.
     importlib.import_module("bt_keras.keras_backend").check()
@@ -62,8 +64,8 @@ wrapt.register_post_import_hook(_register, "keras")
 
 
 def __getattr__(name):
-    if name == "convert":
-        return importlib.import_module("bt_keras.convert")
+    if name in _ROOMS:
+        return importlib.import_module(f"bt_keras.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'bt_keras' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)
