@@ -11,12 +11,14 @@ import tensorflow as tf
 
 from bt_keras import checks, losses, networks
 from bt_keras.distribution import devices
+from bt_keras.errors import UsageError
 from bt_keras.model import both_views, parts, prefetch
 from bt_keras.model.gradients import batch_gradients, microbatch_gradients
 from bt_keras.model.nonfinite_guard import mask_nonfinite
+from bt_keras.model.observers import Observer, Observers, StepView
 from bt_keras.model.replicated_mean import ReplicatedMean
 from bt_keras.model.step_function import step_function
-from bt_keras.model.view_pairs import expected_view, unpack_views
+from bt_keras.model.view_pairs import expected_view, unpack_element
 
 
 @keras.saving.register_keras_serializable("bt_keras")
@@ -94,6 +96,7 @@ class BarlowTwins(keras.Model):
         self._trackers = [
             ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
         ]
+        self._observers = Observers(self)
         self.stacks_views = self.stacks_features = False  # `compile` decides.
         self.built = True
 
@@ -162,11 +165,51 @@ class BarlowTwins(keras.Model):
     def fit(self, x=None, *args, **kwargs):
         """Trains the model, see `keras.Model.fit`; prefetches endless data to a GPU."""
         x = prefetch.to_device(x, self.distribute_strategy)
-        return super().fit(x, *args, **kwargs)
+        with self._observers.restored():  # Those that callbacks add leave with them.
+            return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """Computes the loss without training, see `keras.Model.evaluate`."""
+        with self._observers.restored():
+            return super().evaluate(*args, **kwargs)
+
+    def observe(self, observer: Observer) -> None:
+        """Shows every step of the following `fit`s to an observer.
+
+        Observers do not change the model: its weights, its variables and its files are
+        those of training without them. An observer that a callback adds in `set_model`
+        is removed when `fit` ends.
+
+        Args:
+            observer: `bt_keras.model.observers.Observer`.
+
+        Raises:
+            UsageError: If another one has its name, or the model overrides `project`,
+                so that its features are not known.
+        """
+        if both_views.overrides_project(self):
+            raise UsageError(
+                f"{type(self).__name__} overrides `project`, so that observers cannot "
+                "see its features: change the backbone or the projector instead."
+            )
+        self._observers.add(observer)
+
+    def unobserve(self, observer: Observer) -> None:
+        """Removes an observer that `observe` added; the next `fit` is without it.
+
+        Args:
+            observer: `bt_keras.model.observers.Observer`.
+        """
+        self._observers.remove(observer)
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Tuple of `bt_keras.model.observers.Observer`, in the order of `observe`."""
+        return self._observers.all
 
     @property
     def metrics(self):
-        return self._trackers
+        return [*self._trackers, *self._observers.metrics]
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Runs one step on this replica's shard of a batch.
@@ -189,30 +232,36 @@ class BarlowTwins(keras.Model):
 
         Returns:
             Dict of float32 scalars, `"loss"`, `"invariance"` and `"redundancy"` of the
-            global batch. If the loss or a gradient is non-finite on any replica, the
-            loss is NaN and the gradients are replaced by 0. Weights stay finite then,
-            but momentum and decay still move them, so stop training
-            (`keras.callbacks.TerminateOnNaN`).
+            global batch, and what the observers return. If the loss or a gradient is
+            non-finite on any replica, the loss is NaN and the gradients are replaced by
+            0. Weights stay finite then, but momentum and decay still move them, so stop
+            training (`keras.callbacks.TerminateOnNaN`).
         """
-        view_a, view_b = unpack_views(data, expected_view(self.backbone))
+        views, labels = unpack_element(data, expected_view(self.backbone))
         if self.microbatches == 1:
-            gradients, logs = batch_gradients(self, view_a, view_b)
+            gradients, logs, outputs = batch_gradients(self, *views)
         else:
             count = self.microbatches
-            gradients, logs = microbatch_gradients(self, view_a, view_b, count)
+            gradients, logs, outputs = microbatch_gradients(self, *views, count)
         scale = getattr(self.optimizer, "dynamic_scale", None)
         gradients, logs = mask_nonfinite(gradients, logs, scale)
-        self.optimizer.apply(gradients, self.trainable_variables)
+        variables = self.trainable_variables
+        step = StepView(views, *outputs, labels, logs, gradients, variables)
+        logs = logs | self._observers.observe(step, scale)
+        self.optimizer.apply(gradients, variables)
         return logs
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """Returns the logs of `train_step` without training."""
-        view_a, view_b = unpack_views(data, expected_view(self.backbone))
-        return self.loss_terms(self.project(view_a), self.project(view_b))
+        views, labels = unpack_element(data, expected_view(self.backbone))
+        outputs = both_views.forward_test(self, *views)
+        logs = self.loss_terms(*outputs.embeddings)
+        step = StepView(views, *outputs, labels, logs, gradients=(), variables=())
+        return logs | self._observers.observe_test(step)
 
     def make_train_function(self, force=False):
         parts.check_trains(self.backbone)
-        if self.train_function is None or force:
+        if force or self._is_outdated(self.train_function):
             self.train_function = step_function(self, self.train_step)
 
     def trace_train_step(self, dataset: tf.data.Dataset) -> None:
@@ -229,8 +278,12 @@ class BarlowTwins(keras.Model):
             self.train_function.trace(dataset.element_spec)
 
     def make_test_function(self, force=False):
-        if self.test_function is None or force:
+        if force or self._is_outdated(self.test_function):
             self.test_function = step_function(self, self.test_step)
+
+    def _is_outdated(self, function):
+        """Returns whether a function is missing, or was made with other observers."""
+        return getattr(function, "observers", None) != self.observers
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Skips Keras's build: it consumes a batch, and fails with several workers."""
@@ -255,8 +308,9 @@ class BarlowTwins(keras.Model):
         """Adds the logs of a step, equal on all replicas, to the means of the epoch."""
         # Packed, because TensorFlow would merge the sums of a loss and of a total into
         # one `AddN`, whose order, and so the last digit, changes from call to call.
-        values = tf.unstack(tf.stack([logs[t.name] for t in self._trackers]))
-        for tracker, value in zip(self._trackers, values, strict=True):
+        trackers = [tracker for tracker in self.metrics if tracker.name in logs]
+        values = tf.unstack(tf.stack([logs[tracker.name] for tracker in trackers]))
+        for tracker, value in zip(trackers, values, strict=True):
             tracker.update_state(value)
 
     def get_config(self) -> dict:

@@ -61,7 +61,7 @@ class RowCheck:
         # The rows of `augmentation.Crops` are those of their images.
         shards = [getattr(shard, "images", shard) for shard in shards]
         if not all(_has_rows(shard) for shard in shards):
-            return data  # `unpack_views` reports what is not a view.
+            return data  # `unpack_element` reports what is not a view.
         rows = [shard.shape[0] for shard in shards]
         if None not in rows:
             for valid, message in self._conditions(rows):

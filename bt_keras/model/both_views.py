@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -99,17 +99,33 @@ def stacking(model) -> tuple[bool, bool]:
         as on GPUs and TPUs, and whether their features are, for the projector alone, as
         on CPUs.
     """
-    # A model that overrides `project` passes views through the network in its own way.
-    projects = getattr(type(model).project, "__module__", "").startswith("bt_keras.")
-    if not (projects and can_stack(model.projector)):
+    if overrides_project(model) or not can_stack(model.projector):
         return False, False
     if devices.is_accelerated():
         return can_stack(model.backbone), False
     return False, True
 
 
-def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes the embeddings of both views in training.
+def overrides_project(model) -> bool:
+    """Returns whether a model passes views through the network in its own way."""
+    return not getattr(type(model).project, "__module__", "").startswith("bt_keras.")
+
+
+class Outputs(NamedTuple):
+    """What the network computes of both views.
+
+    Args:
+        features: Tuple of two tensors (n, F), the backbone's outputs. Both are `None`
+            for a model that overrides `project`.
+        embeddings: Tuple of two tensors (n, D), the projector's outputs.
+    """
+
+    features: tuple
+    embeddings: tuple
+
+
+def forward(model, view_a: Any, view_b: Any) -> Outputs:
+    """Passes both views through the network in training.
 
     Stacked, the network is compiled once for both views, its kernels process twice the
     rows, and batch norm sends the sums of both views in one collective. On a CPU only
@@ -123,31 +139,60 @@ def project_both(model, view_a: Any, view_b: Any) -> tuple[tf.Tensor, tf.Tensor]
         view_b: The same for the other view.
 
     Returns:
-        Tuple of two tensors (n, D).
+        `Outputs`.
     """
     with faster_gradients(not model.jit_compile):
-        return _project_both(model, view_a, view_b)
+        return _forward(model, view_a, view_b)
 
 
-def _project_both(model, *views):
+def forward_test(model, view_a: Any, view_b: Any) -> Outputs:
+    """Passes both views through the network in inference mode.
+
+    Args:
+        model: `bt_keras.BarlowTwins`.
+        view_a: Tensor or nest of tensors (n, ...), the rows of this replica.
+        view_b: The same for the other view.
+
+    Returns:
+        `Outputs`.
+    """
+    return _one_by_one(model, (view_a, view_b), training=False)
+
+
+def _forward(model, *views):
     if model.stacks_views and _can_concatenate(*views):
-        return _stacked(model.project, *views)
+        return Outputs(*_stacked((model.backbone, model.projector), *views))
     if not model.stacks_features:
-        return tuple(model.project(view, training=True) for view in views)
-    features = [model.backbone(view, training=True) for view in views]
+        return _one_by_one(model, views, training=True)
+    features = tuple(model.backbone(view, training=True) for view in views)
     if _can_concatenate(*features):
-        return _stacked(model.projector, *features)
-    return tuple(model.projector(each, training=True) for each in features)
+        return Outputs(features, *_stacked((model.projector,), *features))
+    embeddings = tuple(model.projector(each, training=True) for each in features)
+    return Outputs(features, embeddings)
 
 
-def _stacked(network, view_a, view_b):
-    """Passes two batches through a network as one."""
+def _one_by_one(model, views, training):
+    if overrides_project(model):
+        embeddings = tuple(model.project(view, training=training) for view in views)
+        return Outputs((None, None), embeddings)
+    pairs = []
+    for view in views:
+        features = model.backbone(view, training=training)
+        pairs.append((features, model.projector(features, training=training)))
+    return Outputs(*zip(*pairs, strict=True))
+
+
+def _stacked(networks, view_a, view_b):
+    """Passes two batches as one through networks; returns the two outputs of each."""
     both = keras.tree.map_structure(lambda *v: tf.concat(v, axis=0), view_a, view_b)
+    outputs = []
     with stacked_views(2):
-        embeddings = network(both, training=True)
+        for network in networks:
+            both = network(both, training=True)
+            outputs.append(both)
     # Not in halves, so that the loss fails if the views have different rows.
     rows = [tf.shape(keras.tree.flatten(view)[0])[0] for view in (view_a, view_b)]
-    return tuple(tf.split(embeddings, rows))
+    return [tuple(tf.split(each, rows)) for each in outputs]
 
 
 def _can_concatenate(view_a, view_b):

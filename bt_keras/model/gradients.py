@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError
-from bt_keras.model.both_views import project_both
+from bt_keras.model.both_views import Outputs, forward
 
 
-def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict]:
+def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict, Outputs]:
     """Computes the gradients of a batch with one tape.
 
     Args:
@@ -20,18 +20,20 @@ def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict]:
         view_b: The same for the other view.
 
     Returns:
-        Tuple `(gradients, logs)`: the gradients of the trainable variables, multiplied
-        by the loss scale of the optimizer, and a dict with the loss and its terms.
+        Tuple `(gradients, logs, outputs)`: the gradients of the trainable variables,
+        multiplied by the loss scale of the optimizer, a dict with the loss and its
+        terms, and the `Outputs` of the network.
     """
     with tf.GradientTape() as tape:
-        logs = model.loss_terms(*project_both(model, view_a, view_b))
+        outputs = forward(model, view_a, view_b)
+        logs = model.loss_terms(*outputs.embeddings)
         loss = model.optimizer.scale_loss(logs["loss"] + _regularization(model))
-    return tape.gradient(loss, model.trainable_variables), logs
+    return tape.gradient(loss, model.trainable_variables), logs, outputs
 
 
 def microbatch_gradients(
     model, view_a: Any, view_b: Any, count: int
-) -> tuple[list, dict]:
+) -> tuple[list, dict, Outputs]:
     """Computes the gradients of a batch with the activations of one micro-batch.
 
     All micro-batches pass forward without a tape. The gradients of the loss of the
@@ -48,7 +50,7 @@ def microbatch_gradients(
         count: Integer, the number of micro-batches, a divisor of n.
 
     Returns:
-        Tuple `(gradients, logs)`, see `batch_gradients`.
+        Tuple `(gradients, logs, outputs)`, see `batch_gradients`.
 
     Raises:
         UsageError: If `count` does not divide n.
@@ -59,7 +61,8 @@ def microbatch_gradients(
         *model.projector.non_trainable_variables,
     ]
     saved = [tf.identity(tf.convert_to_tensor(variable)) for variable in state]
-    grads_wrt_z, logs = _grads_wrt_z(model, _embeddings(model, pairs))
+    outputs = _outputs(model, pairs)
+    grads_wrt_z, logs = _grads_wrt_z(model, outputs.embeddings)
     with tf.control_dependencies(grads_wrt_z):
         for variable, value in zip(state, saved, strict=True):
             variable.assign(value)
@@ -69,7 +72,7 @@ def microbatch_gradients(
     rows_of_grads = zip(*(tf.split(side, count) for side in grads_wrt_z), strict=True)
     for pair, rows in zip(pairs, rows_of_grads, strict=True):
         with tf.GradientTape() as tape:
-            embeddings = _project(model, pair, after=done)
+            embeddings = _forward(model, pair, after=done).embeddings
             own = model.optimizer.scale_loss(_regularization(model) / count)
         gradients = tape.gradient(
             [*embeddings, own],
@@ -78,7 +81,7 @@ def microbatch_gradients(
         )
         total = _sum(total, gradients)
         done = next(g for g in reversed(total) if g is not None)
-    return total, logs
+    return total, logs, outputs
 
 
 def _regularization(model):
@@ -117,8 +120,8 @@ def _divisible(tensor, count):
     return tensor
 
 
-def _project(model, pair, after):
-    """Computes the embeddings of both views once the tensor `after` is computed.
+def _forward(model, pair, after):
+    """Passes both views through the network once the tensor `after` is computed.
 
     Otherwise a graph would start all micro-batches at once. XLA ignores control
     dependencies and would keep the activations of the first pass instead of running the
@@ -128,7 +131,7 @@ def _project(model, pair, after):
         element = tf.reshape(after, [-1])[0]
         zero = tf.where(element == element, 0.0, float("nan"))
         pair = keras.tree.map_structure(lambda t: _add_zero(t, zero), pair)
-    return project_both(model, *pair)
+    return forward(model, *pair)
 
 
 def _add_zero(tensor, zero):
@@ -138,13 +141,19 @@ def _add_zero(tensor, zero):
         return tf.identity(tensor)
 
 
-def _embeddings(model, pairs):
-    """Computes the embeddings of both views of the whole batch."""
-    rows, done = [], None
+def _outputs(model, pairs):
+    """Computes the outputs of the network of the whole batch."""
+    parts, done = [], None
     for pair in pairs:
-        rows.append(_project(model, pair, after=done))
-        done = rows[-1][1]
-    return [tf.concat(side, axis=0) for side in zip(*rows, strict=True)]
+        parts.append(_forward(model, pair, after=done))
+        done = parts[-1].embeddings[1]
+    return Outputs(*(_joined(each) for each in zip(*parts, strict=True)))
+
+
+def _joined(parts):
+    """Concatenates the rows of both sides; those that are not known stay `None`."""
+    sides = zip(*parts, strict=True)
+    return tuple(None if s[0] is None else tf.concat(s, axis=0) for s in sides)
 
 
 def _grads_wrt_z(model, embeddings):

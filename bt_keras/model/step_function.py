@@ -33,14 +33,16 @@ def step_function(model, step: Callable) -> Callable:
         Function of an iterator that runs `steps_per_execution` steps and returns the
         means of the epoch so far, a dict of float32 scalars. At the end of the epoch it
         raises `StopIteration` or `OutOfRangeError`, like the iterator. Its attribute
-        `seconds_waited` is a float, the time for which the steps of all calls have
-        waited for the iterator. Its attribute `trace` is a function of the
+        `observers` is the tuple of the model's observers when it was made. Its
+        attribute `seconds_waited` is a float, the time for which the steps of all calls
+        have waited for the iterator. Its attribute `trace` is a function of the
         `element_spec` of a `tf.data.Dataset`: it traces the graph of the first call,
         which takes seconds, before there is an iterator.
     """
     strategy, count = model.distribute_strategy, model.steps_per_execution
     parts = model.microbatches if step == model.train_step else 1
     checked_rows = batch_rows.RowCheck(model, parts)
+    logged: set[str] = set()  # Known as soon as the step is traced.
     if model.jit_compile and not model.run_eagerly:
         # Compiled inside `run`: on a TPU the outer function runs on the host.
         step = tf.function(step, jit_compile=True, autograph=False)
@@ -48,6 +50,7 @@ def step_function(model, step: Callable) -> Callable:
     def one_step(data):
         data = checked_rows(data)
         logs = strategy.run(step, args=(data,))
+        logged.update(logs)
         # All replicas return the values of the global batch.
         model.update_metrics(
             {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
@@ -107,8 +110,10 @@ def step_function(model, step: Callable) -> Callable:
     def function(iterator):
         with checked_rows.usage_errors():
             run(iterator)
-        return {tracker.name: tracker.result() for tracker in model.metrics}
+        trackers = [each for each in model.metrics if each.name in logged]
+        return {tracker.name: tracker.result() for tracker in trackers}
 
+    function.observers = model.observers  # type: ignore[attr-defined]
     function.seconds_waited = 0.0  # type: ignore[attr-defined]
     function.trace = trace  # type: ignore[attr-defined]
     return function

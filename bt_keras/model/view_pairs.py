@@ -1,4 +1,4 @@
-"""Takes the two views out of what `fit` passes to a step, and checks their shapes."""
+"""Takes views and labels out of what `fit` passes to a step, and checks the shapes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def expected_view(backbone: keras.Model | keras.Layer) -> Any:
     )
 
 
-def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
-    """Returns the two views of an element of a dataset, with or without labels.
+def unpack_element(data: Any, expected: Any) -> tuple[tuple[Any, Any], Any]:
+    """Returns the two views and the labels of an element of a dataset.
 
     Args:
         data: `(view_a, view_b)` or `((view_a, view_b), label)`, each view a tensor or
@@ -46,7 +46,8 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
         expected: Nest of `tf.TensorSpec`, see `expected_view`.
 
     Returns:
-        `(view_a, view_b)`, each with the structure of `expected`.
+        `((view_a, view_b), label)`, each view with the structure of `expected`, the
+        label as it is, or `None`.
 
     Raises:
         UsageError: If `data` is anything else, or the views differ in the size of the
@@ -58,7 +59,7 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
             "crop the examples to one length, as in dataset.padded_batch."
         )
     data = finish_crops(data)
-    views = _find_views(data, expected)
+    views, label = _find_views(data, expected)
     if views is None:
         raise UsageError(
             "the dataset's elements must be (view_a, view_b) or ((view_a, view_b), "
@@ -71,7 +72,7 @@ def unpack_views(data: Any, expected: Any) -> tuple[Any, Any]:
             "both views must have the same number of examples; got "
             f"{counts[0]} examples in view_a and {counts[1]} in view_b."
         )
-    return views
+    return views, label
 
 
 def arranged(view: Any, expected: Any) -> Any:
@@ -101,12 +102,15 @@ def _find_views(data, expected):
     # `train_on_batch` appends None for a missing label: (view_a, view_b, None).
     parts = [part for part in parts if part is not None]
     # With labels, the views are the first part.
-    for pair in (parts, parts[0] if parts else None):
+    candidates = [(parts, None)]
+    if parts:
+        candidates.append((parts[0], parts[1] if parts[1:] else None))
+    for pair, label in candidates:
         if isinstance(pair, (tuple, list)) and len(pair) == 2:
             views = [arranged(view, expected) for view in pair]
             if not any(view is None for view in views):
-                return tuple(views)
-    return None
+                return tuple(views), label
+    return None, None
 
 
 def _by_position(view, expected):

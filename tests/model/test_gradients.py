@@ -43,11 +43,13 @@ def assert_same(values, references):
 @pytest.mark.parametrize("count", [2, 4, 8])
 def test_microbatches_equal_the_whole_batch(count):
     model, views = plain(), two_views()
-    whole, whole_logs = batch_gradients(model, *views)
-    gradients, logs = microbatch_gradients(model, *views, count)
+    whole, whole_logs, outputs = batch_gradients(model, *views)
+    gradients, logs, outputs_in_parts = microbatch_gradients(model, *views, count)
     assert_same(gradients, whole)
     for name, value in whole_logs.items():
         np.testing.assert_allclose(logs[name], value, rtol=1e-5)
+    for ours, theirs in zip(outputs_in_parts, outputs, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -93,7 +95,7 @@ def test_both_passes_use_the_same_dropout_and_batch_norm():
     state = model.backbone.non_trainable_variables
     assert len(state) == 3  # Mean, variance, and the seed of dropout.
     initial = [variable.numpy() for variable in state]
-    gradients, _ = microbatch_gradients(model, view_a, view_b, 2)
+    gradients, *_ = microbatch_gradients(model, view_a, view_b, 2)
     final = [variable.numpy() for variable in state]
 
     for variable, value in zip(state, initial, strict=True):
@@ -112,8 +114,8 @@ def test_both_passes_use_the_same_dropout_and_batch_norm():
 def test_batch_norm_uses_the_statistics_of_microbatches():
     model = model_of([keras.layers.Conv2D(6, 3, use_bias=False), BatchNormalization()])
     views = two_views()
-    whole, _ = batch_gradients(model, *views)
-    parts, _ = microbatch_gradients(model, *views, 2)
+    whole, *_ = batch_gradients(model, *views)
+    parts, *_ = microbatch_gradients(model, *views, 2)
     assert relative_error(parts[0], whole[0]) > 1e-3
 
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from bt_keras import UsageError
-from bt_keras.model.view_pairs import expected_view, unpack_views
+from bt_keras.model.view_pairs import expected_view, unpack_element
 from tests import models
 
 VIEW = np.zeros((4, 8, 8, 3))
@@ -19,7 +19,10 @@ ROWS = {"a": np.zeros((4, 2)), "b": np.zeros(4)}
     ids=["pair", "label", "train_on_batch", "list"],
 )
 def test_views_with_and_without_labels(data):
-    assert [view.shape for view in unpack_views(data, IMAGES)] == [VIEW.shape] * 2
+    views, label = unpack_element(data, IMAGES)
+    assert [view.shape for view in views] == [VIEW.shape] * 2
+    has_label = isinstance(data[0], tuple)
+    assert label is (data[1] if has_label else None)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +38,12 @@ def test_views_with_and_without_labels(data):
 )
 def test_other_data_is_reported(data):
     with pytest.raises(UsageError, match="view_a, view_b"):
-        unpack_views(data, IMAGES)
+        unpack_element(data, IMAGES)
 
 
 def test_views_of_different_images_are_reported():
     with pytest.raises(UsageError, match="4 examples in view_a and 2 in view_b"):
-        unpack_views((VIEW, VIEW[:2]), IMAGES)
+        unpack_element((VIEW, VIEW[:2]), IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,8 @@ def test_views_of_different_images_are_reported():
 def test_nests_of_tensors(view, expected):
     """A pair is not taken for views with a label, and the other way round."""
     for data in ((view, view), ((view, view), np.zeros(4)), (view, view, None)):
-        views = unpack_views(data, expected)
+        views, label = unpack_element(data, expected)
+        assert label is (data[1] if data[0] is not view else None)
         for each in views:
             keras.tree.assert_same_structure(each, expected)
             for tensor, original in zip(
@@ -82,7 +86,7 @@ def test_nests_of_tensors(view, expected):
 )
 def test_nests_that_do_not_fit_are_one_line(view, expected, got):
     with pytest.raises(UsageError) as error:
-        unpack_views((view, view), expected)
+        unpack_element((view, view), expected)
     assert got in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -90,12 +94,12 @@ def test_nests_that_do_not_fit_are_one_line(view, expected, got):
 def test_ragged_views_are_one_line():
     ragged = tf.ragged.constant([[1.0], [2.0, 3.0]])
     with pytest.raises(UsageError, match=r"ragged tensors[^\n]*padded_batch"):
-        unpack_views((ragged, ragged), tf.TensorSpec((None, None)))
+        unpack_element((ragged, ragged), tf.TensorSpec((None, None)))
 
 
 def test_rows_within_a_view_must_agree():
     with pytest.raises(UsageError, match="got 4, 3 examples in view_a"):
-        unpack_views(({"a": ROWS["a"], "b": np.zeros(3)}, ROWS), {"a": A, "b": B})
+        unpack_element(({"a": ROWS["a"], "b": np.zeros(3)}, ROWS), {"a": A, "b": B})
 
 
 def test_a_backbone_without_a_graph_takes_other_sizes():
