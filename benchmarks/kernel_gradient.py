@@ -3,8 +3,8 @@
 python -m benchmarks.kernel_gradient
 
 The rule of `bt_keras.networks.kernel_gradient.product_pays` is measured by this. Both
-run in turns, alone, in one process. The last column says whether training uses the
-product on a CPU with AVX512-BF16 and without AMX.
+run in turns, alone, in one process. The last columns say whether training uses the
+product on a CPU with AVX512-BF16, and on one with AMX.
 """
 
 import statistics
@@ -22,6 +22,7 @@ _CASES = (
     _SMALL | {"width": 0.25},
     {"depth": 50, "width": 1.0, "stem": "imagenet", "size": 224, "batch": 16},
 )
+_INSTRUCTIONS = ("avx512", "amx")
 _QUICK = {"size": 32, "batch": 2, "width": 0.25}
 
 
@@ -31,8 +32,10 @@ def main():
     cases = options.select_cases(names, values)
     machine.describe()
     columns = "case", "input", "kernel", "stride", "number in a view"
-    table.line([*columns, "TensorFlow's", "product", "ratio", "min - max", "used"])
-    table.line(["---"] * (len(columns) + 5))
+    measured = "TensorFlow's", "product", "ratio", "min - max"
+    header = [*columns, *measured, *_INSTRUCTIONS]
+    table.line(header)
+    table.line(["---"] * len(header))
     for name, case in cases:
         case = case | _QUICK if values.quick else case
         for operation, count in _operations(case).items():
@@ -68,7 +71,7 @@ def _row(operation, count, rounds):
     native, product = _seconds(functions, rounds)
     ratios = [a / b for a, b in zip(native, product, strict=True)]
     medians = [statistics.median(each) for each in (native, product)]
-    used = kernel_gradient.product_pays(size, stride, x.shape[-1], dy.shape[1:3])
+    shape = size, stride, x.shape[-1], tuple(dy.shape[1:3])
     return [
         " x ".join(map(str, x.shape)),
         " x ".join(map(str, arguments["filter_sizes"])),
@@ -77,7 +80,10 @@ def _row(operation, count, rounds):
         *(f"{1e3 * seconds:.1f} ms" for seconds in medians),
         f"{medians[0] / medians[1]:.2f}x",
         f"{min(ratios):.2f} - {max(ratios):.2f}x",
-        "yes" if used else "",
+        *(
+            "yes" if kernel_gradient.product_pays(*shape, each) else ""
+            for each in _INSTRUCTIONS
+        ),
     ]
 
 

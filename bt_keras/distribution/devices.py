@@ -12,6 +12,8 @@ import tensorflow as tf
 
 # Linux's names of CPU instructions for bfloat16 products.
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16", "svebf16"}
+# The x86 ones, fastest first.
+_PRODUCTS = {"amx": "amx_bf16", "avx512": "avx512_bf16"}
 
 
 def gpus() -> list[tf.config.LogicalDevice]:
@@ -78,18 +80,20 @@ def bfloat16_is_emulated(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
     return bool(flags) and not is_accelerated() and not flags & _BFLOAT16_FLAGS
 
 
-def has_avx512_bfloat16_only(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> bool:
-    """Returns whether the only device is a CPU with AVX512-BF16 and without AMX.
+def cpu_bfloat16(cpuinfo: str | os.PathLike = "/proc/cpuinfo") -> str | None:
+    """Returns the x86 instructions that multiply in bfloat16.
 
     Args:
         cpuinfo: Path of the kernel's description of the CPU. Defaults to
             `"/proc/cpuinfo"`.
 
     Returns:
-        Boolean; `False` if there is no description.
+        `"amx"`, or else `"avx512"`; `None` if the CPU has neither, there is no
+        description, or there is a GPU or TPU.
     """
-    flags = _cpu_flags(os.fspath(cpuinfo)) & _BFLOAT16_FLAGS
-    return flags == {"avx512_bf16"} and not is_accelerated()
+    flags = _cpu_flags(os.fspath(cpuinfo))
+    known = [name for name, flag in _PRODUCTS.items() if flag in flags]
+    return known[0] if known and not is_accelerated() else None
 
 
 @functools.cache

@@ -43,9 +43,9 @@ def faster_gradients(enabled: bool = True) -> Iterator[None]:
 class Conv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D`, faster in training in bfloat16 on some CPUs.
 
-    On CPUs with AVX512-BF16 and without AMX, TensorFlow's bfloat16 kernel for the
-    gradient of the kernel is slow for small outputs. There, and only inside
-    `faster_gradients`, that gradient is a matrix product (`kernel_gradient`).
+    On CPUs with AVX512-BF16 or AMX, TensorFlow's bfloat16 kernel for the gradient of
+    the kernel is slow for small outputs, and for kernels of one pixel. There, and only
+    inside `faster_gradients`, that gradient is a matrix product (`kernel_gradient`).
     Arguments, weights and outputs are those of Keras.
 
     Example:
@@ -64,7 +64,6 @@ class Conv2D(keras.layers.Conv2D):
     def _product_pays(self, x):
         return (
             x.dtype == tf.bfloat16
-            and devices.has_avx512_bfloat16_only()
             and None not in x.shape[1:]
             and self.data_format == "channels_last"
             and self.groups == 1
@@ -76,6 +75,7 @@ class Conv2D(keras.layers.Conv2D):
                 self.strides[0],
                 x.shape[-1],
                 tuple(self.compute_output_shape(tuple(x.shape))[1:3]),
+                devices.cpu_bfloat16(),
             )
         )
 

@@ -6,27 +6,39 @@ import tensorflow as tf
 
 
 def product_pays(
-    size: tuple[int, int], stride: int, channels: int, out: tuple[int, int]
+    size: tuple[int, int],
+    stride: int,
+    channels: int,
+    out: tuple[int, int],
+    instructions: str | None,
 ) -> bool:
     """Returns whether `product` is faster than TensorFlow's bfloat16 kernel.
 
-    The thresholds are measured (`python -m benchmarks.kernel_gradient`) on a CPU with
-    AVX512-BF16, for the convolutions of ResNet-18 and ResNet-50.
+    The thresholds are measured (`python -m benchmarks.kernel_gradient`) on one CPU with
+    AVX512-BF16 and on one with AMX, for the convolutions of ResNet-18 and ResNet-50.
 
     Args:
         size: Tuple `(h, w)`, the size of the kernel.
         stride: Integer, in both directions.
         channels: Integer, those of the input.
         out: Tuple `(H', W')`, the sides of the output.
+        instructions: What `bt_keras.distribution.devices.cpu_bfloat16` returns.
 
     Example:
 
-    >>> from bt_keras.networks import kernel_gradient
-    >>> [kernel_gradient.product_pays((3, 3), 1, 512, (s, s)) for s in (4, 7, 14, 28)]
+    >>> from bt_keras.networks.kernel_gradient import product_pays
+    >>> [product_pays((3, 3), 1, 512, (s, s), "amx") for s in (4, 7, 14, 28)]
     [True, True, False, False]
+    >>> [product_pays((1, 1), 1, 64, (56, 56), each) for each in ("amx", "avx512")]
+    [True, False]
     """
-    copies_little = stride > 1 or size == (1, 1)
-    return channels >= 64 and max(out) <= (14 if copies_little else 7)
+    if instructions is None or channels < 64:
+        return False
+    copies_nothing = size == (1, 1) and stride == 1
+    if copies_nothing and instructions == "amx":
+        return True
+    copies_little = copies_nothing or stride > 1
+    return max(out) <= (14 if copies_little else 7)
 
 
 def product(

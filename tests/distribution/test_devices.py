@@ -19,22 +19,22 @@ def test_bfloat16_is_emulated_without_the_cpu_flag(tmp_path, flags, emulated):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        ("avx2 fma", False),
-        ("avx512f avx512_bf16", True),
-        ("avx512f avx512_bf16 amx_bf16", False),
-        ("asimd bf16", False),
+        ("avx2 fma", None),
+        ("avx512f avx512_bf16", "avx512"),
+        ("avx512f avx512_bf16 amx_bf16", "amx"),
+        ("asimd bf16", None),
     ],
 )
-def test_cpus_with_avx512_bfloat16_and_without_amx(tmp_path, flags, expected):
+def test_instructions_for_bfloat16_products(tmp_path, flags, expected):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor : 0\nflags : sse {flags}\n")
-    result = devices.has_avx512_bfloat16_only(cpuinfo)
-    assert result == (expected and NO_ACCELERATOR)
+    result = devices.cpu_bfloat16(cpuinfo)
+    assert result == (expected if NO_ACCELERATOR else None)
 
 
 def test_an_unknown_cpu_is_not_reported(tmp_path):
     assert not devices.bfloat16_is_emulated(tmp_path / "missing")
-    assert not devices.has_avx512_bfloat16_only(tmp_path / "missing")
+    assert devices.cpu_bfloat16(tmp_path / "missing") is None
 
 
 def test_xla_is_the_default_only_on_accelerators():

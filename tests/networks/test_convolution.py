@@ -13,10 +13,11 @@ from tests.exported import small_model
 IMAGES = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 
 
-@pytest.fixture
-def avx512(monkeypatch):
-    """Makes the package believe that the CPU has AVX512-BF16, without AMX."""
-    monkeypatch.setattr(devices, "has_avx512_bfloat16_only", lambda: True)
+@pytest.fixture(params=["avx512", "amx"])
+def instructions(request, monkeypatch):
+    """Makes the package believe that the CPU has these instructions."""
+    monkeypatch.setattr(devices, "cpu_bfloat16", lambda: request.param)
+    return request.param
 
 
 def operations(layer, x, enabled=True):
@@ -39,14 +40,17 @@ def operations(layer, x, enabled=True):
         ({"strides": 2, "padding": "valid"}, 16, "bfloat16", True),
         ({"strides": 2, "padding": "same"}, 16, "bfloat16", False),
         ({"kernel_size": 1}, 14, "bfloat16", True),
+        ({"kernel_size": 1}, 15, "bfloat16", "amx"),
         ({"dilation_rate": 2}, 7, "bfloat16", False),
         ({}, 7, "float32", False),
         ({}, 7, "float16", False),
     ],
 )
 def test_only_measured_shapes_have_another_gradient(
-    avx512, arguments, side, dtype, is_product
+    instructions, arguments, side, dtype, is_product
 ):
+    if isinstance(is_product, str):
+        is_product = is_product == instructions
     arguments = {"kernel_size": 3, "padding": "same", **arguments}
     layer = Conv2D(8, use_bias=False, dtype=dtype, **arguments)
     x = tf.zeros([2, side, side, 64], dtype)
@@ -57,13 +61,13 @@ def test_only_measured_shapes_have_another_gradient(
 
 def test_nothing_changes_on_other_devices_and_outside_of_training(monkeypatch):
     x = tf.zeros([2, 4, 4, 64], tf.bfloat16)
-    for is_cpu in (True, False):
-        monkeypatch.setattr(devices, "has_avx512_bfloat16_only", lambda v=is_cpu: v)
+    for found in ("avx512", "amx", None):
+        monkeypatch.setattr(devices, "cpu_bfloat16", lambda v=found: v)
         for enabled in (True, False):
             layer = Conv2D(8, 3, padding="same", dtype="bfloat16")
             expected = operations(keras.layers.Conv2D(**layer.get_config()), x)
             is_equal = operations(layer, x, enabled) == expected
-            assert is_equal != (is_cpu and enabled)
+            assert is_equal != bool(found and enabled)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def gradients(backbone, enabled):
     return compute()
 
 
-def test_a_network_has_the_gradients_of_tensorflow(avx512):
+def test_a_network_has_the_gradients_of_tensorflow(instructions):
     keras.config.set_dtype_policy("mixed_bfloat16")
     backbone = bt_keras.resnet(10, stem="cifar", input_shape=(32, 32, 3))
     for layer in backbone.layers:  # Residual branches start at zero.
@@ -113,7 +117,7 @@ def test_a_network_has_the_gradients_of_tensorflow(avx512):
     assert any(np.any(a != b) for a, b in zip(ours, native, strict=True))
 
 
-def test_files_of_trained_networks_have_tensorflows_gradient(avx512, tmp_path):
+def test_files_of_trained_networks_have_tensorflows_gradient(instructions, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = bt_keras.BarlowTwins(bt_keras.resnet(6, stem="cifar"), (8, 8))
     model.compile(bt_keras.LARS(0.01))
