@@ -134,6 +134,15 @@ def get_config():
             "weight_decay": 1e-6,
         }
     )
+    # Scores without labels, of at most these numbers of images.
+    config.evaluation.labelfree = ConfigDict(
+        {
+            "rank_images": 25_600,
+            "cluster_images": 10_000,
+            "lidar_images": 1000,
+            "augmentations": 50,  # of each image for LiDAR
+        }
+    )
     # Fine-tuning of the whole network on a share of the labels: SGD, the learning
     # rates multiplied by 0.2 after 60 % and after 80 % of the steps.
     config.evaluation.finetune = ConfigDict(

@@ -1,4 +1,4 @@
-"""Evaluate a backbone with kNN, a linear probe or fine-tuning.
+"""Evaluate a backbone with kNN, a linear probe, fine-tuning, or without labels.
 
 Takes a run, by default its newest checkpoint, or an exported module, and prints a table
 of accuracies. Results of a run are also appended to its results.csv, which
@@ -11,6 +11,7 @@ Examples:
     bt-keras evaluate --workdir runs/demo --untrained
     bt-keras evaluate --workdir runs/demo --checkpoint epoch-0050
     bt-keras evaluate --workdir runs/demo --protocol finetune --labels 1%,10%
+    bt-keras evaluate --workdir runs/demo --protocol labelfree
     bt-keras evaluate --module runs/demo/module --source tfds:cifar10
 """
 
@@ -35,7 +36,7 @@ _FROZEN = ("cached", "full")
 _FLAG_PROTOCOLS = {
     "k": _FROZEN,
     "temperature": _FROZEN,
-    "strategy": _FROZEN,
+    "strategy": (*_FROZEN, "labelfree"),
     "labels": _FINE_TUNING,
     "seeds": _FINE_TUNING,
     "plot": _FINE_TUNING,
@@ -66,7 +67,9 @@ def define_flags() -> absl_flags.FlagValues:
         "computed once (fast).\n"
         "full: kNN, and the paper's linear probe on features of random crops.\n"
         "finetune: training of the whole network on shares of the labels, compared "
-        "with the same network trained from scratch.",
+        "with the same network trained from scratch.\n"
+        "labelfree: scores that need no labels (RankMe, alpha-ReQ, CLID, LiDAR, the "
+        "loss of the test images over its floor); see docs/scores.md.",
         flag_values=values,
     )
     absl_flags.DEFINE_bool(

@@ -1,9 +1,10 @@
-"""Open the images that a config names."""
+"""Open the images that a config names, and make its views."""
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
+from bt_keras import augmentation
 from bt_keras.augmentation.statistics import Statistics
 from bt_keras.data.load import load
 from bt_keras.data.source import Source
@@ -46,6 +47,30 @@ def statistics(config: ConfigDict) -> Statistics:
     """
     return Statistics(
         tuple(map(float, config.data.mean)), tuple(map(float, config.data.deviation))
+    )
+
+
+def views(
+    config: ConfigDict, finish_on_device: bool | None = None
+) -> augmentation.Views:
+    """Makes the augmentation of a config.
+
+    Args:
+        config: `ConfigDict`, as for `statistics`.
+        finish_on_device: Optional boolean, as for `bt_keras.views`. Defaults to `None`:
+            as in the config.
+
+    Returns:
+        `Views`.
+    """
+    if finish_on_device is None:
+        finish_on_device = config.views.finish_on_device
+    return augmentation.views(
+        config.views.size,
+        config.views.recipe,
+        statistics(config),
+        **{name: {**config.views.get(name, {})} for name in "ab"},
+        finish_on_device=finish_on_device,
     )
 
 

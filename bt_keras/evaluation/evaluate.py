@@ -96,13 +96,17 @@ def _freeze(
     strategy: tf.distribute.Strategy | None,
 ) -> FrozenBackbone:
     config = target.config
-    train, test = (
-        open_source(config, split, source)
-        for split in (config.data.train_split, test_split or config.data.test_split)
-    )
-    for images in (train, test):
-        print(images.describe())
     needs_labels = any(each.needs_labels for each in evaluators)
+    train = open_source(config, config.data.train_split, source)
+    try:
+        test = open_source(config, test_split or config.data.test_split, source)
+    except UsageError as error:
+        if needs_labels or test_split:
+            raise
+        print(f"no test images, which the chosen scores do not need: {error}")
+        test = train
+    for images in (train, test) if test is not train else (train,):
+        print(images.describe())
     return target.frozen(train, test, needs_labels, strategy)
 
 

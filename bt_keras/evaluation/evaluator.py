@@ -24,6 +24,7 @@ EVALUATORS = {
     "linear": "bt_keras.evaluation.linear_probe.LinearProbe",
     "linear_cached": "bt_keras.evaluation.linear_probe.CachedLinearProbe",
     "finetune": "bt_keras.evaluation.finetune.FineTuning",
+    "labelfree": "bt_keras.evaluation.label_free.LabelFree",
 }
 # Names for several evaluators that are run together.
 _GROUPS = {"cached": ("knn", "linear_cached"), "full": ("knn", "linear")}

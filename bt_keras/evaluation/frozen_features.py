@@ -15,6 +15,7 @@ from bt_keras.data import Source
 from bt_keras.evaluation import extraction, feature_identity
 from bt_keras.evaluation.feature_folder import FeatureFolder
 from bt_keras.evaluation.features import Features
+from bt_keras.evaluation.pretext import Pretext
 from bt_keras.networks import feature_dim
 from bt_keras.progress_bar import track
 
@@ -37,6 +38,8 @@ class FrozenBackbone:
             kept as long as they are used.
         strategy: `tf.distribute.Strategy` of one process; its replicas share the
             computation of `train` and `test`. Defaults to `None`: one device.
+        pretext: `Pretext`, what the backbone was pretrained with. Defaults to `None`:
+            unknown.
 
     Raises:
         UsageError: If labels are needed, but a source has none, or only one class.
@@ -64,6 +67,7 @@ class FrozenBackbone:
         statistics: Statistics = IMAGENET,
         folder: FeatureFolder | None = None,
         strategy: tf.distribute.Strategy | None = None,
+        pretext: Pretext | None = None,
     ):
         for source in (train_source, test_source) if needs_labels else ():
             source.require_labels("evaluation")
@@ -75,6 +79,7 @@ class FrozenBackbone:
         self.batch_size = batch_size
         self.statistics = statistics
         self.num_classes = train_source.num_classes
+        self.pretext = pretext
         self._folder = folder or FeatureFolder()
         self._strategy = strategy or tf.distribute.get_strategy()
 

@@ -14,6 +14,7 @@ from bt_keras.evaluation.fine_tuning_summary import (
     mean_and_deviation,
     summarize_fine_tuning,
 )
+from bt_keras.evaluation.label_free_table import is_label_free, label_free_rows
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.settings import Scalar
 from bt_keras.files import reading
@@ -56,13 +57,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def results_table(results: Iterable[Result]) -> str:
     """Formats results, one line for each backbone and evaluator.
 
-    Fine-tuning has a table of its own, with mean and standard deviation over the seeds.
+    Fine-tuning has a table of its own, with mean and standard deviation over the seeds,
+    and scores without labels have one.
 
     Args:
         results: `Result`s. A later one replaces an earlier one of the same kind.
 
     Returns:
-        String, one or two tables.
+        String, one to three tables.
 
     Example:
 
@@ -79,8 +81,12 @@ def results_table(results: Iterable[Result]) -> str:
     """
     results = list(results)
     tuned = [result for result in results if is_fine_tuning(result)]
-    others = [result for result in results if not is_fine_tuning(result)]
-    tables = [_results_table(others)] if others or not tuned else []
+    scored = [result for result in results if is_label_free(result)]
+    special = (is_fine_tuning, is_label_free)
+    others = [r for r in results if not any(kind(r) for kind in special)]
+    tables = [_results_table(others)] if others or not (tuned or scored) else []
+    if scored:
+        tables.append(table(*label_free_rows(scored)))
     if tuned:
         tables.append(_fine_tuning_table(summarize_fine_tuning(tuned)))
     return "\n\n".join(tables)

@@ -14,11 +14,12 @@ from bt_keras import config as config_lib
 from bt_keras import hub
 from bt_keras.checkpoint import latest
 from bt_keras.data import Source
-from bt_keras.data.from_config import statistics, with_statistics
+from bt_keras.data.from_config import statistics, views, with_statistics
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import feature_identity
 from bt_keras.evaluation.feature_folder import FeatureFolder
 from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.pretext import Pretext
 from bt_keras.files.reading import reporting_damage
 from bt_keras.workdir import Workdir
 
@@ -34,6 +35,8 @@ class EvaluationTarget:
         workdir: `bt_keras.workdir.Workdir` that keeps the results, or `None`. Defaults
             to `None`.
         name: String, `"pretrained"` or `"untrained"`. Defaults to `"pretrained"`.
+        pretext: `Pretext`, what the backbone was pretrained with. Defaults to `None`:
+            unknown.
     """
 
     backbone: keras.Model
@@ -41,6 +44,7 @@ class EvaluationTarget:
     epoch: str
     workdir: Workdir | None = None
     name: str = "pretrained"
+    pretext: Pretext | None = None
 
     def source_name(self, source: str | None = None) -> str:
         """Returns the name of the images to use.
@@ -90,6 +94,7 @@ class EvaluationTarget:
             statistics=statistics(self.config),
             folder=self._feature_folder(),
             strategy=strategy,
+            pretext=self.pretext,
         )
 
     def _feature_folder(self):
@@ -123,7 +128,14 @@ def target_from_workdir(
     workdir.check_writable()
     epoch, model = latest.load_model(workdir, config, untrained, checkpoint)
     name = "untrained" if untrained else "pretrained"
-    return EvaluationTarget(model.backbone, config, epoch, workdir, name)
+    pretext = Pretext(
+        views(config, finish_on_device=False),
+        config.seed,
+        model.projector,
+        model.lambd,
+        config.batch_size,
+    )
+    return EvaluationTarget(model.backbone, config, epoch, workdir, name, pretext)
 
 
 def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
@@ -167,4 +179,9 @@ def target_from_module(handle: str | os.PathLike) -> EvaluationTarget:
     # Modules keep only the last part of a path, which could name any folder here.
     if config.data.source != "shipped" and not config.data.source.startswith("tfds:"):
         config.data.source = ""
-    return EvaluationTarget(backbone, config, str(metadata.epochs or "?"))
+    # Modules have no projector that could be loaded, and some no views.
+    pretext = None
+    if metadata.config:
+        pretext = Pretext(views(config, finish_on_device=False), config.seed)
+    epochs = str(metadata.epochs or "?")
+    return EvaluationTarget(backbone, config, epochs, pretext=pretext)

@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from bt_keras import config as config_lib
 from bt_keras import data, optimizers
 from bt_keras.augmentation import Views
-from bt_keras.augmentation import views as make_views
-from bt_keras.data.from_config import open_source, statistics
+from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import views as make_views
 from bt_keras.data.shared_images import check_disjoint
 from bt_keras.data.source import Source
 from bt_keras.distribution import devices, threads
@@ -60,15 +60,7 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Views]:
             of an execution do not fit them.
     """
     source = open_source(config)
-    changes = {name: {**config.views.get(name, {})} for name in "ab"}
-    size, recipe = config.views.size, config.views.recipe
-    views = make_views(
-        size,
-        recipe,
-        statistics(config),
-        **changes,
-        finish_on_device=config.views.finish_on_device,
-    )
+    views = make_views(config)
     data.check(source, views, config.batch_size, replicas)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)

@@ -1,0 +1,34 @@
+"""What a backbone was pretrained with: the views, the projector, the loss."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from bt_keras.augmentation import Views
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretext:
+    """The pretraining of a backbone, as far as it is known.
+
+    Args:
+        views: `bt_keras.augmentation.Views` that return normalized images.
+        seed: Integer. Seeds the views of an evaluation.
+        projector: Optional `keras.Model` from features (N, F) to embeddings (N, D).
+            Defaults to `None`: a module has none.
+        lambd: Float >= 0, the weight of the redundancy term. Defaults to `5e-3`.
+        batch_size: Integer, images of a training step. Defaults to `256`.
+    """
+
+    views: Views
+    seed: int
+    projector: keras.Model | None = None
+    lambd: float = 5e-3
+    batch_size: int = 256
+
+    def project(self, features: tf.Tensor) -> tf.Tensor:
+        """Computes float32 embeddings (N, D) of features (N, F) in evaluation mode."""
+        return tf.cast(self.projector(features, training=False), tf.float32)
