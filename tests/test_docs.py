@@ -38,7 +38,7 @@ _CHECKS = {
 # Flags in the prose that belong to other programs.
 _FOREIGN = {"--gpus-per-task"}
 # Flags that some commands require.
-_REQUIRED = ("--workdir", "--input", "--module", "--out")
+_REQUIRED = ("--workdir", "--input", "--module", "--out", "--queue")
 
 
 def _id(page):
@@ -154,7 +154,11 @@ def _check_command(command, known_only=False):
     config_flags.override(config.default(), fields, _flags(name))
     rest = [a for a in arguments if a not in fields]
     if "--help" not in rest:
-        unknown = flags.parse(_flags(name), rest, known_only)
+        command = importlib.import_module(f"bt_keras.cli.{name}")
+        positional = hasattr(command, "POSITIONAL")
+        unknown = flags.parse(_flags(name), rest, known_only, positional)
+        if positional:
+            unknown = [each for each in unknown if each.startswith("-")]
         assert set(unknown) <= {f"{f}=X" for f in _REQUIRED}, f"unknown: {unknown}"
 
 

@@ -17,7 +17,7 @@ HELP = ("--help", "-help", "-h")
 _WIDTH = 80
 _INDENT = " " * 8
 _ENUM_PREFIX = re.compile(r"^<[^>]*>: ")  # absl repeats the choices there.
-_WRITTEN = ("out", "output", "plot", "workdir")
+_WRITTEN = ("out", "output", "plot", "queue", "workdir")
 _PATHS = (*_WRITTEN, "config", "init_from", "input", "module", "verify")
 _KINDS = {"string": "TEXT", "int": "INTEGER", "float": "NUMBER"}
 
@@ -53,7 +53,10 @@ def define_checkpoint(values: flags.FlagValues) -> None:
 
 
 def parse(
-    values: flags.FlagValues, arguments: Sequence[str], known_only: bool = False
+    values: flags.FlagValues,
+    arguments: Sequence[str],
+    known_only: bool = False,
+    positional: bool = False,
 ) -> list[str]:
     """Parses a command's arguments.
 
@@ -62,6 +65,8 @@ def parse(
         arguments: The command's arguments.
         known_only: Whether to return unknown arguments instead of rejecting them.
             Defaults to `False`.
+        positional: Whether the command takes arguments that are not flags. Defaults to
+            `False`.
 
     Returns:
         The arguments that were not parsed.
@@ -75,13 +80,16 @@ def parse(
             "'--' is not a flag, and the arguments after it would be ignored: remove "
             "it."
         )
+    # Flags may follow other arguments.
+    values.set_gnu_getopt(positional)
     try:
-        rest = values(["bt-keras", *arguments], known_only=known_only)[1:]
+        rest = values(["bt-keras", *arguments], known_only=known_only or positional)[1:]
     except flags.IllegalFlagValueError:
         _check_required(values, arguments)
         raise
-    if rest and not known_only:
-        raise UsageError(f"{rest[0]!r} is not a flag.")
+    unknown = [a for a in rest if not positional or a.startswith("-")]
+    if unknown and not known_only:
+        raise UsageError(f"{unknown[0]!r} is not a flag.")
     for name in values:
         _check_given(values[name])
         if name in _PATHS and isinstance(values[name].value, str):
@@ -147,19 +155,24 @@ def summary(doc: str) -> str:
     return doc.strip().splitlines()[0]
 
 
-def manual(command: str, doc: str, values: flags.FlagValues) -> str:
+def manual(
+    command: str, doc: str, values: flags.FlagValues, positional: str = ""
+) -> str:
     """Formats the manual page of a command.
 
     Args:
         command: Name of the command.
         doc: Docstring of the command's module.
         values: The command's flags, before parsing.
+        positional: Its arguments that are not flags, for the usage line. Defaults to
+            `""`.
 
     Returns:
         The docstring, the usage line, and every flag with its help and its default.
     """
     listed = list(_listed(values))
     required = [_form(flag) for flag in listed if _is_required(values, flag)]
+    required = [positional, *required] if positional else required
     usage = " ".join(["bt-keras", command, *required, "[--FLAG=VALUE ...]"])
     described = "\n\n".join(_described(values, flag) for flag in listed)
     return f"{inspect.cleandoc(doc)}\n\nUsage:\n\n    {usage}\n\nFlags:\n\n{described}"

@@ -9,6 +9,7 @@ Examples:
     bt-keras embed --module runs/cifar10/module --source photos/ --out features.npz
     bt-keras convert --input resnet50.pth --output resnet50.keras
     bt-keras report --workdir runs/cifar10
+    bt-keras compare runs/*
 
 Usage:
 
@@ -35,8 +36,8 @@ from bt_keras.errors import UsageError
 
 # Each name is a module of `bt_keras.cli`: its docstring is the command's manual,
 # `define_flags()` returns its flags and `run(arguments)` its exit status. If they are
-# there, `manual_end()` returns the end of the manual, and `ADVICE` is what to say about
-# general faults.
+# there, `manual_end()` returns the end of the manual, `ADVICE` is what to say about
+# general faults, and `POSITIONAL` names the arguments that are not flags.
 COMMANDS = (
     "pretrain",
     "evaluate",
@@ -46,6 +47,8 @@ COMMANDS = (
     "config",
     "finetune",
     "embed",
+    "compare",
+    "study",
 )
 
 
@@ -118,7 +121,9 @@ def _run(arguments: list[str]) -> int | None:
         )
     command = _module(name)
     if set(flags.HELP) & set(arguments):
-        print(flags.manual(name, command.__doc__ or "", command.define_flags()))
+        positional = getattr(command, "POSITIONAL", "")
+        doc, own = command.__doc__ or "", command.define_flags()
+        print(flags.manual(name, doc, own, positional))
         if hasattr(command, "manual_end"):
             print("\n" + command.manual_end())
         return 0

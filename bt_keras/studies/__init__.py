@@ -1,0 +1,1 @@
+"""Several runs: a queue that makes them, and their comparison."""

@@ -1,0 +1,39 @@
+"""Makes one run of a queue in this process."""
+
+from __future__ import annotations
+
+import time
+
+from bt_keras.evaluation.evaluate import evaluate
+from bt_keras.evaluation.target import target_from_workdir
+from bt_keras.studies.queue import FINISHED, Outcome, Queue
+from bt_keras.studies.run_values import run_values
+from bt_keras.training.pretrain import pretrain
+
+
+def run_entry(queue: Queue, name: str) -> None:
+    """Trains and evaluates a run, and records its values.
+
+    A run that was interrupted resumes. Nothing happens if the run has ended, or another
+    process makes it.
+
+    Args:
+        queue: `Queue`.
+        name: String, the name of a run.
+
+    Raises:
+        UsageError: If there is no such run, or it cannot be trained or evaluated.
+        StoppedError: If a signal stopped the training.
+    """
+    config, evaluations = queue.entry(name)
+    with queue.claimed(name) as is_ours:
+        if not is_ours or queue.outcome(name):
+            return
+        start = time.monotonic()
+        workdir = queue.workdir(name)
+        pretrain(config, workdir.path)
+        target = target_from_workdir(workdir)
+        for protocol in evaluations:
+            evaluate(target, protocol=protocol)
+        seconds = time.monotonic() - start
+        queue.record(name, Outcome(FINISHED, seconds, run_values(workdir)))

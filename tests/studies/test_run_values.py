@@ -1,0 +1,60 @@
+import pytest
+
+from bt_keras.evaluation import results as results_file
+from bt_keras.evaluation.results import Result
+from bt_keras.studies.run_values import result_values, run_values
+from bt_keras.workdir import Workdir
+
+
+def result(protocol, metric, value, **others):
+    return Result(
+        protocol,
+        metric,
+        value,
+        10,
+        **{"backbone": "pretrained", "epoch": "4", **others},
+    )
+
+
+def test_the_names():
+    rank = result("labelfree", "rankme", 7.5, settings={"of": "features"})
+    found = result_values([result("knn", "top1", 0.5), rank])
+    assert found == {"knn top1": 0.5, "labelfree rankme features": 7.5}
+
+
+def test_only_the_last_epoch_of_the_trained_backbone_counts():
+    found = result_values(
+        [
+            result("knn", "top1", 0.6, epoch="10"),
+            result("knn", "top1", 0.5, epoch="9.5"),
+            result("knn", "top5", 0.9, epoch="9.5"),
+            result("knn", "top1", 0.1, epoch="0", backbone="untrained"),
+        ]
+    )
+    assert found == {"knn top1": 0.6}
+
+
+def test_seeds_are_averaged_and_later_results_replace_earlier_ones():
+    few = {"label_share": 0.01, "images": 5, "steps": 3}
+    found = result_values(
+        [
+            result("finetune", "top1", 0.9, settings=few, seed=0),
+            result("finetune", "top1", 0.5, settings=few, seed=0),
+            result("finetune", "top1", 0.7, settings=few, seed=1),
+        ]
+    )
+    assert found == {"finetune top1 1%": pytest.approx(0.6)}
+
+
+def test_the_last_losses_and_the_results_of_a_workdir(tmp_path):
+    workdir = Workdir(tmp_path)
+    assert run_values(workdir) == {}
+    log = "epoch,invariance,loss,redundancy,val_loss\n0,5,9,40,NA\n1,4,8,40,NA\n"
+    workdir.log_file.write_text(log)
+    results_file.append(workdir.results_file, [result("knn", "top1", 0.5)])
+    assert run_values(workdir) == {
+        "loss": 8,
+        "invariance": 4,
+        "redundancy": 40,
+        "knn top1": 0.5,
+    }
