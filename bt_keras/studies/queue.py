@@ -135,7 +135,7 @@ class Queue:
         with reading.reporting_damage(path, _ADVICE):
             entry = reading.read_json_object(path)
             config = config_lib.from_json(json.dumps(entry["config"]))
-            return config, tuple(map(str, entry["evaluations"]))
+            return config, tuple(map(str, list(entry["evaluations"])))
 
     def workdir(self, name: str) -> Workdir:
         """Returns the `bt_keras.workdir.Workdir` of a run."""
@@ -151,7 +151,7 @@ class Queue:
         if not os.path.lexists(path):
             return None
         with reading.reporting_damage(path, "remove it to make the run again"):
-            return Outcome(**self._read(path))
+            return _parse_outcome(reading.read_json_object(path))
 
     def record(self, name: str, outcome: Outcome) -> None:
         """Writes how a run has ended, and updates results.csv.
@@ -220,6 +220,16 @@ class Queue:
     def _write(self, path, text):
         with atomic.atomic_file(path, replace=True) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def _parse_outcome(content):
+    if content["status"] not in (FINISHED, FAILED):
+        raise ValueError(f"its status is neither {FINISHED!r} nor {FAILED!r}")
+    values = {
+        str(name): float(value) for name, value in dict(content["values"]).items()
+    }
+    error = str(content["error"])
+    return Outcome(content["status"], float(content["seconds"]), values, error)
 
 
 def differing_fields(configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -213,6 +213,56 @@ class Sums(Reports):
         return [(folder / checksums.NAME).read_bytes()]
 
 
+class QueueEntry(Kind):
+    """A run of a queue."""
+
+    count = 500
+    suffix = ".json"
+    changes = Metadata.changes
+
+    def samples(self, folder):
+        queue = self._queue(folder)
+        return [(queue.path / "entries" / "a.json").read_bytes()]
+
+    def read(self, path):
+        queue = self._queue(path.parent / "queue")
+        try:
+            shutil.copyfile(path, queue.path / "entries" / "a.json")
+            queue.entry("a")
+        finally:
+            shutil.rmtree(queue.path)
+
+    def _queue(self, folder):
+        from bt_keras import config
+        from bt_keras.studies.queue import Queue
+
+        queue = Queue(folder)
+        queue.add("a", config.default(), ("cached",))
+        return queue
+
+
+class QueueOutcome(QueueEntry):
+    """How a run of a queue has ended."""
+
+    def samples(self, folder):
+        from bt_keras.studies.queue import Outcome
+
+        queue = self._queue(folder)
+        queue.record("a", Outcome("finished", 1.5, {"knn top1": 0.5}))
+        return [(queue.path / "outcomes" / "a.json").read_bytes()]
+
+    def read(self, path):
+        from bt_keras.studies.queue import Outcome
+
+        queue = self._queue(path.parent / "queue")
+        try:
+            queue.record("a", Outcome("finished"))
+            shutil.copyfile(path, queue.path / "outcomes" / "a.json")
+            queue.outcome("a")
+        finally:
+            shutil.rmtree(queue.path)
+
+
 class Checkpoint(Kind):
     """Checkpoints of a run, in particular their progress."""
 
@@ -335,6 +385,6 @@ class Png(Images):
 GROUPS = {
     "weights": (Pth(), PthMembers(), Npz(), Safetensors()),
     "modules": (Archive(), Metadata(), Sums()),
-    "runs": (Config(), Reports(), Checkpoint()),
+    "runs": (Config(), Reports(), QueueEntry(), QueueOutcome(), Checkpoint()),
     "images": (Images(), Png(), Bands()),
 }
