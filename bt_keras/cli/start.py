@@ -20,19 +20,27 @@ if TYPE_CHECKING:
 _NOT_FOR_KERAS = ("sklearn", "matplotlib")
 
 
-def tensorflow() -> None:
-    """Imports TensorFlow and initializes its devices."""
+def tensorflow(num_threads: int = 0) -> None:
+    """Imports TensorFlow and initializes its devices.
+
+    Args:
+        num_threads: Integer >= 0, as for `strategy`. Defaults to `0`.
+    """
     with _quietly():
         import tensorflow as tf
 
+        from bt_keras.distribution import threads
+
+        threads.limit(num_threads)  # The devices start TensorFlow.
         tf.config.list_logical_devices()
 
 
-def local_strategy(name: str) -> tf.distribute.Strategy:
+def local_strategy(name: str, num_threads: int = 0) -> tf.distribute.Strategy:
     """Creates a strategy for the devices of this process.
 
     Args:
         name: String, see `bt_keras.distribution.strategies.make`.
+        num_threads: Integer >= 0, as for `strategy`. Defaults to `0`.
 
     Returns:
         `tf.distribute.Strategy`.
@@ -40,7 +48,7 @@ def local_strategy(name: str) -> tf.distribute.Strategy:
     Raises:
         UsageError: If this machine lacks the devices.
     """
-    tensorflow()
+    tensorflow(num_threads)
     with _quietly():
         from bt_keras.distribution import strategies
 

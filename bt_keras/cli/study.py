@@ -55,12 +55,12 @@ def run(arguments: Sequence[str]) -> None:
     if values.retry:
         queue.forget_failed()
     if values.entry:
-        queue.entry(values.entry)  # Raises before TensorFlow starts.
-        start.tensorflow()
+        config, _ = queue.entry(values.entry)  # Raises before TensorFlow starts.
+        strategy = start.local_strategy("auto", config.threads)
 
         from bt_keras.studies.run_entry import run_entry
 
-        run_entry(queue, values.entry)
+        run_entry(queue, values.entry, strategy)
         return
 
     from bt_keras.studies.run_queue import run_queue

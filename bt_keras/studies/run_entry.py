@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import tensorflow as tf
+
 from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.studies.queue import FINISHED, Outcome, Queue
@@ -11,7 +13,9 @@ from bt_keras.studies.run_values import run_values
 from bt_keras.training.pretrain import pretrain
 
 
-def run_entry(queue: Queue, name: str) -> None:
+def run_entry(
+    queue: Queue, name: str, strategy: tf.distribute.Strategy | None = None
+) -> None:
     """Trains and evaluates a run, and records its values.
 
     A run that was interrupted resumes. Nothing happens if the run has ended, or another
@@ -20,6 +24,8 @@ def run_entry(queue: Queue, name: str) -> None:
     Args:
         queue: `Queue`.
         name: String, the name of a run.
+        strategy: `tf.distribute.Strategy` of one process. Defaults to `None`: one
+            device.
 
     Raises:
         UsageError: If there is no such run, or it cannot be trained or evaluated.
@@ -31,9 +37,9 @@ def run_entry(queue: Queue, name: str) -> None:
             return
         start = time.monotonic()
         workdir = queue.workdir(name)
-        pretrain(config, workdir.path)
+        pretrain(config, workdir.path, strategy)
         target = target_from_workdir(workdir)
         for protocol in evaluations:
-            evaluate(target, protocol=protocol)
+            evaluate(target, protocol=protocol, strategy=strategy)
         seconds = time.monotonic() - start
         queue.record(name, Outcome(FINISHED, seconds, run_values(workdir)))
