@@ -52,7 +52,7 @@ def configs(epochs):
     grid = itertools.product(_LAMBDAS, _RATES, _CROPS, _WIDTHS)
     for lambd, rate, crop, width in grid:
         config = config_lib.load("demo")
-        config.data.train_split = "train[:5000]"
+        config.data.train_split = "train[:3000]"
         config.views.size = 28
         config.views.a.crop_scale = config.views.b.crop_scale = (crop, 1.0)
         config.lambd = lambd
@@ -61,8 +61,8 @@ def configs(epochs):
         config.epochs = epochs
         config.optimizer.warmup_epochs = 0.5
         config.threads = 1
-        config.evaluation.linear.epochs = 30
-        config.evaluation.labelfree.lidar_images = 500
+        config.evaluation.linear.epochs = 20
+        config.evaluation.labelfree.lidar_images = 300
         config.evaluation.labelfree.augmentations = 10
         yield f"lambda={lambd:g}-rate={rate:g}-crop={crop:g}-width={width}", config
 
