@@ -194,14 +194,16 @@ class LARS(keras.optimizers.Optimizer):
             learning_rate: Float scalar, used for variables of rank 2 and more.
         """
         momentum = self.momenta[self._get_variable_index(variable)]
-        has_decay = self.coupled_weight_decay and self._use_weight_decay(variable)
+        decay = self.weight_decay_of(variable)
         variable, momentum = _resource(variable), _resource(momentum)
         gradient = tf.cast(gradient, variable.dtype)
         if variable.shape.rank > 1:
             value = tf.convert_to_tensor(variable)
-            if has_decay:
-                gradient += self.coupled_weight_decay * value
-            gradient *= self._trust_ratio(value, gradient)
+            if decay:
+                gradient += decay * value
+            # Half the squared norm of each, in one pass and without a temporary.
+            norms = [tf.sqrt(tf.nn.l2_loss(each)) for each in (value, gradient)]
+            gradient *= trust_ratio(*norms, self.trust_coefficient)
         else:
             learning_rate = self._bias_rate_now
         # Momentum and weights in one pass: μ ← momentum μ + g, p ← p - rate μ.
@@ -213,13 +215,18 @@ class LARS(keras.optimizers.Optimizer):
             momentum=tf.cast(self.momentum, variable.dtype),
         )
 
-    def _trust_ratio(self, value, gradient):
-        # Half the squared norm of each, in one pass and without a temporary.
-        weight_norm = tf.sqrt(tf.nn.l2_loss(value))
-        gradient_norm = tf.sqrt(tf.nn.l2_loss(gradient))
-        usable = tf.logical_and(weight_norm > 0, gradient_norm > 0)
-        ratio = weight_norm / tf.where(usable, gradient_norm, 1.0)
-        return tf.where(usable, self.trust_coefficient * ratio, 1.0)
+    def weight_decay_of(self, variable: keras.Variable) -> float:
+        """Returns the weight decay that is added to the gradient of a variable.
+
+        Args:
+            variable: `keras.Variable`, a trainable variable.
+
+        Returns:
+            Float, 0 for variables of rank 0 and 1 and for those that are excluded from
+            weight decay.
+        """
+        decays = len(variable.shape) > 1 and self._use_weight_decay(variable)
+        return self.coupled_weight_decay if decays else 0.0
 
     def load_own_variables(self, store):
         """Restores the variables; files of earlier versions lack those of the rates."""
@@ -248,6 +255,31 @@ class LARS(keras.optimizers.Optimizer):
         if "bias_learning_rate" in config:
             config = {"bias_rate_ratio": 1.0, **config}
         return super().from_config(config, custom_objects)
+
+
+def trust_ratio(
+    weight_norm: tf.Tensor, gradient_norm: tf.Tensor, coefficient: float
+) -> tf.Tensor:
+    """Computes the factor q of `LARS` for a gradient.
+
+    Args:
+        weight_norm: Float tensor >= 0, the norm of a variable, or those of several.
+        gradient_norm: Float tensor of the same shape, the norm of its gradient with
+            the decay term. Both may be multiplied by the same number.
+        coefficient: Float > 0, the trust coefficient.
+
+    Returns:
+        Tensor of that shape, 1 where either norm is 0.
+
+    Example:
+
+    >>> from bt_keras.optimizers.lars import trust_ratio
+    >>> trust_ratio(tf.constant([2.0, 0.0]), tf.constant([4.0, 4.0]), 0.1).numpy()
+    array([0.05, 1.  ], dtype=float32)
+    """
+    usable = tf.logical_and(weight_norm > 0, gradient_norm > 0)
+    ratio = weight_norm / tf.where(usable, gradient_norm, 1.0)
+    return tf.where(usable, coefficient * ratio, 1.0)
 
 
 def _resource(variable):
