@@ -13,6 +13,7 @@ import bt_keras
 from benchmarks import inputs
 from benchmarks.gpu import card, cases, pieces
 from benchmarks.gpu.side import Side
+from bt_keras.model import both_views
 
 _GPUS = tf.config.list_physical_devices("GPU")
 
@@ -46,7 +47,7 @@ def _model(case, policy="mixed_bfloat16", stack=None, jit_compile="auto"):
     optimizer = bt_keras.LARS(1e-4, bias_learning_rate=1e-5)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
     if stack is not None:
-        model.stacks_views = stack
+        model.stacks = both_views.VIEWS if stack else None
     model.make_train_function()
     return model
 

@@ -97,7 +97,7 @@ class BarlowTwins(keras.Model):
             ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
         ]
         self._observers = Observers(self)
-        self.stacks_views = self.stacks_features = False  # `compile` decides.
+        self.stacks: str | None = None  # `compile` decides, see `both_views`.
         self.built = True
 
     def build(self, input_shape=None):
@@ -151,7 +151,7 @@ class BarlowTwins(keras.Model):
         if jit_compile == "auto":
             with self.distribute_strategy.scope():
                 jit_compile = devices.xla_pays()
-        self.stacks_views, self.stacks_features = both_views.stacking(self)
+        self.stacks = both_views.stacked_part(self)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
         with self.distribute_strategy.scope():

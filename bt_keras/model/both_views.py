@@ -13,6 +13,8 @@ from bt_keras.distribution import devices
 from bt_keras.networks.batch_norm import stacked_views
 from bt_keras.networks.convolution import faster_gradients
 
+# What passes through the network as one batch of both views.
+VIEWS, FEATURES = "views", "features"
 _layers = keras.layers
 # Layers that treat every row of a batch alone, whatever the other rows are.
 _ROWWISE = (
@@ -88,22 +90,21 @@ def _keeps_rows_apart(layer):
     return 0 not in axes and (activation is None or module.startswith("keras."))
 
 
-def stacking(model) -> tuple[bool, bool]:
+def stacked_part(model) -> str | None:
     """Returns what passes through the network as one batch of both views.
 
     Args:
         model: `bt_keras.BarlowTwins`.
 
     Returns:
-        Tuple of booleans, of which at most one is true: whether the views are stacked,
-        as on GPUs and TPUs, and whether their features are, for the projector alone, as
-        on CPUs.
+        `VIEWS`, as on GPUs and TPUs; `FEATURES`, for the projector alone, as on CPUs;
+        or `None` if the views pass one after the other.
     """
     if overrides_project(model) or not can_stack(model.projector):
-        return False, False
+        return None
     if devices.is_accelerated():
-        return can_stack(model.backbone), False
-    return False, True
+        return VIEWS if can_stack(model.backbone) else None
+    return FEATURES
 
 
 def overrides_project(model) -> bool:
@@ -160,9 +161,9 @@ def forward_test(model, view_a: Any, view_b: Any) -> Outputs:
 
 
 def _forward(model, *views):
-    if model.stacks_views and _can_concatenate(*views):
+    if model.stacks == VIEWS and _can_concatenate(*views):
         return Outputs(*_stacked((model.backbone, model.projector), *views))
-    if not model.stacks_features:
+    if model.stacks != FEATURES:
         return _one_by_one(model, views, training=True)
     features = tuple(model.backbone(view, training=True) for view in views)
     if _can_concatenate(*features):

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import bt_keras
+from bt_keras.model import both_views
 from tests import models  # noqa: F401  Its import names the ResNet of depth 6.
 from tests.conftest import relative_error
 from tests.reference import weights
@@ -32,7 +33,7 @@ def network(optimizer=None, stack=None, **compiled):
     # The update is the gradient: its scale counts, unlike in LARS.
     model.compile(optimizer or keras.optimizers.SGD(1.0), **compiled)
     if stack is not None:
-        model.stacks_views = stack
+        model.stacks = both_views.VIEWS if stack else None
     return model
 
 

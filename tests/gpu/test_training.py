@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras.distribution import devices
-from bt_keras.model import prefetch
+from bt_keras.model import both_views, prefetch
 from tests import processes
 from tests.gpu import card, steps
 
@@ -42,7 +42,7 @@ def assert_close(ours, theirs, losses=5e-4, changes=6e-3):
 def test_xla_and_stacked_views_are_the_default():
     model = steps.network()
     assert model.jit_compile
-    assert model.stacks_views
+    assert model.stacks == both_views.VIEWS
 
 
 def test_a_step_equals_that_of_the_cpu(of_the_gpu, of_the_cpu):

@@ -42,7 +42,7 @@ def test_fit_trains_on_the_same_batches(request):
         )
         model = bt_keras.BarlowTwins(backbone, (8,))
         model.compile(bt_keras.LARS(0.1), jit_compile=False)
-        model.stacks_views = False
+        model.stacks = None
         losses.append(
             model.fit(dataset, epochs=2, steps_per_epoch=2, verbose=0).history["loss"]
         )
