@@ -108,7 +108,7 @@ def pretrain(
                 with strategy.scope():  # While the views are compiled.
                     model.trace_train_step(pairs(first_step=0))
                 # Images that cannot be read leave no folder behind.
-                _ = first_pairs.picture
+                first_pairs.picture()
         with contextlib.ExitStack() as stack:
             with strategies.raise_on_all_workers(strategy):
                 stack.enter_context(folder.locked(training.is_chief))
@@ -231,7 +231,7 @@ def _prepare(
         workdir.tensorboard.mkdir(exist_ok=True)
         workdir.cut_log(progress.epoch)
         if path is None:
-            workdir.replace(workdir.sample_views, first_pairs.picture)
+            workdir.replace(workdir.sample_views, first_pairs.picture())
     if path:
         print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -39,6 +38,7 @@ class FirstPairs:
         self._find_fault = find_fault
         self._statistics = statistics
         self._batches: Iterator | None = None
+        self._picture: bytes | None = None
 
     def start(self) -> None:
         """Builds the dataset and starts its iterator.
@@ -51,13 +51,20 @@ class FirstPairs:
         with faults.named(self._find_fault):
             self._batches = iter(self._pairs())
 
-    @functools.cached_property
     def picture(self) -> bytes:
-        """Bytes of a PNG file, as soon as the pairs are made.
+        """Waits until the pairs are made, and draws them once.
+
+        Returns:
+            Bytes of a PNG file, the same in every call.
 
         Raises:
             UsageError: If an image cannot be read.
         """
+        if self._picture is None:
+            self._picture = self._draw()
+        return self._picture
+
+    def _draw(self):
         if self._batches is None:
             self.start()
         # The batches after the first are freed, also after an error.

@@ -37,7 +37,7 @@ def first_pairs(source, batch_size, seed=0, statistics=IMAGENET):
 
 def test_the_picture_shows_the_first_batch_of_the_run(images):
     source, statistics = load(images), Statistics(MEAN, DEVIATION)
-    picture = first_pairs(source, 9, 3, statistics).picture
+    picture = first_pairs(source, 9, 3, statistics).picture()
     picture = tf.io.decode_png(picture).numpy().astype(float)
     views = make_views(8, "small", statistics)
     batch = next(iter(pairs(source, views, 9, seed=3)))
@@ -50,8 +50,8 @@ def test_a_started_picture_is_the_same_each_time(images):
     source = load(images)
     started = first_pairs(source, 4)
     started.start()
-    assert started.picture is started.picture
-    assert started.picture == first_pairs(source, 4).picture
+    assert started.picture() is started.picture()
+    assert started.picture() == first_pairs(source, 4).picture()
 
 
 def test_the_picture_names_an_image_that_cannot_be_read(images, monkeypatch):
@@ -63,4 +63,4 @@ def test_the_picture_names_an_image_that_cannot_be_read(images, monkeypatch):
     started.start()
     for _ in range(2):
         with pytest.raises(UsageError, match=r"4\.png"):
-            _ = started.picture
+            started.picture()
