@@ -17,7 +17,7 @@ from bt_keras.model.gradients import batch_gradients, microbatch_gradients
 from bt_keras.model.nonfinite_guard import mask_nonfinite
 from bt_keras.model.observers import Observer, Observers, StepView
 from bt_keras.model.replicated_mean import ReplicatedMean
-from bt_keras.model.step_function import step_function
+from bt_keras.model.step_function import StepFunction
 from bt_keras.model.view_pairs import expected_view, unpack_element
 
 
@@ -262,7 +262,7 @@ class BarlowTwins(keras.Model):
     def make_train_function(self, force=False):
         parts.check_trains(self.backbone)
         if force or self._is_outdated(self.train_function):
-            self.train_function = step_function(self, self.train_step)
+            self.train_function = StepFunction(self, self.train_step)
 
     def trace_train_step(self, dataset: tf.data.Dataset) -> None:
         """Traces the step that `fit` will run on a dataset, which takes seconds.
@@ -279,7 +279,7 @@ class BarlowTwins(keras.Model):
 
     def make_test_function(self, force=False):
         if force or self._is_outdated(self.test_function):
-            self.test_function = step_function(self, self.test_step)
+            self.test_function = StepFunction(self, self.test_step)
 
     def _is_outdated(self, function):
         """Returns whether a function is missing, or was made with other observers."""

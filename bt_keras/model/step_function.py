@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -19,8 +20,12 @@ from bt_keras.model import batch_rows
 _ITERATORS = tf.data.Iterator | tf.distribute.DistributedIterator
 
 
-def step_function(model, step: Callable) -> Callable:
-    """Wraps a step of one replica into the function that `fit` or `evaluate` calls.
+class StepFunction:
+    """Runs a step on every replica; what `fit` or `evaluate` calls with an iterator.
+
+    A call runs `steps_per_execution` steps and returns the means of the epoch so far, a
+    dict of float32 scalars. At the end of the epoch it raises `StopIteration` or
+    `OutOfRangeError`, like the iterator.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled. Its strategy, `run_eagerly`,
@@ -29,20 +34,66 @@ def step_function(model, step: Callable) -> Callable:
             shard of an element of the dataset to a dict of scalars that are equal on
             every replica.
 
-    Returns:
-        Function of an iterator that runs `steps_per_execution` steps and returns the
-        means of the epoch so far, a dict of float32 scalars. At the end of the epoch it
-        raises `StopIteration` or `OutOfRangeError`, like the iterator. Its attribute
-        `observers` is the tuple of the model's observers when it was made. Its
-        attribute `seconds_waited` is a float, the time for which the steps of all calls
-        have waited for the iterator. Its attribute `trace` is a function of the
-        `element_spec` of a `tf.data.Dataset`: it traces the graph of the first call,
-        which takes seconds, before there is an iterator.
+    Attributes:
+        observers: Tuple, the model's observers when the function was made.
+        seconds_waited: Float, the time for which the steps of all calls have waited for
+            the iterator.
     """
-    strategy, count = model.distribute_strategy, model.steps_per_execution
-    parts = model.microbatches if step == model.train_step else 1
-    checked_rows = batch_rows.RowCheck(model, parts)
-    logged: set[str] = set()  # Known as soon as the step is traced.
+
+    def __init__(self, model, step: Callable):
+        self.observers = model.observers
+        self.seconds_waited = 0.0
+        self._model = model
+        self._count = count = model.steps_per_execution
+        parts = model.microbatches if step == model.train_step else 1
+        self._checked_rows = batch_rows.RowCheck(model, parts)
+        self._logged: set[str] = set()  # Known as soon as the step is traced.
+        one_step = _one_step(model, step, self._checked_rows, self._logged)
+        self._one_step = one_step
+        self._compiled = tf.function(
+            lambda iterator: (
+                _run_one(one_step, iterator)
+                if count == 1
+                else _run_up_to_count(one_step, iterator, count)
+            ),
+            autograph=False,
+            reduce_retracing=True,
+        )
+
+    def __call__(self, iterator) -> dict[str, tf.Tensor]:
+        with self._checked_rows.usage_errors():
+            self._run(iterator)
+        trackers = [each for each in self._model.metrics if each.name in self._logged]
+        return {tracker.name: tracker.result() for tracker in trackers}
+
+    def trace(self, element_spec: Any) -> None:
+        """Traces the graph of the first call, which takes seconds.
+
+        Args:
+            element_spec: The `element_spec` of a `tf.data.Dataset`.
+        """
+        if not self._model.run_eagerly:
+            self._compiled.get_concrete_function(tf.data.IteratorSpec(element_spec))
+
+    def _run(self, iterator):
+        compiled = isinstance(iterator, _ITERATORS) and not self._model.run_eagerly
+        if not compiled:  # `train_on_batch` passes a generator.
+            _loop(self._one_step, itertools.islice(iterator, self._count))
+        elif self._count == 1:
+            self.seconds_waited += float(self._compiled(iterator))
+        else:
+            number, waited = self._compiled(iterator)
+            self.seconds_waited += float(waited)
+            if not number:
+                raise StopIteration
+
+
+def _one_step(model, step, checked_rows, logged):
+    """Returns the function that runs a step on an element of the dataset.
+
+    It adds the names of the logs to the set `logged`.
+    """
+    strategy = model.distribute_strategy
     if model.jit_compile and not model.run_eagerly:
         # Compiled inside `run`: on a TPU the outer function runs on the host.
         step = tf.function(step, jit_compile=True, autograph=False)
@@ -56,67 +107,45 @@ def step_function(model, step: Callable) -> Callable:
             {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
         )
 
-    if not model.run_eagerly:
-        one_step = tf.function(one_step, autograph=False, reduce_retracing=True)
+    if model.run_eagerly:
+        return one_step
+    return tf.function(one_step, autograph=False, reduce_retracing=True)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def run_one(iterator):
-        data, waited = _timed(lambda: next(iterator))
-        one_step(data)
-        return waited
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def run_up_to_count(iterator):
-        # `iterator.get_next` at the end of the data would cancel the running step.
-        def following():
-            return _timed(iterator.get_next_as_optional, lambda data: data.has_value())
+def _run_one(one_step, iterator):
+    """Runs one step; returns the seconds for which it waited for its data."""
+    data, waited = _timed(lambda: next(iterator))
+    one_step(data)
+    return waited
 
-        def body(number, element, waited):
-            one_step(element.get_value())
-            more = number + 1 < count
-            element, seconds = tf.cond(
-                more, following, lambda: (element, tf.zeros((), tf.float64))
-            )
-            with tf.device("CPU:0"):
-                return number + 1, element, waited + seconds
 
-        number, _, waited = tf.while_loop(
-            lambda number, element, _: tf.logical_and(
-                number < count, element.has_value()
-            ),
-            body,
-            [tf.constant(0), *following()],
-            parallel_iterations=1,
+def _run_up_to_count(one_step, iterator, count):
+    """Runs the steps for which there are data, at most `count`.
+
+    Returns:
+        Tuple of the number of steps and the seconds for which they waited for data.
+    """
+
+    # `iterator.get_next` at the end of the data would cancel the running step.
+    def following():
+        return _timed(iterator.get_next_as_optional, lambda data: data.has_value())
+
+    def body(number, element, waited):
+        one_step(element.get_value())
+        more = number + 1 < count
+        element, seconds = tf.cond(
+            more, following, lambda: (element, tf.zeros((), tf.float64))
         )
-        return number, waited
+        with tf.device("CPU:0"):
+            return number + 1, element, waited + seconds
 
-    def run(iterator):
-        compiled = isinstance(iterator, _ITERATORS) and not model.run_eagerly
-        if not compiled:  # `train_on_batch` passes a generator.
-            _loop(one_step, itertools.islice(iterator, count))
-        elif count == 1:
-            function.seconds_waited += float(run_one(iterator))
-        else:
-            number, waited = run_up_to_count(iterator)
-            function.seconds_waited += float(waited)
-            if not number:
-                raise StopIteration
-
-    def trace(element_spec):
-        if not model.run_eagerly:
-            traced = run_one if count == 1 else run_up_to_count
-            traced.get_concrete_function(tf.data.IteratorSpec(element_spec))
-
-    def function(iterator):
-        with checked_rows.usage_errors():
-            run(iterator)
-        trackers = [each for each in model.metrics if each.name in logged]
-        return {tracker.name: tracker.result() for tracker in trackers}
-
-    function.observers = model.observers  # type: ignore[attr-defined]
-    function.seconds_waited = 0.0  # type: ignore[attr-defined]
-    function.trace = trace  # type: ignore[attr-defined]
-    return function
+    number, _, waited = tf.while_loop(
+        lambda number, element, _: tf.logical_and(number < count, element.has_value()),
+        body,
+        [tf.constant(0), *following()],
+        parallel_iterations=1,
+    )
+    return number, waited
 
 
 def _timed(get, ready: Callable = lambda data: data) -> tuple:
