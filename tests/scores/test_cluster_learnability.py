@@ -56,7 +56,8 @@ def test_the_dimension_of_spheres(dimension):
 
 def test_constructed_features():
     full, five = clid(constructed.full_rank()), clid(constructed.rank_5())
-    assert full.dimension > 10 > five.dimension > 3
+    assert full.dimension > 10
+    assert 3 < five.dimension < 5  # A sphere in five dimensions.
     assert full.learnability < five.learnability < 1
     for dtype in ("float32", "float64"):
         assert clid(constructed.collapsed(dtype)).dimension == 0
