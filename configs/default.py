@@ -49,8 +49,8 @@ def get_config():
     # The same for the second view.
     config.views.b = ConfigDict()
     # Send uint8 crops to the GPU or TPU and apply all other operations there: less work
-    # for the CPU, a quarter of the bytes. Slower on a CPU. Its speed
-    # was not measured on a GPU yet.
+    # for the CPU, a quarter of the bytes. Slower on a CPU. Its speed was not measured on
+    # a GPU yet.
     config.views.finish_on_device = False
 
     config.backbone = ConfigDict()

@@ -39,13 +39,13 @@ def _peak():
 side = Side(_synchronize, _peak)
 
 
-def _model(case, policy="mixed_bfloat16", stack=None, jit_compile="auto"):
+def _model(case, policy="mixed_bfloat16", stack=None, **compiled):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     backbone = bt_keras.resnet(case["depth"], case["scale"], case["stem"])
     model = bt_keras.BarlowTwins(backbone, (case["width"],) * 3)
     optimizer = bt_keras.LARS(1e-4, bias_learning_rate=1e-5)
-    model.compile(optimizer=optimizer, jit_compile=jit_compile)
+    model.compile(optimizer=optimizer, **compiled)
     if stack is not None:
         model.stacks = both_views.VIEWS if stack else None
     model.make_train_function()
@@ -75,7 +75,7 @@ class _Rounds(keras.callbacks.Callback):
     Args:
         lead_in: Float, seconds of steps before the first round, in which `tf.data`
             finds its number of threads.
-        steps: Integer, steps per round.
+        steps: Integer, steps per round; at least one call of the step function.
         rounds: Integer.
     """
 
@@ -87,11 +87,12 @@ class _Rounds(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self._begin is None:  # The first step may have been compiled.
             self._begin = time.perf_counter()
-        self._done += 1
+        self._done += self.model.steps_per_execution
         if not self.times and time.perf_counter() - self._begin < self._lead_in:
             self._done = 0
-        elif not self.times or self._done == self._steps:
+        elif not self.times or self._done >= self._steps:
             _synchronize()
+            self._steps = max(self._steps, self._done)
             self.times.append(time.perf_counter())
             self._done = 0
         self.model.stop_training = len(self.times) > self._rounds
@@ -148,14 +149,28 @@ def resnet18(policy="mixed_bfloat16"):
     note = f"first step {first:.0f} s"
     side.row(f"{name}, step", side.time(run, steps=50), case["batch"], note)
     if policy == "mixed_bfloat16":
-        images = np.random.default_rng(0).integers(0, 256, (5000, 32, 32, 3), "uint8")
-        pairs = bt_keras.pairs(
-            tf.data.Dataset.from_tensor_slices(images),
-            bt_keras.views(case["size"], "small"),
-            case["batch"],
-            endless=True,
-        )
+        pairs = _small_pairs(case)
         _measure_fit(model, pairs, f"{name}, fit on pairs in memory", case, lead_in=5.0)
+
+
+def _small_pairs(case):
+    images = np.random.default_rng(0).integers(0, 256, (5000, 32, 32, 3), "uint8")
+    return bt_keras.pairs(
+        tf.data.Dataset.from_tensor_slices(images),
+        bt_keras.views(case["size"], "small"),
+        case["batch"],
+        endless=True,
+    )
+
+
+def executions():
+    """Measures `fit` with several steps per call, with steps of some milliseconds."""
+    case = cases.network(cases.RESNET18, side.quick)
+    case["batch"] //= 2
+    for count in (1, 8):
+        model = _model(case, steps_per_execution=count)
+        name = f"{cases.name(case)}, fit, steps_per_execution={count}"
+        _measure_fit(model, _small_pairs(case), name, case, steps=96, lead_in=5.0)
 
 
 def unstacked():
@@ -233,5 +248,6 @@ if __name__ == "__main__":
             "deterministic": (deterministic, 60),
             "replicas": (replicas, 90),
             "cached": (cached, 90),
+            "executions": (executions, 150),
         }
     )

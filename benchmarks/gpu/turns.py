@@ -46,6 +46,7 @@ TURNS = (
     Turn("bt_keras", ("replicas",), ("--replicas", "4")),
     Turn("bt_keras", ("cached",), caches=True),
     Turn("bt_keras", ("cached",), caches=True),
+    Turn("bt_keras", ("executions",)),
 )
 SECTIONS = tuple(dict.fromkeys(itertools.chain(*(turn.sections for turn in TURNS))))
 
