@@ -32,13 +32,17 @@ def eigenvalues(rows: np.ndarray, centered: bool = False) -> np.ndarray:
     array([9., 4., 1.])
     """
     count, width = rows.shape
-    mean = column_means(rows) if centered else np.zeros(width)
     gram = np.zeros((min(count, width),) * 2)
     if count >= width:
+        mean = column_means(rows) if centered else 0.0
         for block in blocks(rows):
             block = block - mean
             gram += block.T @ block
     else:
+        # Checks the rows, too: below, a block consists of columns.
+        mean = column_means(rows) * centered
+        if isinstance(rows, np.memmap):  # A block of columns would read the whole file.
+            rows = np.array(rows)
         start = 0
         for columns in blocks(rows.T):
             columns = columns - mean[start : start + len(columns), np.newaxis]

@@ -27,9 +27,10 @@ def test_other_arrays_are_errors(score, value, words):
 
 @pytest.mark.parametrize("score", _SCORES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_the_row_that_is_not_finite_is_named(score, bad, monkeypatch):
+@pytest.mark.parametrize("width", [3, 60])
+def test_the_row_that_is_not_finite_is_named(score, bad, width, monkeypatch):
     monkeypatch.setattr(rows, "_BLOCK_BYTES", 100)
-    values = np.random.default_rng(0).normal(size=(40, 3))
+    values = np.random.default_rng(0).normal(size=(40, width))
     values[33, 1] = bad
     with pytest.raises(UsageError, match="row 33 of the features is not finite"):
         score(values)
