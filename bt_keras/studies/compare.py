@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from bt_keras import config as config_lib
@@ -14,7 +13,7 @@ from bt_keras.evaluation.report import table
 from bt_keras.files import reading
 from bt_keras.studies import ranking
 from bt_keras.studies.queue import differing_fields
-from bt_keras.studies.run_values import run_values
+from bt_keras.studies.run_values import newest_results, run_values
 from bt_keras.workdir import Workdir
 
 # Fields that do not change what was trained.
@@ -27,17 +26,17 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
     Args:
         workdirs: Sequence of at least two `bt_keras.workdir.Workdir`s.
         score: String, a key of `bt_keras.studies.ranking.SCORES`, which ranks the runs.
-            Defaults to
-            `bt_keras.studies.ranking.DEFAULT`.
+            Defaults to `bt_keras.studies.ranking.DEFAULT`.
 
     Returns:
         String: a table of the fields in which the recipes differ, one of the last
-        losses and the results, and the ranking, which is left out if no run has been
-        evaluated with scores that need no labels.
+        losses and the results, and the ranking of the runs that have the score, which
+        is left out if no run was evaluated with scores that need no labels.
 
     Raises:
         UsageError: If the runs cannot be compared: there are fewer than two, they were
-            trained or evaluated on different images, or one has no results.
+            trained or evaluated on different images, evaluated with different
+            settings, or one has no results.
     """
     if len(workdirs) < 2:
         raise UsageError("a comparison needs at least two runs.")
@@ -46,16 +45,21 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
         name: config_lib.fields(workdir.config())
         for name, workdir in zip(names, workdirs, strict=True)
     }
-    _check_images(dict(zip(names, workdirs, strict=True)), configs)
+    named = dict(zip(names, workdirs, strict=True))
+    _check_equal(
+        "trained on different images", {n: _images(named[n], configs[n]) for n in names}
+    )
+    evaluated = _evaluated(named)
     values = {}
-    for name, workdir in zip(names, workdirs, strict=True):
+    for name, workdir in named.items():
         values[name] = run_values(workdir)
         if not values[name]:
             raise UsageError(
                 f"run {workdir.path} has neither losses nor results: train it, or "
                 "leave it out."
             )
-    parts = [_recipes(configs), _numbers(values)]
+    epochs = {name: _epochs(named[name], evaluated[name]) for name in names}
+    parts = [_recipes(configs), _numbers(values, epochs)]
     if any(key.startswith("labelfree ") for run in values.values() for key in run):
         parts.append(_ranking(score, values))
     return "\n\n".join(parts)
@@ -72,29 +76,38 @@ def _short_names(workdirs):
     return paths
 
 
-def _check_images(workdirs, configs):
-    """Raises `UsageError` if runs were trained or evaluated on different images."""
-    trained = {name: _images(workdirs[name], configs[name]) for name in workdirs}
-    _check_equal("trained", trained)
-    evaluated: dict[str, dict[str, Any]] = {}
-    for name, workdir in workdirs.items():
-        for result in results_file.read(workdir.results_file):
-            evaluated.setdefault(result.protocol, {})[name] = result.source
-    for protocol, sources in evaluated.items():
-        # The path of the same folder may differ.
+def _evaluated(workdirs):
+    """Returns each run's newest results, after checking that they are comparable."""
+    evaluated = {
+        name: newest_results(results_file.read(workdir.results_file))
+        for name, workdir in workdirs.items()
+    }
+    for result in {result for run in evaluated.values() for result in run}:
+        kinds = {
+            name: run[result].kind for name, run in evaluated.items() if result in run
+        }
         _check_equal(
-            f"evaluated ({protocol})", {n: Path(s).name for n, s in sources.items()}
+            f"evaluated ({result}) on different images or with different settings",
+            kinds,
         )
+    return evaluated
 
 
-def _check_equal(how, images: Mapping[str, Any]):
-    (first, expected), *others = images.items()
+def _check_equal(how, values: Mapping[str, Any]):
+    (first, expected), *others = values.items()
     for name, found in others:
         if found != expected:
             raise UsageError(
-                f"runs {first} and {name} cannot be compared: they were {how} on "
-                "different images."
+                f"runs {first} and {name} cannot be compared: they were {how}."
             )
+
+
+def _epochs(workdir, evaluated):
+    """Returns the epochs of the last losses and of the results, as text."""
+    log = workdir.last_log()
+    trained = f"{log['epoch'] + 1:g}" if log else ""
+    measured = next(iter(evaluated.values()), None)
+    return trained, f"{measured.epoch:g}" if measured else ""
 
 
 def _images(workdir, config):
@@ -122,13 +135,13 @@ def _recipes(configs):
     )
 
 
-def _numbers(values):
+def _numbers(values, epochs):
     columns = list(dict.fromkeys(key for run in values.values() for key in run))
     short = [column.removeprefix("labelfree ") for column in columns]
     return table(
-        ("run", *short),
+        ("run", "epochs", "evaluated at", *short),
         [
-            (name, *(_cell(column, run) for column in columns))
+            (name, *epochs[name], *(_cell(column, run) for column in columns))
             for name, run in values.items()
         ],
     )
@@ -142,9 +155,20 @@ def _cell(column, run):
 
 
 def _ranking(score, values):
-    good = dict(zip(values, ranking.goodness(score, values), strict=True))
-    order = sorted(values, key=lambda name: -good[name])
+    """Ranks the runs that have the score, at least one, and names the others."""
+    scored: dict[str, Mapping[str, float]] = {}
+    errors: list[str] = []
+    for name, run in values.items():
+        try:
+            ranking.goodness(score, {name: run})
+            scored[name] = run
+        except UsageError as error:
+            errors.append(f"not ranked: {error}")
+    if not scored:
+        raise UsageError(errors[0].removeprefix("not ranked: "))
+    good = dict(zip(scored, ranking.goodness(score, scored), strict=True))
+    order = sorted(scored, key=lambda name: -good[name])
     rows = [
         (str(place), name, f"{good[name]:.4g}") for place, name in enumerate(order, 1)
     ]
-    return table(("place", f"run, by {score}", "score"), rows)
+    return "\n".join([table(("place", f"run, by {score}", "score"), rows), *errors])

@@ -47,7 +47,7 @@ SCORES = {
     "loss_over_floor": _minus(_of("labelfree loss_over_floor embeddings")),
 }
 
-# Of those of one method; docs/scores.md has the evidence.
+# The score with the longest record for runs of one method (arXiv 2210.02885).
 DEFAULT = "rankme"
 
 
@@ -154,8 +154,11 @@ def agreement(
         approximation), and the regret of the run that the score prefers.
 
     Raises:
-        UsageError: If a run does not have a score, or not this accuracy.
+        UsageError: If there are fewer than three runs, or one does not have a score, or
+            not this accuracy.
     """
+    if len(runs) < 3:
+        raise UsageError("the agreement of rankings needs at least three runs.")
     for name, values in runs.items():
         if accuracy not in values:
             raise UsageError(f"{name} has no result {accuracy!r}: evaluate it.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
+from pathlib import PurePath
 
 import numpy as np
 
@@ -11,6 +13,25 @@ from bt_keras.evaluation.results import Result
 from bt_keras.workdir import Workdir
 
 _LOGGED = ("loss", "invariance", "redundancy", "val_loss")
+# Settings of results that are in their names, and those that are the run's own.
+_NAMED = ("label_share", "of")
+_OWN = ("batch", "width")
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A result of the last checkpoint that was evaluated.
+
+    Args:
+        value: Float, the mean over seeds.
+        epoch: Float, the number of epochs of that checkpoint.
+        kind: Tuple, what must be equal for values to be comparable: the name of the
+            images, their number, and the settings.
+    """
+
+    value: float
+    epoch: float
+    kind: tuple
 
 
 def run_values(workdir: Workdir) -> dict[str, float]:
@@ -32,30 +53,48 @@ def run_values(workdir: Workdir) -> dict[str, float]:
 
 
 def result_values(results: Iterable[Result]) -> dict[str, float]:
+    """Returns the values of `newest_results`."""
+    return {name: each.value for name, each in newest_results(results).items()}
+
+
+def newest_results(results: Iterable[Result]) -> dict[str, Measured]:
     """Names the results of the last checkpoint that was evaluated.
 
     Args:
-        results: `Result`s, oldest first. A later one replaces an earlier one of the
-            same kind; those of several seeds are averaged.
+        results: `Result`s, oldest first. A later one replaces an earlier one, and all
+            that were measured on other images or with other settings; those of several
+            seeds are averaged.
 
     Returns:
-        Dict from names to floats.
+        Dict from names to `Measured`.
 
     Example:
 
     >>> from bt_keras.evaluation.results import Result
-    >>> from bt_keras.studies.run_values import result_values
+    >>> from bt_keras.studies.run_values import newest_results
     >>> knn = Result("knn", "top1", 0.5, 128, backbone="pretrained", epoch="4")
-    >>> result_values([knn])
-    {'knn top1': 0.5}
+    >>> newest_results([knn])["knn top1"].value
+    0.5
     """
     trained = [result for result in results if result.backbone == "pretrained"]
-    newest = max(map(_epoch, trained), default=0)
-    found: dict[str, dict[int | None, float]] = {}
+    newest = max(map(_epoch, trained), default=0.0)
+    found: dict[str, tuple[tuple, dict[int | None, float]]] = {}
     for result in trained:
         if _epoch(result) == newest:
-            found.setdefault(_name(result), {})[result.seed] = result.value
-    return {name: float(np.mean([*each.values()])) for name, each in found.items()}
+            name, kind = _name(result), _kind(result)
+            if name not in found or found[name][0] != kind:
+                found[name] = kind, {}
+            found[name][1][result.seed] = result.value
+    return {
+        name: Measured(float(np.mean([*values.values()])), newest, kind)
+        for name, (kind, values) in found.items()
+    }
+
+
+def _kind(result):
+    settings = {k: v for k, v in result.settings.items() if k not in (*_NAMED, *_OWN)}
+    # The path of the same folder may differ.
+    return PurePath(result.source).name, result.n, *sorted(settings.items())
 
 
 def _epoch(result):

@@ -45,10 +45,11 @@ def test_recipes_results_and_the_ranking(tmp_path):
         ["middle", "0.02", "2"],
     ]
     assert "knn top1" in numbers[0]
+    assert "epochs  evaluated at" in numbers[0]
     assert [line.split() for line in numbers[2:]] == [
-        ["low", "7.5", "5", "5.00"],
-        ["high", "7.5", "80", "80.00"],
-        ["middle", "123.5", "31.25", "31.25"],
+        ["low", "2", "2", "7.5", "5", "5.00"],
+        ["high", "2", "2", "7.5", "80", "80.00"],
+        ["middle", "2", "2", "123.5", "31.25", "31.25"],
     ]
     assert "by rankme" in ranking[0]
     assert [line.split()[:2] for line in ranking[2:]] == [
@@ -89,10 +90,20 @@ def test_other_images_cannot_be_compared(tmp_path):
     with pytest.raises(UsageError, match=r"runs a and b .* were trained on different"):
         compare([first, other])
     other = make_run(tmp_path / "c", 5.0, source="/data/photos")
-    with pytest.raises(UsageError, match=r"a and c .* evaluated \(labelfree\) on"):
+    with pytest.raises(UsageError, match=r"a and c .* evaluated \(.*\) on different"):
         compare([first, other])
     moved = make_run(tmp_path / "d", 5.0, source="/other/photos")
     assert compare([other, moved])
+
+
+def test_other_settings_cannot_be_compared(tmp_path):
+    first, second = (make_run(tmp_path / name, 5.0) for name in "ab")
+    of = {"source": "shipped", "backbone": "pretrained", "epoch": "2"}
+    for name, workdir in (("k", first), ("other", second)):
+        few = Result("knn", "top1", 0.5, 50, {"k": 20 if name == "k" else 200}, **of)
+        results_file.append(workdir.results_file, [few])
+    with pytest.raises(UsageError, match=r"\(knn top1\) on different images or with"):
+        compare([first, second])
 
 
 def test_a_run_without_images_json(tmp_path):
@@ -109,8 +120,9 @@ def test_runs_without_results(tmp_path):
     first = make_run(tmp_path / "a", 5.0)
     with pytest.raises(UsageError, match="b has neither losses nor results"):
         compare([first, make_run(tmp_path / "b", loss=None)])
-    with pytest.raises(UsageError, match="c has no result 'labelfree rankme embed"):
-        compare([first, make_run(tmp_path / "c")])
+    text = compare([first, make_run(tmp_path / "c")])
+    assert "\n1      a" in text
+    assert "\nnot ranked: c has no result 'labelfree rankme embeddings'" in text
     with pytest.raises(UsageError, match="holds no run"):
         compare([first, Workdir(tmp_path / "d")])
     with pytest.raises(UsageError, match="at least two"):

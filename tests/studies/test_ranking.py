@@ -98,3 +98,5 @@ def test_agreement_with_an_accuracy():
     assert found["lidar"][:2] == pytest.approx(list(expected))
     with pytest.raises(UsageError, match="0 has no result 'knn top1'"):
         agreement(runs, "knn top1")
+    with pytest.raises(UsageError, match="at least three runs"):
+        agreement(dict([*runs.items()][:2]))

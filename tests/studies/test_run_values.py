@@ -46,6 +46,20 @@ def test_seeds_are_averaged_and_later_results_replace_earlier_ones():
     assert found == {"finetune top1 1%": pytest.approx(0.6)}
 
 
+def test_results_of_other_images_or_settings_replace_all_earlier_ones():
+    few = {"label_share": 0.01, "images": 5, "steps": 3}
+    found = result_values(
+        [
+            result("finetune", "top1", 0.9, settings=few, seed=0),
+            result("finetune", "top1", 0.8, settings=few, seed=1),
+            result("finetune", "top1", 0.5, settings={**few, "rate": 0.1}, seed=0),
+            result("knn", "top1", 0.5, source="a/photos"),
+            result("knn", "top1", 0.25, source="b/others"),
+        ]
+    )
+    assert found == {"finetune top1 1%": 0.5, "knn top1": 0.25}
+
+
 def test_the_last_losses_and_the_results_of_a_workdir(tmp_path):
     workdir = Workdir(tmp_path)
     assert run_values(workdir) == {}
