@@ -15,8 +15,8 @@ def two_nn(unit: np.ndarray, resolution: float = 1e-15) -> float:
 
     With the distances r_1 <= r_2 of a row to its two nearest neighbors, the ratio
     μ = r_2 / r_1 has the distribution F(μ) = 1 - μ^(-d): d is the slope of the line
-    through the origin fitted to -log(1 - F) over log μ, F the empirical distribution,
-    without the largest tenth of the ratios.
+    through the origin fitted to -log(1 - F) over log μ, where F is i / N for the i-th
+    of N ratios in ascending order, without the largest tenth of them.
 
     Args:
         unit: float64 array (N, F) of unit rows.
@@ -48,6 +48,6 @@ def two_nn(unit: np.ndarray, resolution: float = 1e-15) -> float:
     if len(near) < 2:
         return 0.0
     logs = np.sort(np.log(far / near))
-    kept = max(2, int(len(logs) * (1 - _LEFT_OUT)))
-    x, y = logs[:kept], -np.log1p(-np.arange(kept) / len(logs))
+    kept = int(len(logs) * (1 - _LEFT_OUT))
+    x, y = logs[:kept], -np.log1p(-np.arange(1, kept + 1) / len(logs))
     return float(x @ y / (x @ x)) if x.any() else 0.0

@@ -31,9 +31,9 @@ def dimension_directly(unit):
         near, far = np.sort(np.linalg.norm(others - row, axis=1))[:2]
         ratios.append(far / near)
     x = np.log(np.sort(ratios))
-    y = -np.log(1 - np.arange(len(x)) / len(x))
     kept = int(0.9 * len(x))
-    slope = np.linalg.lstsq(x[:kept, np.newaxis], y[:kept], rcond=None)
+    y = -np.log(1 - np.arange(1, kept + 1) / len(x))
+    slope = np.linalg.lstsq(x[:kept, np.newaxis], y, rcond=None)
     return slope[0][0]
 
 
