@@ -1,4 +1,4 @@
-"""Write, restore and load checkpoints of a model and its optimizer."""
+"""Write, restore and load checkpoints of a model, its optimizer and its observers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from bt_keras.checkpoint import keras_file, store
+from bt_keras.checkpoint import keras_file, observer_state, store
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import DAMAGE, UsageError, one_line
 from bt_keras.files import atomic
@@ -19,7 +19,8 @@ def write(model: BarlowTwins, folder: Path, progress: Progress) -> Path:
     """Writes a checkpoint atomically.
 
     Args:
-        model: `bt_keras.BarlowTwins`, compiled.
+        model: `bt_keras.BarlowTwins`, compiled. The state of its observers is stored,
+            too.
         folder: Path of an existing folder.
         progress: `Progress` of the run.
 
@@ -41,6 +42,7 @@ def write(model: BarlowTwins, folder: Path, progress: Progress) -> Path:
     ) as temporary:
         _keep_skipped_attributes()
         model.save(temporary)
+        observer_state.add(temporary, model.observers)
         store.seal(temporary, progress, _variables(model))
     return path
 
@@ -66,10 +68,12 @@ def restore(path: Path, model: BarlowTwins) -> None:
 
     Args:
         path: Path of a checkpoint.
-        model: `bt_keras.BarlowTwins`, compiled.
+        model: `bt_keras.BarlowTwins`, compiled. The state of its observers is restored,
+            too; those that the checkpoint does not have start anew, with a warning.
 
     Raises:
-        UsageError: If the checkpoint has another architecture.
+        UsageError: If the checkpoint has another architecture, or an observer of this
+            name with other variables.
     """
     # Keras loads variables by position and shape, and may skip the others.
     if store.variables(path) != _variables(model):
@@ -80,6 +84,9 @@ def restore(path: Path, model: BarlowTwins) -> None:
     try:
         keras_file.check(path)
         model.load_weights(path)
+        observer_state.restore(path, model.observers)
+    except UsageError:
+        raise
     # zipfile, HDF5 and Keras raise different exceptions.
     except Exception as error:
         raise UsageError(
