@@ -20,6 +20,7 @@ def batches(
     starts: tf.data.Dataset,
     length: int,
     shard: tuple[int, int] = (0, 1),
+    labels: bool = False,
 ) -> tf.data.Dataset:
     """Makes a dataset of batches of view pairs, or of one shard of every batch.
 
@@ -33,12 +34,24 @@ def batches(
         shard: Tuple of integers (i, k): the i-th of k equal shards of every batch, with
             the same pixels as in the whole batch. `views` must then take a `shard` as
             well. Defaults to `(0, 1)`, the whole batch.
+        labels: Boolean. Whether the elements have the labels of the images. Defaults to
+            `False`.
 
     Returns:
-        `tf.data.Dataset` of (view_a, view_b), of `batch_size / k` rows.
+        `tf.data.Dataset` of (view_a, view_b), of `batch_size / k` rows; with labels, of
+        ((view_a, view_b), label).
     """
     make = _in_memory if source.fits_in_memory else _streamed
-    return make(source, views, batch_size, seed, starts, length, shard)
+    element = _with_labels if labels else _without_labels
+    return make(source, views, batch_size, seed, starts, length, shard, element)
+
+
+def _with_labels(pair, labels):
+    return pair, labels
+
+
+def _without_labels(pair, labels):
+    return pair
 
 
 def _for_shard(function, shard):
@@ -46,9 +59,9 @@ def _for_shard(function, shard):
     return function if shard == (0, 1) else functools.partial(function, shard=shard)
 
 
-def _in_memory(source, views, batch_size, seed, starts, length, shard):
+def _in_memory(source, views, batch_size, seed, starts, length, shard, element):
     """Decodes all images once and gathers every batch from them."""
-    images = source.images
+    images, labels = source.images, source.labels
     views = _for_shard(views, shard)
     index, shards = shard
 
@@ -61,13 +74,14 @@ def _in_memory(source, views, batch_size, seed, starts, length, shard):
     def batch_of_views(positions, numbers):
         step = positions[0] // batch_size
         numbers = tf.reshape(numbers, (shards, batch_size // shards))[index]
-        return views(tf.gather(images, numbers), seed=tf.stack([seed, step]))
+        pair = views(tf.gather(images, numbers), seed=tf.stack([seed, step]))
+        return element(pair, tf.gather(labels, numbers))
 
     numbers = starts.flat_map(numbers_from).batch(batch_size, drop_remainder=True)
     return numbers.map(batch_of_views, tf.data.AUTOTUNE)
 
 
-def _streamed(source, views, batch_size, seed, starts, length, shard):
+def _streamed(source, views, batch_size, seed, starts, length, shard, element):
     """Reads and decodes images when they are needed."""
     rows = batch_size // shard[1]
 
@@ -76,21 +90,22 @@ def _streamed(source, views, batch_size, seed, starts, length, shard):
         return epochs.records(source, seed, first, per_epoch).take(length * batch_size)
 
     def decode(position, record):
-        return position, source.decode(record)[0]
+        return position, *source.decode(record)
 
-    def batch_of_views(positions, images):
+    def batch_of_views(positions, images, labels):
         seeds = tf.stack([seed, positions[0] // batch_size])
-        return _for_shard(views, shard)(images, seed=seeds)
+        return element(_for_shard(views, shard)(images, seed=seeds), labels)
 
-    def crops(position, image):
+    def crops(position, image, label):
         step, row = position // batch_size, position % batch_size
         image_seed = fold_in(tf.stack([seed, step]), row)
         crop_a, crop_b = views.crop(image[None], seed=image_seed)
-        return step, crop_a[0], crop_b[0]
+        return step, crop_a[0], crop_b[0], label
 
-    def distort(steps, crops_a, crops_b):
+    def distort(steps, crops_a, crops_b, labels):
         seeds = tf.stack([seed, steps[0]])
-        return _for_shard(views.distort, shard)(crops_a, crops_b, seed=seeds)
+        pair = _for_shard(views.distort, shard)(crops_a, crops_b, seed=seeds)
+        return element(pair, labels)
 
     records = starts.flat_map(records_from)
     images = _select_shard(records, shard, batch_size).map(decode, tf.data.AUTOTUNE)

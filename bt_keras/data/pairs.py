@@ -13,6 +13,7 @@ import inspect
 import itertools
 import os
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -39,6 +40,7 @@ def pairs(
     first_step: int = 0,
     skip_corrupt: bool = False,
     fixed_views: bool = False,
+    labels: bool = False,
 ) -> tf.data.Dataset:
     """Makes a dataset of batches of view pairs.
 
@@ -76,16 +78,22 @@ def pairs(
         fixed_views: Boolean. Whether every epoch has the same batches with the same
             views, those of the epoch that begins at `first_step`. Held-out losses of
             different epochs or models can be compared only then. Defaults to `False`.
+        labels: Boolean. Whether the elements have the labels of the images, which
+            `fit` does not train on, but probes do, see `bt_keras.callbacks`. Defaults
+            to `False`.
 
     Returns:
         `tf.data.Dataset` of (view_a, view_b), float32 of shape
         `(batch_size, size, size, C)`, or whatever else `views` returns, such as
-        `bt_keras.augmentation.Crops`. In the scope of a strategy with several workers,
-        a `tf.distribute.DistributedDataset` of the same batches, which `fit` accepts.
+        `bt_keras.augmentation.Crops`; with `labels`, of ((view_a, view_b), label), the
+        label int64 of shape `(batch_size,)`. In the scope of a strategy with several
+        workers, a `tf.distribute.DistributedDataset` of the same batches, which `fit`
+        accepts.
 
     Raises:
-        UsageError: If the source cannot be used, `batch_size` does not fit it, or
-            another argument has the wrong type or is out of range.
+        UsageError: If the source cannot be used, `batch_size` does not fit it, it has
+            no labels although they are asked for, or another argument has the wrong
+            type or is out of range.
 
     Example:
 
@@ -100,11 +108,14 @@ def pairs(
     endless = checks.choice("endless", endless, (True, False))
     skip_corrupt = checks.choice("skip_corrupt", skip_corrupt, (True, False))
     fixed_views = checks.choice("fixed_views", fixed_views, (True, False))
+    labels = checks.choice("labels", labels, (True, False))
     seed = checks.number("seed", seed, checks.INT64)
     first_step = checks.number("first_step", first_step, checks.STEP)
     batch_size = checks.number("batch_size", batch_size, _BATCH, _BATCH_ADVICE)
     bands = None if isinstance(source, tf.data.Dataset) else _channels(views)
     source = load(source, split, skip_corrupt, channels=bands)
+    if labels:
+        source.require_labels("a dataset with labels=True")
     strategy = tf.distribute.get_strategy()
     check(source, views, batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = source.steps_per_epoch(batch_size)
@@ -115,13 +126,26 @@ def pairs(
         else:
             starts = _first_steps(first_step, steps_per_epoch)
         length = ENDLESS if endless and not fixed_views else steps_per_epoch
-        made = batches(source, views, batch_size, seed, starts, length, shard)
+        made = batches(source, views, batch_size, seed, starts, length, shard, labels)
         return made.repeat() if endless and fixed_views else made
 
     length = tf.data.INFINITE_CARDINALITY if endless else steps_per_epoch
     if sharding.num_input_pipelines(strategy) > 1 and _takes_shard(views):
         return sharding.distributed(make_shard, length, batch_size, strategy)
     return sharding.plain(make_shard, length)
+
+
+def split_labels(element: Any) -> tuple[Any, tf.Tensor | None]:
+    """Returns the views and the labels of an element of `pairs`.
+
+    Args:
+        element: `(view_a, view_b)` or `((view_a, view_b), label)`.
+
+    Returns:
+        `((view_a, view_b), label)`, the label `None` if there is none.
+    """
+    views, label = element
+    return (views, label) if isinstance(views, (tuple, list)) else (element, None)
 
 
 def _first_steps(first_step, steps_per_epoch):

@@ -141,12 +141,21 @@ class Source:
         """
         return self.num_images // batch_size
 
-    @functools.cached_property
+    @property
     def images(self) -> tf.Tensor:
         """All decoded images, uint8 `(N, H, W, C)`, decoded once for each source."""
-        in_batches = self.dataset().map(lambda image, _: image).batch(1024)
+        return self._decoded[0]
+
+    @property
+    def labels(self) -> tf.Tensor:
+        """The labels of all `images`, int64 `(N,)`, -1 if there are none."""
+        return self._decoded[1]
+
+    @functools.cached_property
+    def _decoded(self):
         with faults.named(self.find_fault):
-            return tf.concat(list(in_batches), axis=0)
+            in_batches = list(self.dataset().batch(1024))
+        return [tf.concat(part, axis=0) for part in zip(*in_batches, strict=True)]
 
     def dataset(self, first: int = 0) -> tf.data.Dataset:
         """Returns a `tf.data.Dataset` of decoded (image, label), in file order.

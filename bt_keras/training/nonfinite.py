@@ -12,6 +12,7 @@ import tensorflow as tf
 from bt_keras.augmentation import finish_crops
 from bt_keras.checkpoint.callbacks import ProgressTracker
 from bt_keras.checkpoint.progress import Progress
+from bt_keras.data.pairs import split_labels
 from bt_keras.model.barlow_twins import BarlowTwins
 
 _HINTS = (
@@ -87,7 +88,7 @@ class NonFiniteWatch(keras.callbacks.Callback):
 
 
 def largest_activation(
-    model: BarlowTwins, batches: Iterable[tuple[tf.Tensor, tf.Tensor]]
+    model: BarlowTwins, batches: Iterable[tuple]
 ) -> tuple[str, float]:
     """Finds the largest layer output in training mode.
 
@@ -96,14 +97,16 @@ def largest_activation(
 
     Args:
         model: `bt_keras.BarlowTwins`.
-        batches: Iterable of `(view_a, view_b)`, which may be `Crops`.
+        batches: Iterable of `(view_a, view_b)`, which may be `Crops`, or of
+            `((view_a, view_b), label)`.
 
     Returns:
         `(layer, value)`: the name of a layer and the largest absolute value of its
         output. If there are non-finite outputs, the first layer that has one.
     """
     largest = ("none", 0.0)
-    for views in map(finish_crops, batches):
+    for batch in map(finish_crops, batches):
+        views, _ = split_labels(batch)
         for view in views:
             slices = [view[i : i + _SLICE] for i in range(0, len(view), _SLICE)]
             for images in slices:

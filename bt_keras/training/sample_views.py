@@ -10,6 +10,7 @@ import tensorflow as tf
 from bt_keras.augmentation import finish_crops
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import faults
+from bt_keras.data.pairs import split_labels
 
 _COUNT = 8  # pairs
 
@@ -83,7 +84,8 @@ def draw(
     blue; of images of two bands, the first is drawn.
 
     Args:
-        batch: `(view_a, view_b)`, float32 tensors (N, H, W, C) or `Crops`.
+        batch: `(view_a, view_b)`, float32 tensors (N, H, W, C) or `Crops`; or
+            `((view_a, view_b), label)`.
         statistics: `Statistics` that the views were normalized with. Defaults to those
             of ImageNet.
         count: Integer > 0, the largest number of pairs. Defaults to `8`.
@@ -91,7 +93,8 @@ def draw(
     Returns:
         Bytes of a PNG file.
     """
-    rows = [np.asarray(view[:count]) for view in finish_crops(batch)]
+    views, _ = split_labels(finish_crops(batch))
+    rows = [np.asarray(view[:count]) for view in views]
     rows = [np.concatenate(list(row), axis=1) for row in rows]
     picture = np.concatenate(rows) * statistics.deviation + statistics.mean
     picture = picture[..., : 3 if statistics.channels > 2 else 1]

@@ -8,10 +8,13 @@ import tensorflow as tf
 import bt_keras
 from bt_keras.augmentation.views import views
 from bt_keras.data import from_dataset, load, pairs
+from bt_keras.data import source as source_module
+from bt_keras.data.pairs import split_labels
 from bt_keras.data.shuffle import epoch_order
 from bt_keras.errors import UsageError
+from tests import tiny
 from tests.data import files
-from tests.data.plain import Plain, in_memory
+from tests.data.plain import IMAGES, Plain, in_memory
 
 SMALL = views(8, "small")
 
@@ -206,3 +209,47 @@ def test_the_warning_of_small_images_appears_once(caplog):
     for _ in range(2):
         pairs(in_memory(), Plain(11), 4)
     assert caplog.text.count("5 pixels on a side") == 1
+
+
+@pytest.mark.parametrize("in_memory_bytes", [2**30, 0], ids=["memory", "stream"])
+def test_labels_are_those_of_the_images(monkeypatch, in_memory_bytes):
+    monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", in_memory_bytes)
+    source = labeled()
+    plain = files.take(pairs(source, Plain(), 4, seed=3, endless=True), 5)
+    made = pairs(source, Plain(), 4, seed=3, endless=True, labels=True)
+    assert made.element_spec[1] == tf.TensorSpec((4,), tf.int64)
+    for (pair, labels), expected in zip(made.take(5), plain, strict=True):
+        files.assert_equal(files.arrays([pair]), [expected])
+        assert shown([pair]) == [20 * int(label) for label in labels]
+
+
+def test_labels_of_files_of_different_sizes(tmp_path):
+    folder = tiny.write_images(tmp_path / "images", 2)
+    larger = tiny.write_images(tmp_path / "larger", 1, size=14) / "train"
+    for name in ("dark", "light"):
+        (larger / name / "0.png").rename(folder / "train" / name / "larger.png")
+    source = load(folder)
+    assert source.image_shape == (None, None, 3)
+    [((view_a, _), labels)] = list(pairs(source, Plain(), 6, labels=True))
+    is_light = np.mean(view_a, axis=(1, 2, 3)) > 115
+    np.testing.assert_array_equal(labels, is_light)
+    assert is_light.sum() == 3
+
+
+def labeled():
+    """Ten images of one color each, which is 20 times their label."""
+    dataset = tf.data.Dataset.from_tensor_slices((IMAGES, np.arange(10)))
+    return from_dataset(dataset, class_names=[str(number) for number in range(10)])
+
+
+def test_labels_of_images_without_labels_are_one_line():
+    with pytest.raises(UsageError, match="a dataset with labels=True needs labels"):
+        pairs(in_memory(), Plain(), 4, labels=True)
+
+
+@pytest.mark.parametrize("has_labels", [False, True])
+def test_elements_are_split(has_labels):
+    made = pairs(labeled(), Plain(), 4, labels=has_labels)
+    views, label = split_labels(next(iter(made)))
+    assert [len(view) for view in views] == [4, 4]
+    assert (label is not None) == has_labels

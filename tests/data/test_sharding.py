@@ -9,23 +9,28 @@ import pytest
 import tensorflow as tf
 
 from bt_keras.augmentation.views import views
-from bt_keras.data import load, pairs, sharding
+from bt_keras.data import from_dataset, load, pairs, sharding
 from bt_keras.data import source as source_module
 from bt_keras.data.batches import batches
 from bt_keras.errors import UsageError
 from tests.data import files
-from tests.data.plain import Plain, in_memory
+from tests.data.plain import IMAGES, Plain, in_memory
 
 
-def steps(source, views, shard, batch_size=4, first_step=1, length=4):
+def steps(source, views, shard, batch_size=4, first_step=1, length=4, labels=False):
     """Four steps; ten images are two steps an epoch, so these span three epochs."""
     starts = tf.data.Dataset.from_tensors(tf.constant(first_step, tf.int64))
-    return files.arrays(batches(source, views, batch_size, 3, starts, length, shard))
+    made = batches(source, views, batch_size, 3, starts, length, shard, labels)
+    if labels:
+        made = made.map(lambda pair, label: (*pair, label))
+    return files.arrays(made)
 
 
-def assert_shards_are_the_batches(source, views, shards):
-    whole = steps(source, views, (0, 1))
-    parts = [steps(source, views, (index, shards)) for index in range(shards)]
+def assert_shards_are_the_batches(source, views, shards, labels=False):
+    whole = steps(source, views, (0, 1), labels=labels)
+    parts = [
+        steps(source, views, (index, shards), labels=labels) for index in range(shards)
+    ]
     together = [
         tuple(map(np.concatenate, zip(*step, strict=True)))
         for step in zip(*parts, strict=True)
@@ -37,6 +42,18 @@ def assert_shards_are_the_batches(source, views, shards):
 @pytest.mark.parametrize("shards", [2, 4])
 def test_the_shards_of_all_workers_are_the_batches(source, shards):
     assert_shards_are_the_batches(source, Plain(), shards)
+
+
+@pytest.mark.parametrize("in_memory_bytes", [2**30, 0], ids=["memory", "stream"])
+def test_shards_have_the_labels_of_their_images(monkeypatch, in_memory_bytes):
+    monkeypatch.setattr(source_module, "IN_MEMORY_BYTES", in_memory_bytes)
+    dataset = tf.data.Dataset.from_tensor_slices((IMAGES, np.arange(10)))
+    source = from_dataset(dataset, class_names=list("abcdefghij"))
+    assert_shards_are_the_batches(source, Plain(), 2, labels=True)
+    assert all(
+        len(set(labels)) == 4
+        for *_, labels in steps(source, Plain(), (0, 1), labels=True)
+    )
 
 
 @pytest.mark.slow
