@@ -115,6 +115,20 @@ def get_config():
     # Largest number of rollbacks with `--on_nan=rollback`.
     config.checkpoint.max_rollbacks = 3
 
+    # What a run measures with labels while it trains, in log.csv, in TensorBoard and in
+    # the line of every epoch. The weights are the same without.
+    config.callbacks = ConfigDict()
+    # Train a linear classifier on the features of every batch, which do not learn from
+    # it: probe_top1, and val_probe_top1 with data.validation_split.
+    config.callbacks.linear_probe = False
+    config.callbacks.linear_probe_learning_rate = 1e-3  # of Adam
+    # Classify images of data.validation_split, or else of data.test_split, by their
+    # nearest training images after every n-th epoch: knn_top1; 0 for never. The vote
+    # is that of evaluation.knn.
+    config.callbacks.knn_every = 0
+    # Largest number of images of each of the two splits.
+    config.callbacks.knn_images = 10000
+
     config.evaluation = ConfigDict()
     # Test images: the short side is resized to views.size * resize_ratio, then the
     # center is cropped.

@@ -34,6 +34,9 @@ _NUMBERS = {
     "checkpoint.keep": checks.COUNT,
     "checkpoint.keep_every": checks.WHOLE,
     "checkpoint.max_rollbacks": checks.WHOLE,
+    "callbacks.linear_probe_learning_rate": checks.POSITIVE,
+    "callbacks.knn_every": checks.WHOLE,
+    "callbacks.knn_images": checks.COUNT,
     # At least 1: the crop fits into the resized image.
     "evaluation.resize_ratio": checks.Number(1, 1e3),
     "evaluation.batch_size": checks.COUNT,

@@ -104,17 +104,8 @@ class FrozenBackbone:
         return tf.stop_gradient(tf.cast(features, tf.float32))
 
     def _batches(self, source, first=0):
-        shape = (self.size, self.size, self.statistics.channels)
-
-        def prepare(image, label):
-            crop = ops.resize_and_center_crop(image[tf.newaxis], self.resize, self.size)
-            return tf.ensure_shape(crop[0], shape), label
-
-        images = source.dataset(first)
-        batches = images.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-        return batches.batch(self.batch_size).map(
-            lambda images, labels: (ops.normalize(images, self.statistics), labels)
-        )
+        sizes = self.size, self.resize, self.batch_size
+        return center_crops(source, *sizes, self.statistics, first)
 
     def batches_of_features(
         self, source: Source, first: int = 0
@@ -148,6 +139,39 @@ class FrozenBackbone:
             (source.num_images, feature_dim(self.backbone)),
             functools.partial(self.batches_of_features, source),
         )
+
+
+def center_crops(
+    source: Source,
+    size: int,
+    resize: int,
+    batch_size: int,
+    statistics: Statistics = IMAGENET,
+    first: int = 0,
+) -> tf.data.Dataset:
+    """Makes batches of the images as a backbone is evaluated on them.
+
+    Args:
+        source: `bt_keras.data.Source`.
+        size: Integer > 0, side of the crops in pixels.
+        resize: Integer >= `size`, to which the short side of an image is resized first.
+        batch_size: Integer > 0.
+        statistics: `Statistics` for the normalization. Defaults to those of ImageNet.
+        first: Integer, the position of the first image. Defaults to `0`.
+
+    Returns:
+        `tf.data.Dataset` of (normalized center crops, labels), in file order.
+    """
+
+    def prepare(image, label):
+        crop = ops.resize_and_center_crop(image[tf.newaxis], resize, size)
+        return tf.ensure_shape(crop[0], (size, size, statistics.channels)), label
+
+    images = source.dataset(first)
+    batches = images.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.batch(batch_size).map(
+        lambda images, labels: (ops.normalize(images, statistics), labels)
+    )
 
 
 def _finish_batch(started):

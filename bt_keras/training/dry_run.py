@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from bt_keras import data
 from bt_keras.data import faults
 from bt_keras.distribution import strategies
-from bt_keras.training import sample_views, setup
+from bt_keras.training import probes, sample_views, setup
 from bt_keras.training.statistics import with_measured
 from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
@@ -46,6 +46,7 @@ def dry_run(
     config = with_measured(config, folder, replicas)
     source, views = setup.load_data(config, replicas)
     held_out = setup.load_held_out(config, source, views, replicas)
+    probes.from_config(config, source, held_out, views.statistics)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     with strategy.scope():
         model = setup.new_model(config, steps_per_epoch)

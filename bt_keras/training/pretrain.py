@@ -24,7 +24,7 @@ from bt_keras.data.source import Source
 from bt_keras.distribution import strategies
 from bt_keras.errors import StoppedError, UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.training import same_images, setup, warm_start
+from bt_keras.training import probes, same_images, setup, warm_start
 from bt_keras.training.nonfinite import NonFiniteError
 from bt_keras.training.run import Settings, Training
 from bt_keras.training.sample_views import FirstPairs
@@ -89,12 +89,13 @@ def pretrain(
             config = with_measured(config, folder, replicas)
             source, views = setup.load_data(config, replicas)
             held_out = setup.load_held_out(config, source, views, replicas)
-            pairs = _pairs(source, views, config.batch_size, config.seed)
+            probing = probes.from_config(config, source, held_out, views.statistics)
+            pairs = _pairs(source, views, config)
             first_pairs = _first_pairs(pairs, source, views, config, strategy)
             draws = strategies.is_chief(strategy) and not folder.checkpoints.exists()
             if draws:
                 first_pairs.start()  # While the model is built.
-        training = _training(config, source, pairs, held_out, folder, strategy)
+        training = _training(config, source, pairs, held_out, probing, folder, strategy)
         if training.is_chief:
             for images in (source, held_out):
                 if images:
@@ -131,11 +132,19 @@ def pretrain(
             return _train(training, model, progress, on_nan)
 
 
-def _pairs(source: Source, views: Callable, batch_size: int, seed: int) -> Callable:
+def _pairs(source: Source, views: Callable, config: ConfigDict) -> Callable:
     """Returns the function from `first_step` to the dataset that a run trains on."""
     # Two calls in succession return one dataset, which is then traced once.
     return functools.lru_cache(maxsize=1)(
-        functools.partial(data.pairs, source, views, batch_size, seed, endless=True)
+        functools.partial(
+            data.pairs,
+            source,
+            views,
+            config.batch_size,
+            config.seed,
+            endless=True,
+            labels=config.callbacks.linear_probe,
+        )
     )
 
 
@@ -159,6 +168,7 @@ def _training(
     source: Source,
     pairs: Callable,
     held_out: HeldOut | None,
+    probing: probes.Probes,
     workdir: Workdir,
     strategy: tf.distribute.Strategy,
 ) -> Training:
@@ -178,6 +188,7 @@ def _training(
             config.seed,
         ),
         held_out=held_out,
+        probes=probing,
         schedule=optimizers.schedule(config, rate, steps_per_epoch),
         settings=Settings(
             epochs=config.epochs,

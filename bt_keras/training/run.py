@@ -27,6 +27,7 @@ from bt_keras.training.nonfinite import (
     NonFiniteWatch,
     largest_activation,
 )
+from bt_keras.training.probes import Probes
 from bt_keras.training.tensorboard import TensorBoard
 from bt_keras.training.validation import HeldOut
 from bt_keras.workdir import Workdir, writable
@@ -64,6 +65,7 @@ class Training:
         find_fault: Function of an error of TensorFlow, the next batch and a number of
             batches that returns a `UsageError` if their images cannot be read, or None.
         held_out: `HeldOut`, the images whose loss is logged after every epoch, or None.
+        probes: `Probes`, the callbacks that measure the features.
         schedule: Function from a step to its learning rate.
         settings: `Settings`.
     """
@@ -76,6 +78,7 @@ class Training:
         pairs: Callable[..., tf.data.Dataset],
         find_fault: Callable[[tf.errors.OpError, int, int], UsageError | None],
         held_out: HeldOut | None,
+        probes: Probes,
         schedule: Callable,
         settings: Settings,
     ):
@@ -86,6 +89,8 @@ class Training:
         self._pairs = pairs
         self._find_fault = find_fault
         self._held_out = held_out
+        self._probes = probes
+        self._attached: list[keras.callbacks.Callback] = []
         self._schedule = schedule
         self._settings = settings
         self._stop = StopRequest(strategy, strategies.num_workers(strategy))
@@ -118,12 +123,14 @@ class Training:
         return progress, path
 
     def make_model(self) -> BarlowTwins:
-        """Builds and compiles the model with its initial weights."""
+        """Builds and compiles the model with its initial weights and new probes."""
         with self.strategy.scope():
-            return self._new_model()
+            model = self._new_model()
+        self._attached = self._probes.attach(model)
+        return model
 
     def restore(self, model: BarlowTwins, path: Path | None) -> None:
-        """Loads a checkpoint into the model and its optimizer.
+        """Loads a checkpoint into the model, its optimizer and its probes.
 
         Args:
             model: Model that `make_model` returned.
@@ -139,7 +146,7 @@ class Training:
         """Trains to the end of the run.
 
         Args:
-            model: Model that `make_model` returned.
+            model: Model that `make_model` returned. At the end it has no probes.
             progress: `Progress` of the model.
 
         Raises:
@@ -148,13 +155,15 @@ class Training:
             UsageError: If a checkpoint cannot be written or an image cannot be read.
         """
         callbacks = self._callbacks(progress)
+        others = [self._held_out.source] if self._held_out else []
+        others += self._probes.sources
         tracker, checkpoints = callbacks[0], callbacks[-1]
         epochs, steps_per_epoch = self._settings.epochs, self._settings.steps_per_epoch
         with (
             self._stop.listening(),
             self._ended_line(),
             writable(self.workdir.path),
-            saved_before_faults(self._find_fault, self._held_out, tracker, checkpoints),
+            saved_before_faults(self._find_fault, others, tracker, checkpoints),
         ):
             while tracker.progress.epoch < epochs:
                 now = tracker.progress
@@ -172,6 +181,8 @@ class Training:
                     verbose="auto" if self.is_chief else 0,
                     shuffle=False,  # `pairs` shuffles every epoch.
                 )
+        for observer in model.observers:
+            model.unobserve(observer)
 
     def diagnosis(self, model: BarlowTwins, error: NonFiniteError) -> str:
         """Describes a non-finite step in one line.
@@ -231,7 +242,7 @@ class Training:
         return model, progress.skip_to(error.after.batch, rollbacks + 1)
 
     def _callbacks(self, progress: Progress) -> list[keras.callbacks.Callback]:
-        """Returns the tracker first, and checkpoints after the epoch's loggers."""
+        """Returns the tracker first, then what adds logs, loggers, and checkpoints."""
         tracker = ProgressTracker(progress)
         logs = [
             EpochLog(str(self.workdir.log_file)),
@@ -240,7 +251,8 @@ class Training:
         folder, policy = self.workdir.checkpoints, self._settings.checkpoints
         checkpoints = Checkpoints(folder, tracker, self._stop, policy, self.is_chief)
         logs = logs if self.is_chief else []
-        return [tracker, NonFiniteWatch(tracker), InputWatch(), *logs, checkpoints]
+        watches = [NonFiniteWatch(tracker), InputWatch()]
+        return [tracker, *watches, *self._attached, *logs, checkpoints]
 
     @contextlib.contextmanager
     def _ended_line(self) -> Iterator[None]:

@@ -118,7 +118,8 @@ def load_held_out(
             held_out.num_images,
             batch_size,
         )
-    return HeldOut(held_out, views, batch_size, config.seed)
+    labels = config.callbacks.linear_probe
+    return HeldOut(held_out, views, batch_size, config.seed, labels)
 
 
 def new_model(config: ConfigDict, steps_per_epoch: int) -> BarlowTwins:

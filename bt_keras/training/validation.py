@@ -22,12 +22,15 @@ class HeldOut:
         batch_size: Integer, at least 2. Global batch size; the remainder of the images
             is not used.
         seed: Integer. Seeds the choice and the order of the images, and the views.
+        labels: Boolean, whether the batches have labels, for probes. Defaults to
+            `False`.
     """
 
     source: Source
     views: Callable
     batch_size: int
     seed: int
+    labels: bool = False
 
     @property
     def steps(self) -> int:
@@ -54,8 +57,14 @@ class HeldOut:
         Call it inside `strategy.scope()`, as `bt_keras.pairs`.
 
         Returns:
-            `tf.data.Dataset` or `tf.distribute.DistributedDataset` of (view_a, view_b).
+            `tf.data.Dataset` or `tf.distribute.DistributedDataset` of (view_a, view_b),
+            or of ((view_a, view_b), label).
         """
         return data.pairs(
-            self.source, self.views, self.batch_size, self.seed, fixed_views=True
+            self.source,
+            self.views,
+            self.batch_size,
+            self.seed,
+            fixed_views=True,
+            labels=self.labels,
         )

@@ -97,6 +97,20 @@ def test_a_killed_run_resumes_to_identical_weights(recipe, uninterrupted, tmp_pa
     assert_same_end(workdir, uninterrupted)
 
 
+def test_a_killed_run_with_probes_has_the_same_curves(recipe, tmp_path):
+    probes = ("linear_probe=True", "knn_every=2")
+    options = [f"--config.callbacks.{field}" for field in probes]
+    options += ["--config.checkpoint.every_steps=2"]
+    finish(recipe, tmp_path / "uninterrupted", *options)
+    process = pretrain(recipe, tmp_path / "killed", *options, pause_at="step 13")
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    finish(recipe, tmp_path / "killed", *options)
+    assert_same_end(tmp_path / "killed", tmp_path / "uninterrupted")
+    header = (tmp_path / "killed" / "log.csv").read_text().splitlines()[0]
+    assert {"probe_top1", "knn_top1"} <= set(header.split(","))
+
+
 def test_a_signal_stops_the_run_after_a_checkpoint(recipe, uninterrupted, tmp_path):
     workdir = tmp_path / "stopped"
     never = "--config.checkpoint.every_steps=0"
