@@ -95,6 +95,8 @@ class LabeledImages:
                 "batches of them."
             )
         images, labels = data
+        if labels is None:
+            raise UsageError(f"{self._owner} has no labels.")
         counts = {len(array) for array in keras.tree.flatten(images)}
         if counts != {len(labels_lib.as_integers(labels, self._owner))}:
             raise UsageError(

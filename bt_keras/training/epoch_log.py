@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import keras
 
 
@@ -9,7 +11,8 @@ class EpochLog(keras.callbacks.CSVLogger):
     """Appends a line to a CSV file after each epoch.
 
     Keras's own callback writes `\\r\\r\\n` on Windows, and keeps the file open after an
-    error, so that it cannot be replaced there.
+    error, so that it cannot be replaced there. It takes the columns of a run that
+    resumes from the logs of the next epoch, which may have others.
 
     Args:
         path: String, path of the file.
@@ -21,6 +24,9 @@ class EpochLog(keras.callbacks.CSVLogger):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)  # Finds out whether the header is written.
         self.csv_file.close()
+        if not self.append_header:
+            with open(self.filename, encoding="utf-8", newline="") as file:
+                self.keys = next(csv.reader(file))[1:]
 
     def on_epoch_end(self, epoch, logs=None):
         with open(self.filename, "a", encoding="utf-8", newline="") as self.csv_file:

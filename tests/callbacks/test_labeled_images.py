@@ -55,7 +55,7 @@ def test_nests_of_arrays():
     [
         (IMAGES, "must be .images, labels., or a tf.data.Dataset"),
         ((IMAGES, LABELS[:3]), "3 labels for 10 images"),
-        ((IMAGES, None), "needs labels"),
+        ((IMAGES, None), "has no labels"),
         (tf.data.Dataset.from_tensors(IMAGES), r"batches of \(images, labels\)"),
         (tf.data.Dataset.from_tensors((IMAGES, LABELS)).repeat(), "must end"),
     ],

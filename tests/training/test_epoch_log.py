@@ -33,6 +33,20 @@ def test_the_lines_of_several_fits_are_those_of_keras(model, tmp_path):
     assert contents.count(b"epoch") == 1
 
 
+def test_a_run_that_resumes_keeps_its_columns(model, tmp_path):
+    class Adds(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["accuracy"] = 0.5
+
+    path = tmp_path / "log.csv"
+    fit(model, Adds(), EpochLog(str(path)), epochs=1)
+    fit(model, EpochLog(str(path)), epochs=1)
+    header, first, second = (line.split(",") for line in path.read_text().splitlines())
+    assert header[:3] == ["epoch", "accuracy", "loss"]
+    assert (first[1], second[1]) == ("0.5", "NA")
+    assert float(second[2]) < float(first[2])
+
+
 def test_the_file_is_closed_when_fit_raises(model, tmp_path):
     class Fails(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
