@@ -165,12 +165,12 @@ class BarlowTwins(keras.Model):
     def fit(self, x=None, *args, **kwargs):
         """Trains the model, see `keras.Model.fit`; prefetches endless data to a GPU."""
         x = prefetch.to_device(x, self.distribute_strategy)
-        with self._observers.restored():  # Those that callbacks add leave with them.
+        with self._observers.scope():  # Those that callbacks add leave with them.
             return super().fit(x, *args, **kwargs)
 
     def evaluate(self, *args, **kwargs):
         """Computes the loss without training, see `keras.Model.evaluate`."""
-        with self._observers.restored():
+        with self._observers.scope():
             return super().evaluate(*args, **kwargs)
 
     def observe(self, observer: Observer) -> None:

@@ -186,7 +186,7 @@ class Observers:
         self.all = tuple(other for other in self.all if other is not observer)
 
     @contextlib.contextmanager
-    def restored(self) -> Iterator[None]:
+    def scope(self) -> Iterator[None]:
         """Removes on exit what was added inside, also after an error."""
         before = self.all
         try:
