@@ -121,7 +121,7 @@ def get_config():
     # Train a linear classifier on the features of every batch, which do not learn from
     # it: probe_top1, and val_probe_top1 with data.validation_split.
     config.callbacks.linear_probe = False
-    config.callbacks.linear_probe_learning_rate = 1e-3  # of Adam
+    config.callbacks.linear_probe_learning_rate = 3e-3  # of Adam
     # Classify images of data.validation_split, or else of data.test_split, by their
     # nearest training images after every n-th epoch: knn_top1; 0 for never. The vote
     # is that of evaluation.knn.

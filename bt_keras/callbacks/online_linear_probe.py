@@ -35,7 +35,7 @@ class OnlineLinearProbe(keras.callbacks.Callback):
 
     Args:
         num_classes: Integer > 1.
-        learning_rate: Float > 0, of Adam. Defaults to `1e-3`.
+        learning_rate: Float > 0, of Adam. Defaults to `3e-3`.
         validation: Optional `(images, labels)`, arrays, or a `tf.data.Dataset` of
             batches of them; the images are inputs of the backbone, for example center
             crops. Defaults to `None`.
@@ -63,7 +63,7 @@ class OnlineLinearProbe(keras.callbacks.Callback):
     def __init__(
         self,
         num_classes: int,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         validation=None,
         name: str = "probe",
     ):
