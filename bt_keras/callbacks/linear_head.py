@@ -41,7 +41,7 @@ class LinearHead(Observer):
         super().__init__(name)
         self.metric = f"{name}_top1"
         self._num_classes = num_classes
-        self._learning_rate = learning_rate
+        self._rate = learning_rate
         self._owner = owner
         self._in_evaluate = in_evaluate
 
@@ -57,7 +57,7 @@ class LinearHead(Observer):
         )
         self.layer.build((None, feature_dim(model.backbone)))
         self.optimizer = keras.optimizers.Adam(
-            self._learning_rate, name=f"{self.name}_adam"
+            self._rate, name=f"{self.name}_adam"
         )
         self.optimizer.build(self.layer.trainable_variables)
         self.variables = [*self.layer.variables, *self.optimizer.variables]
