@@ -56,9 +56,7 @@ class LinearHead(Observer):
             name=f"{self.name}_head",
         )
         self.layer.build((None, feature_dim(model.backbone)))
-        self.optimizer = keras.optimizers.Adam(
-            self._rate, name=f"{self.name}_adam"
-        )
+        self.optimizer = keras.optimizers.Adam(self._rate, name=f"{self.name}_adam")
         self.optimizer.build(self.layer.trainable_variables)
         self.variables = [*self.layer.variables, *self.optimizer.variables]
         self.metrics = [ReplicatedMean(name=self.metric)]
