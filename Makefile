@@ -12,7 +12,7 @@ BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-fit bench-ep
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
-.PHONY: demo test test-slow test-gpu test-all test-lowest lint format docs clean bench $(BENCHMARKS)
+.PHONY: demo test test-slow test-gpu test-browser test-all test-lowest lint format docs clean bench $(BENCHMARKS)
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info; assert v >= (3, 10), 'bt_keras needs Python 3.10 or newer, this is %d.%d: make PYTHON=python3.11' % v[:2]"
@@ -38,12 +38,13 @@ TESTS := CUDA_VISIBLE_DEVICES=-1 $(BIN)/python -m pytest -n 2 --dist worksteal
 VIEWS := tests/augmentation
 TRAINING := $(addprefix tests/,data checkpoint evaluation losses model networks \
 	optimizers training)
+FAST := -m "not slow and not browser"
 OTHERS := tests $(addprefix --ignore=,$(VIEWS) $(TRAINING))
 
 test: $(VENV)/installed
-	$(TESTS) -m "not slow" $(VIEWS)
-	$(TESTS) -m "not slow" $(TRAINING)
-	$(TESTS) -m "not slow" $(OTHERS)
+	$(TESTS) $(FAST) $(VIEWS)
+	$(TESTS) $(FAST) $(TRAINING)
+	$(TESTS) $(FAST) $(OTHERS)
 
 # Tests that take long or start several processes.
 test-slow: $(VENV)/installed
@@ -53,6 +54,15 @@ test-slow: $(VENV)/installed
 # GPU's paths.
 test-gpu: $(VENV)/installed
 	$(BIN)/python -m pytest -m gpu $(GPU) tests/gpu
+
+$(VENV)/installed-browser: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[browser]'
+	touch $@
+
+# The page of `bt-keras report` in Chromium, which has to be installed, as does
+# chromedriver: on Debian, apt-get install chromium chromium-driver.
+test-browser: $(VENV)/installed-browser
+	CUDA_VISIBLE_DEVICES=-1 $(BIN)/python -m pytest -m browser tests/report
 
 test-all: test test-slow
 

@@ -1,8 +1,14 @@
-"""Print the losses and results that a run has recorded.
+"""Print the losses and results of a run, and write a page that shows it.
+
+The page is one HTML file, report.html in the folder of the run: a verdict, curves,
+accuracies, the cross-correlation matrix, nearest neighbors and more, which needs no
+network when it is opened. It needs `pip install 'bt-keras[report]'`.
 
 Examples:
 
     bt-keras report --workdir runs/demo
+    bt-keras report --workdir runs/demo --nohtml
+    bt-keras report --workdir runs/demo --compare runs/b,runs/c --out compared.html
 """
 
 from __future__ import annotations
@@ -11,22 +17,70 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from bt_keras.cli import flags
+from bt_keras.cli import faults, flags, start
+from bt_keras.errors import UsageError
+
+ADVICE = faults.Advice(
+    memory="lower config.evaluation.batch_size in the run's config.json, or give "
+    "--nohtml"
+)
 
 
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
-    return flags.new("workdir")
+    values = flags.new("workdir")
+    absl_flags.DEFINE_bool("html", True, "Write the page.", flag_values=values)
+    absl_flags.DEFINE_string(
+        "out",
+        None,
+        "File of the page; an existing one is replaced. Defaults to report.html in the "
+        "folder of the run.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_list(
+        "compare",
+        [],
+        "Folders of other runs, separated by commas, whose curves, accuracies, spectra "
+        "and recipes are shown on the same page.",
+        flag_values=values,
+    )
+    return values
 
 
 def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments)
+    if not values.html and (values.out or values.compare):
+        raise UsageError("--nohtml writes no page: leave out --out and --compare.")
 
     from bt_keras.evaluation.report import report
     from bt_keras.workdir import Workdir
 
-    workdir = Workdir(values.workdir)
-    workdir.config()  # Raises if the folder holds no run.
-    print(report(workdir))
+    workdirs = [Workdir(path) for path in (values.workdir, *values.compare)]
+    for workdir in workdirs:
+        workdir.config()  # Raises if the folder holds no run.
+    print(report(workdirs[0]), flush=True)
+    if values.html:
+        _write_page(values, workdirs)
+
+
+def _write_page(values, workdirs):
+    from bt_keras.report import library
+
+    try:
+        library.check()
+    except UsageError as error:
+        if values["html"].present or values.out or values.compare:
+            raise
+        print(f"no page is written: {error}")
+        return
+    start.tensorflow()
+    from bt_keras import report
+
+    out = values.out or workdirs[0].path / "report.html"
+    runs = [report.read(workdir) for workdir in workdirs]
+    report.render(runs).save(out)
+    if runs[0].gaps:
+        print(f"missing in the page: {', '.join(sorted(runs[0].gaps))}")
+    print(f"page:  {out}")

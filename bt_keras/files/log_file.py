@@ -29,13 +29,19 @@ class Log:
         kept = (line for line in self.lines if int(_values(line)[0]) < epoch)
         return b"".join([self.header, *kept])
 
+    def rows(self) -> list[dict[str, float]]:
+        """Returns the values of the intact lines, without those that are missing."""
+        names = _values(self.header)
+        rows = [zip(names, _values(line), strict=True) for line in self.lines]
+        # Keras writes "NA" for validation metrics if there is no validation.
+        return [
+            {name: float(value) for name, value in row if value != "NA"} for row in rows
+        ]
+
     def last(self) -> dict[str, float]:
         """Returns the values of the last intact line; empty if there is none."""
-        if not self.lines:
-            return {}
-        pairs = zip(_values(self.header), _values(self.lines[-1]), strict=True)
-        # Keras writes "NA" for validation metrics if there is no validation.
-        return {name: float(value) for name, value in pairs if value != "NA"}
+        rows = self.rows()
+        return rows[-1] if rows else {}
 
 
 def read(path: str | os.PathLike) -> Log | None:

@@ -52,6 +52,44 @@ def test_evaluate_export_and_report(copied, capsys):
         assert part in report, part
 
 
+def test_the_page_is_written_into_the_folder_of_the_run(copied, capsys):
+    assert main(["report", f"--workdir={copied}"]) == 0
+    out = capsys.readouterr().out
+    assert f"page:  {copied / 'report.html'}" in out
+    assert "missing in the page: module, results" in out
+    assert main(["report", f"--workdir={copied}", "--nohtml"]) == 0
+    assert "page:" not in capsys.readouterr().out
+    page = (copied / "report.html").read_text()
+    assert "<title>copied: bt_keras</title>" in page
+    assert len(page) < 5e6
+
+
+def test_several_runs_on_one_page(copied, run, tmp_path):
+    out = tmp_path / "compared.html"
+    flags = [f"--workdir={copied}", f"--compare={run}", f"--out={out}"]
+    assert main(["report", *flags]) == 0
+    assert "<title>copied, tiny: bt_keras</title>" in out.read_text()
+    assert not (copied / "report.html").exists()
+
+
+def test_without_the_extra_the_table_is_printed(copied, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "altair", None)
+    assert main(["report", f"--workdir={copied}"]) == 0
+    captured = capsys.readouterr()
+    assert "no page is written: the page of a run needs altair" in captured.out
+    assert "invariance" in captured.out
+    assert not (copied / "report.html").exists()
+    command = ["report", f"--workdir={copied}", "--html"]
+    one_error_line(capsys, command, "pip install 'bt-keras[report]'")
+
+
+def test_flags_of_the_page(copied, tmp_path, capsys):
+    command = ["report", f"--workdir={copied}"]
+    one_error_line(capsys, [*command, "--nohtml", "--out=a.html"], "leave out --out")
+    one_error_line(capsys, [*command, f"--compare={tmp_path}"], "holds no run")
+    one_error_line(capsys, [*command, f"--out={tmp_path}"], "cannot be written")
+
+
 @pytest.mark.slow
 def test_python_dash_m_export_is_the_command(copied, tmp_path, monkeypatch):
     arguments = [f"--workdir={copied}", f"--out={tmp_path / 'module'}"]

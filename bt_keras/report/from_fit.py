@@ -1,0 +1,110 @@
+"""The contents of a page about a model that `fit` has trained, without a workdir."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import tensorflow as tf
+
+from bt_keras.augmentation.statistics import IMAGENET, Statistics
+from bt_keras.data import Source
+from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.model.view_pairs import expected_view, unpack_element
+from bt_keras.report import network, run_files
+from bt_keras.report.contents import Contents, LogPoint
+from bt_keras.report.gaps import Gaps
+from bt_keras.report.gather import from_samples
+from bt_keras.training import sample_views
+
+_HELD_OUT = "val_"
+_K, _TEMPERATURE, _BATCH = 200, 0.1, 256
+
+
+def from_fit(
+    model: BarlowTwins,
+    history: keras.callbacks.History,
+    pairs: tf.data.Dataset,
+    bank: Source,
+    queries: Source,
+    *,
+    resize_ratio: float = 1.0,
+    statistics: Statistics = IMAGENET,
+    name: str = "model",
+) -> Contents:
+    """Describes a model that `fit` has trained, as `read` describes a run.
+
+    Args:
+        model: `bt_keras.BarlowTwins` for images.
+        history: `keras.callbacks.History`, what `fit` returned.
+        pairs: `tf.data.Dataset` of batches of view pairs, such as `bt_keras.pairs`. C
+            is that of the next batch.
+        bank: `bt_keras.data.Source` of training images, from `bt_keras.data.load`.
+        queries: `bt_keras.data.Source` of other images, such as test images, with the
+            same classes. Both may be without labels.
+        resize_ratio: Float >= 1, as in `config.evaluation`. Defaults to `1.0`.
+        statistics: `bt_keras.Statistics` of the views' normalization. Defaults to
+            those of ImageNet, the default of `bt_keras.views`.
+        name: String, the title. Defaults to `"model"`.
+
+    Returns:
+        `Contents` without what only a workdir has.
+
+    Raises:
+        UsageError: If an image cannot be read.
+    """
+    gaps = Gaps()
+    gaps.reasons |= dict.fromkeys(
+        ("results", "throughput", "module"), "it is recorded in the workdir of a run."
+    )
+    points = _log(history)
+    epochs = max((point.epoch for point in points), default=0)
+    batch = next(iter(pairs))
+    pair, _ = unpack_element(batch, expected_view(model.backbone))
+    size = pair[0].shape[1]
+    label = f"epoch {epochs}"
+    bank = network.sample(bank, network.BANK_IMAGES)
+    queries = network.sample(queries, network.QUERY_IMAGES)
+    frozen = FrozenBackbone(
+        model.backbone,
+        bank,
+        queries,
+        size,
+        resize_ratio,
+        _BATCH,
+        needs_labels=False,
+        statistics=statistics,
+    )
+    spectra = (network.spectrum(label, frozen.test),)
+    samples = network.Samples(bank, queries, frozen.train, frozen.test, spectra)
+    picture = sample_views.draw(pair, statistics)
+    losses = history.history.get("loss", [math.nan])
+    return Contents(
+        name=name,
+        path="",
+        recipe={},
+        epochs=epochs,
+        total_epochs=epochs,
+        final_loss=losses[-1],
+        curves=points,
+        correlations=(network.correlation(label, model, pair),),
+        views=run_files.divide_views(picture, size),
+        gaps=gaps.reasons,
+        **from_samples(samples, _K, _TEMPERATURE, gaps),
+    )
+
+
+def _log(history):
+    """Returns a `LogPoint` for every finite value of a history."""
+    return tuple(
+        LogPoint(
+            metric.removeprefix(_HELD_OUT),
+            epoch + 1,
+            float(value),
+            "held out" if metric.startswith(_HELD_OUT) else "training",
+        )
+        for metric, values in history.history.items()
+        for epoch, value in zip(history.epoch, values, strict=False)
+        if math.isfinite(value)
+    )

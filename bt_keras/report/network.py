@@ -1,0 +1,188 @@
+"""What the network of a run says: C, and the features of some of the images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from bt_keras import data, losses
+from bt_keras.augmentation import finish_crops
+from bt_keras.checkpoint import latest
+from bt_keras.data import Source
+from bt_keras.data.from_config import open_source
+from bt_keras.errors import UsageError
+from bt_keras.evaluation.features import Features
+from bt_keras.evaluation.label_subsets import take_subset
+from bt_keras.evaluation.target import target_from_workdir
+from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.report.contents import UNTRAINED, Correlation, Spectrum
+from bt_keras.scores import effective_rank
+from bt_keras.scores.spectrum import eigenvalues
+from bt_keras.training import setup
+from bt_keras.workdir import Workdir
+
+# View pairs, and rows and columns that the page shows of C.
+_PAIRS = 256
+_BLOCK = 64
+# A page shows samples of larger data sets.
+BANK_IMAGES = 10_000
+QUERY_IMAGES = 2_000
+_SEED = (0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Images of a run and their features.
+
+    Args:
+        bank: `Source` of training images.
+        queries: `Source` of other images, test images if there are any.
+        bank_features: `Features` of the trained network.
+        query_features: `Features` of the trained network.
+        spectra: Tuple of `Spectrum`, the untrained network's first.
+    """
+
+    bank: Source
+    queries: Source
+    bank_features: Features
+    query_features: Features
+    spectra: tuple[Spectrum, ...]
+
+
+def correlations(workdir: Workdir, config: ConfigDict) -> tuple[Correlation, ...]:
+    """Computes C of the run's first view pairs, before training and after it.
+
+    Args:
+        workdir: `Workdir` of the run.
+        config: `ConfigDict` of the run.
+
+    Returns:
+        Tuple of two `Correlation`s.
+
+    Raises:
+        UsageError: If there is no checkpoint, or the images cannot be read.
+    """
+    trained = latest.load_model(workdir, config)
+    source, views = setup.load_data(config)
+    rows = min(config.batch_size, _PAIRS)
+    pairs = data.pairs(source, views, rows, config.seed)
+    pair = finish_crops(next(iter(pairs)))
+    untrained = (UNTRAINED, latest.load_model(workdir, config, untrained=True)[1])
+    networks = untrained, (f"epoch {trained[0]}", trained[1])
+    return tuple(correlation(name, model, pair) for name, model in networks)
+
+
+def correlation(network: str, model: BarlowTwins, pair: Sequence) -> Correlation:
+    """Computes C of a batch of view pairs.
+
+    Batch norm uses the statistics of the batch, as in training. The model stays as it
+    is.
+
+    Args:
+        network: String, the name of the network.
+        model: `bt_keras.BarlowTwins`.
+        pair: Tuple `(view_a, view_b)` of float32 tensors (N, H, W, C).
+    """
+    state = [tf.identity(variable.value) for variable in model.variables]
+    embeddings = [model.project(view, training=True) for view in pair]
+    for variable, value in zip(model.variables, state, strict=True):
+        variable.assign(value)
+    matrix = losses.cross_correlation(*embeddings).numpy()
+    return summarize(network, matrix, len(pair[0]))
+
+
+def summarize(network: str, matrix: np.ndarray, pairs: int) -> Correlation:
+    """Summarizes a cross-correlation matrix.
+
+    Args:
+        network: String, the name of the network.
+        matrix: Float array (D, D).
+        pairs: Integer, the number of view pairs.
+
+    Example:
+
+    >>> from bt_keras.report.network import summarize
+    >>> found = summarize("untrained", np.array([[1.0, 0.5], [0.5, 0.0]]), pairs=9)
+    >>> found.diagonal, found.off_diagonal
+    (0.5, 0.5)
+    """
+    width = len(matrix)
+    others = matrix[~np.eye(width, dtype=bool)]
+    return Correlation(
+        network,
+        matrix[:_BLOCK, :_BLOCK],
+        width,
+        pairs,
+        float(np.diag(matrix).mean()),
+        float(np.sqrt(np.square(others).mean())) if len(others) else 0.0,
+    )
+
+
+def samples(workdir: Workdir, config: ConfigDict) -> Samples:
+    """Computes or reads the features of samples of a run's images.
+
+    Args:
+        workdir: `Workdir` of the run.
+        config: `ConfigDict` of the run.
+
+    Raises:
+        UsageError: If there is no checkpoint, or the images cannot be read.
+    """
+    target = target_from_workdir(workdir)
+    bank, queries = _sources(config)
+    frozen = target.frozen(bank, queries, needs_labels=False)
+    untrained = target_from_workdir(workdir, untrained=True)
+    # Not kept: a run keeps the features of one network.
+    untrained = dataclasses.replace(untrained, workdir=None)
+    before = untrained.frozen(queries, queries, needs_labels=False).test
+    after = frozen.test
+    spectra = (
+        spectrum(UNTRAINED, before),
+        spectrum(f"epoch {target.epoch}", after),
+    )
+    return Samples(bank, queries, frozen.train, after, spectra)
+
+
+def spectrum(network: str, features: Features) -> Spectrum:
+    """Computes the spectrum of features.
+
+    Args:
+        network: String, the name of the network.
+        features: `Features`.
+    """
+    rows = features.read(0, len(features.labels))
+    count, width = rows.shape
+    values = np.sqrt(eigenvalues(rows))
+    return Spectrum(network, values, effective_rank(rows), width, count)
+
+
+def _sources(config):
+    """Returns training images, and test images or other training images."""
+    train = open_source(config)
+    try:
+        test = open_source(config, config.data.test_split)
+    except UsageError:
+        test = train
+    if test.split != train.split:
+        return sample(train, BANK_IMAGES), sample(test, QUERY_IMAGES)
+    every = sample(train, BANK_IMAGES + QUERY_IMAGES)
+    numbers = np.arange(every.num_images)
+    is_query = numbers % (1 + BANK_IMAGES // QUERY_IMAGES) == 0
+    return take_subset(every, numbers[~is_query]), take_subset(every, numbers[is_query])
+
+
+def sample(source: Source, count: int) -> Source:
+    """Returns a source of random images in a fixed order; all if there are few."""
+    if source.num_images <= count:
+        return source
+
+    def records(shuffle_seed=None, first=0):
+        # The order in which training reads them, from few places of the disk.
+        order = source.records(shuffle_seed=tf.constant(_SEED, tf.int64))
+        return order.take(count).skip(first)
+
+    return dataclasses.replace(source, num_images=count, records=records, digest=None)

@@ -1,0 +1,122 @@
+"""The page of contents that are made up."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from bt_keras.errors import UsageError
+from bt_keras.report.contents import (
+    SECTIONS,
+    Correlation,
+    FeatureMap,
+    NeighborRow,
+    Spectrum,
+)
+from bt_keras.report.html_page import Page, render
+from tests.report.made_up import contents, curves, picture
+
+
+def specs(page):
+    [text] = re.findall(r'id="specs">(.*?)</script>', page.html)
+    return json.loads(text)
+
+
+def test_every_part_is_on_the_page():
+    page = render([contents()])
+    for section, title in SECTIONS.items():
+        assert f'<section id="{section}">' in page.html
+        assert f"<h2>{title}</h2>" in page.html
+    assert "Missing:" not in page.html
+    drawn = re.findall('data-chart="([^"]+)"', page.html)
+    assert sorted(drawn) == sorted(specs(page))
+    assert {name.partition("-")[0] for name in drawn} == {
+        "confusion",
+        "correlations",
+        "curves",
+        "feature_map",
+        "results",
+        "spectra",
+        "throughput",
+    }
+
+
+def test_nothing_comes_from_elsewhere():
+    page = render([contents()]).html
+    page = re.sub("<script>.*?</script>", "", page, flags=re.DOTALL)  # Vega's code.
+    assert "default-src 'none'" in page
+    assert not re.search(r"<(script|img|iframe)[^>]*src=\"(?!data:)", page)
+    assert not re.search(r"<link[^>]*href=\"(?!data:)", page)
+
+
+def test_every_gap_is_named():
+    gaps = {section: f"no {section} here" for section in SECTIONS}
+    empty = dict.fromkeys(("curves", "results", "correlations", "spectra"), ())
+    empty |= {"views": (), "neighbors": (), "feature_map": None, "confusion": None}
+    page = render([contents(gaps=gaps, throughput={}, module=None, **empty)])
+    for section in SECTIONS:
+        assert f"Missing: no {section} here" in page.html
+    assert not specs(page)
+
+
+def test_several_runs_have_a_verdict_each_and_their_differences():
+    other = contents("other", recipe={"seed": (7, 0), "batch_size": (128, 2048)})
+    page = render([contents(), other]).html
+    assert "<strong>demo:</strong>" in page
+    assert "<strong>other:</strong>" in page
+    [table] = re.findall(r"<th>demo</th>.*?</table>", page, re.DOTALL)
+    assert re.findall("<code>(.*?)</code>", table) == ["seed", "epochs"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths():
+    page = render([contents(), contents()]).html
+    assert "<strong>runs/demo:</strong>" in page
+
+
+def test_the_page_of_a_long_run_with_many_details_is_small():
+    """Noise is the largest image that there is."""
+    rng = np.random.default_rng(0)
+    noise = [picture(rng, f"class {number}", side=64) for number in range(600)]
+    metrics = [curves(range(1, 3001), f"metric {number}") for number in range(12)]
+    large = contents(
+        curves=sum(metrics, ()),
+        spectra=tuple(
+            Spectrum(name, np.geomspace(1, 1e-3, 2048), 99.0, 2048, 2000)
+            for name in ("untrained", "epoch 3000")
+        ),
+        correlations=tuple(
+            Correlation(name, rng.uniform(-1, 1, (64, 64)), 8192, 256, 0.5, 0.1)
+            for name in ("untrained", "epoch 3000")
+        ),
+        feature_map=FeatureMap("t-SNE", rng.normal(size=(500, 2)), tuple(noise[:500])),
+        neighbors=tuple(
+            NeighborRow(noise[500 + 9 * row], tuple(noise[501:509]), (0.9,) * 8)
+            for row in range(10)
+        ),
+        throughput=dict.fromkeys(range(2, 3001), 1234.5),
+    )
+    page = render([large, large])
+    assert len(page.html.encode()) < 5e6
+    drawn = {row["epoch"] for row in specs(page)["curves-0"]["data"]["values"]}
+    assert 300 < len(drawn) < 500
+    assert {1, 3000} <= drawn
+
+
+def test_names_are_escaped():
+    page = render([contents("<script>x</script>")]).html
+    assert "<script>x" not in page
+
+
+def test_a_notebook_shows_the_page_in_a_frame():
+    frame = Page('<p class="a">&</p>')._repr_html_()
+    assert 'srcdoc="&lt;p class=&quot;a&quot;&gt;&amp;&lt;/p&gt;"' in frame
+
+
+def test_saving_replaces_the_file(tmp_path):
+    for text in ("first", "second"):
+        Page(text).save(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    with pytest.raises(UsageError, match="cannot be written"):
+        Page("").save(tmp_path / "page.html" / "inside.html")
