@@ -17,7 +17,7 @@ from bt_keras.studies.run_values import newest_results, run_values
 from bt_keras.workdir import Workdir
 
 # Fields that do not change what was trained.
-_IGNORED = ("data.source", "checkpoint.", "evaluation.", "threads")
+_IGNORED = ("data.source", "checkpoint.", "evaluation.", "threads", "callbacks.")
 
 
 def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
@@ -62,7 +62,24 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
     parts = [_recipes(configs), _numbers(values, epochs)]
     if any(key.startswith("labelfree ") for run in values.values() for key in run):
         parts.append(_ranking(score, values))
+        parts += _other_widths(score, evaluated)
     return "\n\n".join(parts)
+
+
+def _other_widths(score, evaluated):
+    """Returns a line for ranks of embeddings of different widths."""
+    widths = {
+        run["labelfree loss embeddings"].width
+        for run in evaluated.values()
+        if "labelfree loss embeddings" in run
+    }
+    if score not in ranking.GROW_WITH_THE_WIDTH or len(widths) < 2:
+        return []
+    found = ", ".join(map(str, sorted(widths)))
+    return [
+        f"the embeddings have different widths ({found}), with which {score} grows: "
+        "rank by --score=rankme_features or --score=loss_over_floor."
+    ]
 
 
 def _short_names(workdirs):
@@ -82,7 +99,7 @@ def _evaluated(workdirs):
         name: newest_results(results_file.read(workdir.results_file))
         for name, workdir in workdirs.items()
     }
-    for result in {result for run in evaluated.values() for result in run}:
+    for result in dict.fromkeys(key for run in evaluated.values() for key in run):
         kinds = {
             name: run[result].kind for name, run in evaluated.items() if result in run
         }

@@ -49,6 +49,8 @@ SCORES = {
 
 # The score with the longest record for runs of one method (arXiv 2210.02885).
 DEFAULT = "rankme"
+# Ranks of the embeddings, at most as high as these are wide.
+GROW_WITH_THE_WIDTH = ("rankme", "lidar")
 
 
 def goodness(score: str, runs: Mapping[str, Mapping[str, float]]) -> np.ndarray:

@@ -27,11 +27,14 @@ class Measured:
         epoch: Float, the number of epochs of that checkpoint.
         kind: Tuple, what must be equal for values to be comparable: the name of the
             images, their number, and the settings.
+        width: Integer, the number of dimensions of the embeddings, or `None` where the
+            result does not tell it.
     """
 
     value: float
     epoch: float
     kind: tuple
+    width: int | None
 
 
 def run_values(workdir: Workdir) -> dict[str, float]:
@@ -78,23 +81,28 @@ def newest_results(results: Iterable[Result]) -> dict[str, Measured]:
     """
     trained = [result for result in results if result.backbone == "pretrained"]
     newest = max(map(_epoch, trained), default=0.0)
-    found: dict[str, tuple[tuple, dict[int | None, float]]] = {}
+    found: dict[str, list[Result]] = {}
     for result in trained:
         if _epoch(result) == newest:
-            name, kind = _name(result), _kind(result)
-            if name not in found or found[name][0] != kind:
-                found[name] = kind, {}
-            found[name][1][result.seed] = result.value
-    return {
-        name: Measured(float(np.mean([*values.values()])), newest, kind)
-        for name, (kind, values) in found.items()
-    }
+            same = found.setdefault(_name(result), [])
+            if same and _kind(same[-1]) != _kind(result):
+                same.clear()
+            same.append(result)
+    return {name: _measured(same, newest) for name, same in found.items()}
+
+
+def _measured(same, epoch):
+    by_seed = {result.seed: result.value for result in same}
+    mean, last = float(np.mean([*by_seed.values()])), same[-1]
+    return Measured(mean, epoch, _kind(last), last.settings.get("width"))
 
 
 def _kind(result):
     settings = {k: v for k, v in result.settings.items() if k not in (*_NAMED, *_OWN)}
+    # Whole batches of the run's own size are counted.
+    count = None if "batch" in result.settings else result.n
     # The path of the same folder may differ.
-    return PurePath(result.source).name, result.n, *sorted(settings.items())
+    return PurePath(result.source).name, count, *sorted(settings.items())
 
 
 def _epoch(result):

@@ -70,6 +70,7 @@ def test_settings_that_do_not_change_the_training_are_left_out(tmp_path):
     changed = second.config()
     changed.evaluation.batch_size = 7
     changed.checkpoint.keep = 9
+    changed.callbacks.knn_every = 3
     changed.data.source = "/elsewhere"
     second.replace(second.config_file, config.to_json(changed))
     assert compare([first, second]).startswith("the recipes do not differ")
@@ -104,6 +105,24 @@ def test_other_settings_cannot_be_compared(tmp_path):
         results_file.append(workdir.results_file, [few])
     with pytest.raises(UsageError, match=r"\(knn top1\) on different images or with"):
         compare([first, second])
+
+
+def add_loss(workdir, batch, width):
+    """Adds the loss as `labelfree` measures it on whole batches of 2,000 images."""
+    settings = {"of": "embeddings", "batch": batch, "width": width}
+    of = {"source": "shipped", "backbone": "pretrained", "epoch": "2"}
+    count = 2000 // batch * batch
+    results = [Result("labelfree", "loss", 7.0, count, settings, **of)]
+    results_file.append(workdir.results_file, results)
+
+
+def test_batches_and_widths_may_differ(tmp_path):
+    first, second = (make_run(tmp_path / name, 5.0) for name in "ab")
+    add_loss(first, 128, 64)
+    add_loss(second, 256, 512)
+    text = compare([first, second]).splitlines()
+    assert "widths (64, 512), with which rankme grows" in text[-1]
+    assert "widths" not in compare([first, second], "loss")
 
 
 def test_a_run_without_images_json(tmp_path):
