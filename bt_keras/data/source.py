@@ -66,6 +66,11 @@ class Source:
         file_name: Function from a record to a scalar string tensor, the name of the
             image's file relative to `place`. Defaults to `None`: images are not in
             files of their own.
+        label_names: Tuple of strings, the classes of images with several labels each.
+            Defaults to `()`: they have one label or none.
+        label_set: Function from a record to an int8 tensor of shape
+            `(len(label_names),)`: 1 if a class occurs in the image, 0 if not, -1 if it
+            is uncertain. Defaults to `None`: images have one label or none.
 
     Example:
 
@@ -95,6 +100,8 @@ class Source:
     )
     times: tuple[int, ...] = dataclasses.field(default=(), repr=False, compare=False)
     file_name: Callable | None = dataclasses.field(default=None, repr=False)
+    label_names: tuple[str, ...] = ()
+    label_set: Callable | None = dataclasses.field(default=None, repr=False)
 
     @property
     def num_classes(self) -> int | None:
@@ -116,7 +123,9 @@ class Source:
         >>> bt_keras.data.load("shipped", "test").describe()
         "2000 images of 10 classes: split 'test' of 'shipped' (splits: test, train)"
         """
-        if self.class_names is None:
+        if self.label_set is not None:
+            labels = f"with any of {len(self.label_names)} labels"
+        elif self.class_names is None:
             labels = "without labels"
         else:
             plural = "" if self.num_classes == 1 else "es"

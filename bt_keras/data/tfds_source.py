@@ -198,11 +198,14 @@ def _source(builder, split, name, bits, channels):
         return tf.ensure_shape(image, image_shape), tf.cast(label, tf.int64)
 
     sizes, times = zip(*tfds_faults.file_stats(info, split), strict=True)
+    label_names, label_set = _label_set(features)
     return Source(
         name=name,
         split=split,
         num_images=num_images,
         image_shape=image_shape,
+        label_names=label_names,
+        label_set=label_set,
         records=functools.partial(tfds_records.records, builder, split),
         decode=decode,
         class_names=tuple(label.names) if has_labels else None,
@@ -219,6 +222,37 @@ def _source(builder, split, name, bits, channels):
             for file in files
         ),
     )
+
+
+def _label_set(features):
+    """Returns the names of the classes and the `label_set` of a `Source`.
+
+    Classes that are only in `labels`, not in `labels_no_difficult`, are uncertain: VOC
+    does not count objects that are difficult to see.
+    """
+    tfds = tfds_library.load()
+
+    def classes(name):
+        feature = getattr(features.get(name), "feature", None)
+        return feature if isinstance(feature, tfds.features.ClassLabel) else None
+
+    if classes("labels") is None:
+        return (), None
+    count = classes("labels").num_classes
+    certain = (
+        "labels" if classes("labels_no_difficult") is None else ("labels_no_difficult")
+    )
+
+    def occurs(labels):
+        rows = tf.range(count, dtype=labels.dtype)[:, tf.newaxis]
+        return tf.reduce_any(rows == labels, axis=1)
+
+    def label_set(record):
+        is_certain = occurs(record[certain])
+        is_uncertain = occurs(record["labels"]) & ~is_certain
+        return tf.cast(is_certain, tf.int8) - tf.cast(is_uncertain, tf.int8)
+
+    return tuple(classes("labels").names), label_set
 
 
 def _image_shape(features, name, channels):
