@@ -49,8 +49,8 @@ def get_config():
     # The same for the second view.
     config.views.b = ConfigDict()
     # Send uint8 crops to the GPU or TPU and apply all other operations there: less work
-    # for the CPU, a quarter of the bytes. Slower on a CPU. Its speed was not measured on
-    # a GPU yet.
+    # for the CPU, a quarter of the bytes. Slower on a CPU. Its speed was not measured
+    # on a GPU yet.
     config.views.finish_on_device = False
 
     config.backbone = ConfigDict()
@@ -138,6 +138,8 @@ def get_config():
     # "float16" for half the space.
     config.evaluation.feature_dtype = "float32"
     config.evaluation.knn = ConfigDict({"k": 200, "temperature": 0.1})
+    # Recall at these numbers of neighbors, among the test images.
+    config.evaluation.retrieval = ConfigDict({"at": (1, 5, 10)})
     # The linear probe: SGD with a cosine schedule on frozen features.
     config.evaluation.linear = ConfigDict(
         {
@@ -146,6 +148,25 @@ def get_config():
             "learning_rate": 0.3,
             "momentum": 0.9,
             "weight_decay": 1e-6,
+        }
+    )
+    # The linear probe on another data set, the --source of `bt-keras evaluate`. Its
+    # rate is divided by 10 after one third and after two thirds of the epochs.
+    config.evaluation.transfer = ConfigDict(
+        {
+            "epochs": 14,  # for Places205; 84 for iNaturalist 2018
+            "batch_size": 256,
+            "learning_rate": 0.01,
+            "momentum": 0.9,
+            "weight_decay": 5e-4,
+        }
+    )
+    # Linear support vector machines on images with several labels each: the values of C
+    # and the folds of the cross-validation that chooses one for each class.
+    config.evaluation.multilabel = ConfigDict(
+        {
+            "costs": (0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 50.0, 100.0, 1000.0),
+            "folds": 3,
         }
     )
     # Scores without labels, of at most these numbers of images.
@@ -159,8 +180,12 @@ def get_config():
     )
     # Fine-tuning of the whole network on a share of the labels: SGD, the learning
     # rates multiplied by 0.2 after 60 % and after 80 % of the steps.
-    config.evaluation.finetune = ConfigDict(
+    config.evaluation.semi = ConfigDict(
         {
+            "shares": (0.01, 0.1),
+            # "published" images of ImageNet's 1 % and 10 %, or always "stratified".
+            "subsets": "published",
+            "seeds": 3,
             "epochs": 20,  # over the labeled images
             "min_steps": 0,  # train more epochs until at least this many steps
             "batch_size": 256,
@@ -170,6 +195,29 @@ def get_config():
             # this is the usual learning rate of a ResNet for this batch size.
             "scratch_learning_rate": 0.1,
             "momentum": 0.9,
+            # "paper" for the three rates above, or "grid": the best rates below, chosen
+            # on a fifth of the labeled images.
+            "rates": "paper",
+            "grid_learning_rates": (0.002, 0.01, 0.05),
+            "grid_head_learning_rates": (0.1, 0.5),
+            "grid_scratch_learning_rates": (0.03, 0.1, 0.3),
+        }
+    )
+    # The same on all labels.
+    config.evaluation.finetune = ConfigDict(
+        {
+            "seeds": 3,
+            "epochs": 20,
+            "min_steps": 0,
+            "batch_size": 256,
+            "learning_rate": 0.002,
+            "head_learning_rate": 0.5,
+            "scratch_learning_rate": 0.1,
+            "momentum": 0.9,
+            "rates": "paper",
+            "grid_learning_rates": (0.002, 0.01, 0.05),
+            "grid_head_learning_rates": (0.1, 0.5),
+            "grid_scratch_learning_rates": (0.03, 0.1, 0.3),
         }
     )
     return config

@@ -26,10 +26,11 @@ def get_config():
     config.optimizer.options.weight_decay = 1e-4
     config.evaluation.resize_ratio = 1.0
     # Chosen on a fifth of the training images, separately for both networks.
-    config.evaluation.finetune.epochs = 5
-    config.evaluation.finetune.min_steps = 400
-    config.evaluation.finetune.batch_size = 64
-    config.evaluation.finetune.learning_rate = 0.05
-    config.evaluation.finetune.head_learning_rate = 0.1
-    config.evaluation.finetune.scratch_learning_rate = 0.3
+    for training in (config.evaluation.semi, config.evaluation.finetune):
+        training.epochs = 5
+        training.min_steps = 400
+        training.batch_size = 64
+        training.learning_rate = 0.05
+        training.head_learning_rate = 0.1
+        training.scratch_learning_rate = 0.3
     return config

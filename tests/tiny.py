@@ -29,8 +29,9 @@ def get_config():
     config.optimizer.bias_learning_rate = 1.0
     config.evaluation.resize_ratio = 1.0
     config.evaluation.linear.epochs = 2
-    config.evaluation.finetune.epochs = 1
-    config.evaluation.finetune.batch_size = 6
+    for training in (config.evaluation.semi, config.evaluation.finetune):
+        training.epochs = 1
+        training.batch_size = 6
     return config
 """
 

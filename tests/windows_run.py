@@ -59,7 +59,7 @@ def main(folder):
     run("evaluate", "--workdir", workdir)
     run("evaluate", "--workdir", workdir, "--untrained")
     run(
-        *("evaluate", "--workdir", workdir, "--protocol=finetune", "--labels=100%"),
+        *("evaluate", "--workdir", workdir, "--protocol=finetune"),
         *("--seeds=1", "--plot", folder / "plot.png"),
     )
     module.mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,4 +42,12 @@ def _described(
 
 
 def _entry(form: str, comment: str) -> str:
-    return "\n".join([f"    {form}", *flags.indented(comment)])
+    lines = textwrap.wrap(
+        form,
+        width=80,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 6,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return "\n".join([*lines, *flags.indented(comment)])

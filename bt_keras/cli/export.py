@@ -120,7 +120,7 @@ def _verify(values):
 
 
 def _print_checks(checks):
-    from bt_keras.evaluation.report import table
+    from bt_keras.evaluation.tables import table
 
     header = ("check", "expected", "found", "")
     rows = [

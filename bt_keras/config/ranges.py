@@ -51,16 +51,38 @@ _NUMBERS = {
     "evaluation.labelfree.cluster_images": checks.Number(4, integer=True),
     "evaluation.labelfree.lidar_images": checks.Number(2, integer=True),
     "evaluation.labelfree.augmentations": checks.Number(2, integer=True),
-    "evaluation.finetune.epochs": checks.COUNT,
-    "evaluation.finetune.min_steps": checks.WHOLE,
-    "evaluation.finetune.batch_size": checks.COUNT,
-    "evaluation.finetune.learning_rate": checks.POSITIVE,
-    "evaluation.finetune.head_learning_rate": checks.POSITIVE,
-    "evaluation.finetune.scratch_learning_rate": checks.POSITIVE,
-    "evaluation.finetune.momentum": checks.FRACTION,
+    "evaluation.multilabel.folds": checks.Number(2, integer=True),
+    "evaluation.transfer.epochs": checks.COUNT,
+    "evaluation.transfer.batch_size": checks.COUNT,
+    "evaluation.transfer.learning_rate": checks.POSITIVE,
+    "evaluation.transfer.momentum": checks.FRACTION,
+    "evaluation.transfer.weight_decay": checks.NOT_NEGATIVE,
 }
-# The range of the numbers in sequences.
-_SEQUENCES = {"data.mean": checks.FRACTION, "data.deviation": checks.POSITIVE}
+_TRAINING = {
+    "seeds": checks.COUNT,
+    "epochs": checks.COUNT,
+    "min_steps": checks.WHOLE,
+    "batch_size": checks.COUNT,
+    "learning_rate": checks.POSITIVE,
+    "head_learning_rate": checks.POSITIVE,
+    "scratch_learning_rate": checks.POSITIVE,
+    "momentum": checks.FRACTION,
+}
+_GRIDS = {
+    "grid_learning_rates": checks.POSITIVE,
+    "grid_head_learning_rates": checks.POSITIVE,
+    "grid_scratch_learning_rates": checks.POSITIVE,
+}
+# The range of the numbers in sequences: one for each band of images, or any number.
+_BANDS = {"data.mean": checks.FRACTION, "data.deviation": checks.POSITIVE}
+_SEQUENCES = _BANDS | {
+    "evaluation.retrieval.at": checks.COUNT,
+    "evaluation.multilabel.costs": checks.POSITIVE,
+    "evaluation.semi.shares": checks.Number(0, 1, above=True, below=True),
+}
+for _name in ("evaluation.semi.", "evaluation.finetune."):
+    _NUMBERS |= {_name + field: kind for field, kind in _TRAINING.items()}
+    _SEQUENCES |= {_name + field: kind for field, kind in _GRIDS.items()}
 _OPTIONS = ("backbone.options.", "optimizer.options.")
 _VIEWS = ("views.a.", "views.b.")
 # Sections with fields that configs/default.py does not list: arguments of the
@@ -72,6 +94,9 @@ _CHOICES = {
     "data.layout": ("auto", "classes", "splits"),
     "data.statistics": ("given", "measured"),
     "evaluation.feature_dtype": ("float32", "float16"),
+    "evaluation.semi.subsets": ("published", "stratified"),
+    "evaluation.semi.rates": ("paper", "grid"),
+    "evaluation.finetune.rates": ("paper", "grid"),
 }
 
 
@@ -184,7 +209,7 @@ def _check_bands(values: dict[str, Any]) -> None:
             view_fields.check_colors(
                 name, values[field], channels, f"config.{section}."
             )
-    for field in _SEQUENCES if values["data.statistics"] == "given" else ():
+    for field in _BANDS if values["data.statistics"] == "given" else ():
         count, channels = len(values[field]), values["data.channels"]
         if count != channels:
             raise UsageError(

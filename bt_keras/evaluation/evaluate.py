@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -12,8 +12,14 @@ from bt_keras.data import faults
 from bt_keras.data.from_config import open_source
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
-from bt_keras.evaluation.evaluator import PROTOCOLS, Evaluator, build_evaluator
+from bt_keras.evaluation.evaluator import (
+    ALL,
+    Evaluator,
+    build_evaluator,
+    evaluator_names,
+)
 from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.measurements import FinishedMeasurements
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.target import EvaluationTarget
 
@@ -23,22 +29,27 @@ def evaluate(
     *,
     protocol: str = "cached",
     source: str | None = None,
+    train_split: str | None = None,
     test_split: str | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Callable[[list[Result]], None] | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    remeasure: bool = False,
 ) -> list[Result]:
     """Evaluates a backbone and appends the results to its run's results.csv.
+
+    Measurements that results.csv already has are not repeated: the same evaluator with
+    the same settings, for the same weights and images.
 
     Args:
         target: `EvaluationTarget`, what `target_from_workdir` or `target_from_module`
             of `bt_keras.evaluation.target` returns.
-        protocol: String, a key of `bt_keras.evaluation.evaluator.PROTOCOLS`:
-            `"cached"`, kNN and a linear probe on features of center crops that are
-            computed once; `"full"`, kNN and the paper's linear probe on random crops;
-            or `"finetune"`, the whole network trained on shares of the labels,
-            pretrained and from scratch. Defaults to `"cached"`.
+        protocol: String, a key of `bt_keras.evaluation.evaluator.PROTOCOLS` or several,
+            separated by commas; docs/evaluation.md describes them. `"all"` runs those
+            that the data allow, and prints what it skips. Defaults to `"cached"`.
         source: String, a labeled data set to use instead of the run's. Defaults to
+            `None`.
+        train_split: String, the split to train on instead of the config's. Defaults to
             `None`.
         test_split: String, the split to test on instead of the config's. Defaults to
             `None`.
@@ -49,65 +60,117 @@ def evaluate(
         strategy: `tf.distribute.Strategy` of one process, whose replicas share the
             computation of features that are computed once. Defaults to `None`: one
             device.
+        remeasure: Boolean, whether to repeat finished measurements. Defaults to
+            `False`.
 
     Returns:
         List of `Result`.
 
     Raises:
-        UsageError: If there are no images to evaluate on, they have no labels, or an
-            argument is out of range.
+        UsageError: If there are no images to evaluate on, the data do not allow the
+            protocol, or an argument is out of range.
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}.")
-    config, workdir = target.config, target.workdir
+    workdir = target.workdir
+    evaluators = _build(protocol, target, overrides or {})
     source = target.source_name(source)
-    evaluators = [
-        build_evaluator(
-            name, config.evaluation, config.seed, **(overrides or {}).get(name, {})
-        )
-        for name in PROTOCOLS[protocol]
-    ]
-    if workdir:
-        results_file.read(workdir.results_file)  # Raises before work that takes hours.
-    frozen = _freeze(target, source, test_split, evaluators, strategy)
+    # Raises before work that takes hours.
+    stored = results_file.read(workdir.results_file) if workdir else []
+    splits = train_split, test_split
+    frozen = _freeze(target, source, splits, evaluators, strategy)
+    evaluators = _allowed(evaluators, frozen, target, _is_all(protocol))
+    finished = FinishedMeasurements(() if remeasure else stored, frozen, target)
     results: list[Result] = []
-    sources = (frozen.train_source, frozen.test_source)
-    with faults.named(*(source.find_fault for source in sources)):
-        for evaluator in evaluators:
-            for measured in evaluator.run(frozen):
-                new = [_complete(result, target, source) for result in measured]
-                results += new
-                try:
-                    # First, because a full disk prevents writing.
-                    if progress:
-                        progress(new)
-                finally:
-                    # At once: an interruption loses no finished measurement.
-                    if workdir:
-                        results_file.append(workdir.results_file, new)
+    num_old = 0
+    with faults.named(frozen.train_source.find_fault, frozen.test_source.find_fault):
+        for measured, is_new in _measure(evaluators, finished, frozen):
+            completed = [_complete(result, target, source) for result in measured]
+            results += completed
+            num_old += not is_new
+            try:
+                # First, because a full disk prevents writing.
+                if progress:
+                    progress(completed)
+            finally:
+                # At once: an interruption loses no finished measurement.
+                if workdir and is_new:
+                    results_file.append(workdir.results_file, completed)
+    if workdir and num_old:
+        print(f"finished measurements in {workdir.results_file}: {num_old}")
     return results
+
+
+def _build(
+    protocol: str,
+    target: EvaluationTarget,
+    overrides: Mapping[str, Mapping[str, Any]],
+) -> list[Evaluator]:
+    config = target.config
+    return [
+        build_evaluator(name, config.evaluation, config.seed, **overrides.get(name, {}))
+        for name in evaluator_names(protocol)
+    ]
+
+
+def _is_all(protocol: str) -> bool:
+    return ALL in map(str.strip, protocol.split(","))
 
 
 def _freeze(
     target: EvaluationTarget,
     source: str,
-    test_split: str | None,
+    splits: tuple[str | None, str | None],
     evaluators: list[Evaluator],
     strategy: tf.distribute.Strategy | None,
 ) -> FrozenBackbone:
     config = target.config
-    needs_labels = any(each.needs_labels for each in evaluators)
-    train = open_source(config, config.data.train_split, source)
+    train_split, test_split = splits
+    train = open_source(config, train_split or config.data.train_split, source)
     try:
         test = open_source(config, test_split or config.data.test_split, source)
     except UsageError as error:
-        if needs_labels or test_split:
+        if test_split or any(each.needs_labels for each in evaluators):
             raise
         print(f"no test images, which the chosen scores do not need: {error}")
         test = train
     for images in (train, test) if test is not train else (train,):
         print(images.describe())
-    return target.frozen(train, test, needs_labels, strategy)
+    return target.frozen(train, test, needs_labels=False, strategy=strategy)
+
+
+def _allowed(
+    evaluators: Iterable[Evaluator],
+    frozen: FrozenBackbone,
+    target: EvaluationTarget,
+    skips: bool,
+) -> list[Evaluator]:
+    """Returns the evaluators that the data allow.
+
+    Others are an error, or if `skips` is true, a printed line.
+    """
+    allowed = []
+    for evaluator in evaluators:
+        try:
+            evaluator.check(frozen, target)
+        except UsageError as error:
+            if not skips:
+                raise
+            print(f"{evaluator.name} is skipped: {error}")
+        else:
+            allowed.append(evaluator)
+    if not allowed:
+        raise UsageError("the data allow no protocol: see the reasons above.")
+    return allowed
+
+
+def _measure(
+    evaluators: Iterable[Evaluator],
+    finished: FinishedMeasurements,
+    frozen: FrozenBackbone,
+) -> Iterator[tuple[list[Result], bool]]:
+    """Yields the results of all measurements, and whether they are new."""
+    for evaluator in evaluators:
+        for part in evaluator.parts():
+            yield from finished.measure(part, frozen)
 
 
 def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:

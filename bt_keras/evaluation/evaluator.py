@@ -2,35 +2,52 @@
 
 A new evaluator is one file with a subclass of `Evaluator`, one line in `EVALUATORS` and
 one entry under `config.evaluation`, which has its constructor's arguments.
-`bt-keras evaluate --protocol=NAME` then runs it, and `bt-keras report` prints its
-results.
+`bt-keras evaluate --protocol=NAME` and `--protocol=all` then run it, and
+`bt-keras report` prints its results.
 """
 
 from __future__ import annotations
 
 import abc
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from bt_keras.errors import UsageError
 
 if TYPE_CHECKING:
     from bt_keras.evaluation.frozen_features import FrozenBackbone
     from bt_keras.evaluation.results import Result
+    from bt_keras.evaluation.target import EvaluationTarget
 
 # Where each evaluator lives. They are imported when used: flags are checked before
 # TensorFlow, which takes seconds, is imported.
 EVALUATORS = {
     "knn": "bt_keras.evaluation.knn.KNN",
-    "linear": "bt_keras.evaluation.linear_probe.LinearProbe",
+    "retrieval": "bt_keras.evaluation.retrieval.Retrieval",
     "linear_cached": "bt_keras.evaluation.linear_probe.CachedLinearProbe",
+    "linear": "bt_keras.evaluation.linear_probe.LinearProbe",
+    "transfer": "bt_keras.evaluation.transfer.Transfer",
+    "multilabel": "bt_keras.evaluation.multilabel.MultiLabel",
+    "semi": "bt_keras.evaluation.semi.SemiSupervised",
     "finetune": "bt_keras.evaluation.finetune.FineTuning",
     "labelfree": "bt_keras.evaluation.label_free.LabelFree",
 }
+# The protocol of every evaluator that the data allow.
+ALL = "all"
 # Names for several evaluators that are run together.
-_GROUPS = {"cached": ("knn", "linear_cached"), "full": ("knn", "linear")}
-_GROUPED = {name for names in _GROUPS.values() for name in names}
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "linear": ("linear_cached", "linear"),
+    "linear_exact": ("linear",),
+    "cached": ("knn", "linear_cached"),
+    "full": ("knn", "linear"),
+}
 # From each protocol that a user can choose to the evaluators that it runs.
-PROTOCOLS = _GROUPS | {name: (name,) for name in EVALUATORS if name not in _GROUPED}
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in EVALUATORS},
+    **_GROUPS,
+    ALL: tuple(EVALUATORS),
+}
 
 
 class Evaluator(abc.ABC):
@@ -40,6 +57,10 @@ class Evaluator(abc.ABC):
         name: String, the evaluator's key in `EVALUATORS`.
         config_entry: String, its entry under `config.evaluation`.
         needs_labels: Boolean, whether the images must have labels.
+
+    Attributes whose names do not begin with "_" are the settings of a measurement: its
+    results are not measured again as long as they, the network and the images stay the
+    same.
 
     Example:
 
@@ -71,6 +92,34 @@ class Evaluator(abc.ABC):
         """
         return cls(**entry)
 
+    def check(self, frozen: FrozenBackbone, target: EvaluationTarget) -> None:
+        """Checks that the data allow this evaluation, before any work is done.
+
+        Args:
+            frozen: `FrozenBackbone`.
+            target: `EvaluationTarget` that `frozen` was made of.
+
+        Raises:
+            UsageError: If they do not. `--protocol=all` prints the message and goes on.
+        """
+        if self.needs_labels:
+            for source in (frozen.train_source, frozen.test_source):
+                source.require_labels("evaluation")
+
+    def parts(self) -> Sequence[Evaluator]:
+        """Divides the evaluation into measurements.
+
+        Returns:
+            Sequence of `Evaluator`s that yield one list of results each, in turn what
+            this one yields. An interrupted evaluation resumes with the first part that
+            is not finished.
+        """
+        return [self]
+
+    def settings(self) -> dict[str, Any]:
+        """Returns everything that the results depend on besides network and images."""
+        return {k: v for k, v in vars(self).items() if not k.startswith("_")}
+
     @abc.abstractmethod
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
         """Runs the evaluation; results are stored as soon as they are yielded.
@@ -79,8 +128,37 @@ class Evaluator(abc.ABC):
             frozen: `FrozenBackbone`, which is not changed.
 
         Yields:
-            List of `Result`, one for each metric of a measurement.
+            List of `Result`, one for each metric of a measurement. An evaluator that
+            yields several lists overrides `parts`: otherwise it does not resume.
         """
+
+
+def evaluator_names(protocol: str) -> tuple[str, ...]:
+    """Returns the names of the evaluators of one or several protocols.
+
+    Args:
+        protocol: String, keys of `PROTOCOLS`, separated by commas.
+
+    Returns:
+        Tuple of strings, each once.
+
+    Raises:
+        UsageError: If a protocol does not exist.
+
+    Example:
+
+    >>> from bt_keras.evaluation.evaluator import evaluator_names
+    >>> evaluator_names("cached,finetune")
+    ('knn', 'linear_cached', 'finetune')
+    """
+    names: list[str] = []
+    for part in protocol.split(","):
+        if part.strip() not in PROTOCOLS:
+            raise UsageError(
+                f"protocol={part.strip()!r} is not one of {', '.join(PROTOCOLS)}."
+            )
+        names += PROTOCOLS[part.strip()]
+    return tuple(dict.fromkeys(names))
 
 
 def build_evaluator(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bt_keras.checkpoint import store
 from bt_keras.data import Source
 
 # Folders of the package whose code features depend on.
-_CODE = ("augmentation", "data", "networks")
+CODE = ("augmentation", "data", "networks")
 
 
 def of_network(backbone: keras.Model) -> dict[str, Any]:
@@ -73,11 +74,13 @@ def of_images(source: Source) -> dict[str, Any] | None:
     }
 
 
-def of_settings(config: ConfigDict) -> dict[str, Any]:
+def of_settings(config: ConfigDict, code: Sequence[str] = CODE) -> dict[str, Any]:
     """Describes how a config reads and prepares images, and the versions of packages.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
+        code: Sequence of strings, folders of the package whose code matters. Defaults
+            to `CODE`: that of images and networks.
     """
     return {
         "size": config.views.size,
@@ -87,19 +90,22 @@ def of_settings(config: ConfigDict) -> dict[str, Any]:
         "deviation": list(map(float, config.data.deviation)),
         "precision": config.precision,
         "versions": store.versions() | {"pillow": PIL.__version__},
-        "code": code_digest(),
+        "code": code_digest(tuple(code)),
     }
 
 
 @functools.cache
-def code_digest() -> str:
-    """Returns a digest of the modules that read images and build networks.
+def code_digest(folders: tuple[str, ...] = CODE) -> str:
+    """Returns a digest of the modules in folders of the package.
 
     The version of bt_keras does not change with each of their changes.
+
+    Args:
+        folders: Tuple of strings. Defaults to `CODE`.
     """
     root = Path(bt_keras.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(p for name in _CODE for p in (root / name).rglob("*.py")):
+    for path in sorted(p for name in folders for p in (root / name).rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()

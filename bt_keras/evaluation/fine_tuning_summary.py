@@ -1,25 +1,27 @@
-"""Summaries of fine-tuning results over their seeds."""
+"""Summaries over seeds of networks that were trained on a share of the labels."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bt_keras.evaluation.results import Result
-from bt_keras.evaluation.settings import FINE_TUNING, FINE_TUNING_SETTINGS
+from bt_keras.evaluation.settings import LABEL_SHARE, TRAINING_SETTINGS
 
 _METRICS = ("top1", "top5")
 
 
 @dataclasses.dataclass(frozen=True)
 class FineTuningSummary:
-    """The results of fine-tuning one backbone on one share of the labels.
+    """The results of training one network on one share of the labels.
 
     Args:
         label_share: Float in (0, 1].
         images: Integer, number of labeled images.
         steps: Integer, number of training steps.
+        rates: String, how the learning rates were chosen: `"paper"` or `"grid"`.
         backbone: String.
         epoch: String.
         source: String.
@@ -31,6 +33,7 @@ class FineTuningSummary:
     label_share: float
     images: int
     steps: int
+    rates: str
     backbone: str
     epoch: str
     source: str
@@ -39,8 +42,12 @@ class FineTuningSummary:
 
 
 def is_fine_tuning(result: Result) -> bool:
-    """Returns whether a result belongs into the summary of fine-tuning."""
-    return result.protocol == FINE_TUNING and result.metric in _METRICS
+    """Returns whether a result is an accuracy after training on a share of the labels.
+
+    Args:
+        result: `Result`.
+    """
+    return LABEL_SHARE in result.settings and result.metric in _METRICS
 
 
 def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
@@ -53,23 +60,20 @@ def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
     Returns:
         List of `FineTuningSummary`, sorted by the share of the labels.
     """
-    groups = {}
+    groups: dict[tuple[Any, ...], dict[str, dict]] = {}
     for result in results:
         settings = result.settings
-        key = (
-            *(settings[name] for name in FINE_TUNING_SETTINGS),
+        key: tuple[Any, ...] = (
+            *(settings[name] for name in TRAINING_SETTINGS),
+            settings.get("rates", "paper"),
             *(result.backbone, result.epoch, result.source, result.n),
         )
         metrics = groups.setdefault(key, {name: {} for name in _METRICS})
         metrics[result.metric][result.seed] = 100 * result.value
     summaries = []
-    for (share, images, steps, backbone, epoch, source, n), metrics in groups.items():
-        accuracies = {name: list(values.values()) for name, values in metrics.items()}
-        summaries.append(
-            FineTuningSummary(
-                share, images, steps, backbone, epoch, source, n, accuracies
-            )
-        )
+    for key, metrics in groups.items():
+        values = {name: list(by_seed.values()) for name, by_seed in metrics.items()}
+        summaries.append(FineTuningSummary(*(*key, values)))
     return sorted(summaries, key=lambda s: (s.label_share, s.backbone))
 
 

@@ -94,8 +94,8 @@ class FrozenBackbone:
         return self._extract(self.test_source)
 
     def test_batches(self) -> tf.data.Dataset:
-        """Returns a dataset of (normalized center crops, labels)."""
-        return self._batches(self.test_source)
+        """Returns the center crops of the test images, see `center_crops`."""
+        return self.center_crops(self.test_source)
 
     @tf.function(reduce_retracing=True)
     def features(self, images: tf.Tensor) -> tf.Tensor:
@@ -103,7 +103,13 @@ class FrozenBackbone:
         features = self.backbone(images, training=False)
         return tf.stop_gradient(tf.cast(features, tf.float32))
 
-    def _batches(self, source, first=0):
+    def center_crops(self, source: Source, first: int = 0) -> tf.data.Dataset:
+        """Returns batches of (normalized center crops, labels) in file order.
+
+        Args:
+            source: `bt_keras.data.Source`.
+            first: Integer, the position of the first image. Defaults to `0`.
+        """
         sizes = self.size, self.resize, self.batch_size
         return center_crops(source, *sizes, self.statistics, first)
 
@@ -121,7 +127,7 @@ class FrozenBackbone:
         """
         title = f"features of split {source.split!r} of {source.name!r}"
         total = -(-(source.num_images - first) // self.batch_size)
-        batches = self._batches(source, first).prefetch(2)
+        batches = self.center_crops(source, first).prefetch(2)
         started: list[tuple] = []
         for images, labels in track(batches, title, total):
             started.append((self._start_batch(images), labels))

@@ -33,3 +33,20 @@ def wilson(share: float, n: int, confidence: float = 0.95) -> tuple[float, float
     center = (share + z**2 / (2 * n)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return max(0.0, center - half), min(1.0, center + half)
+
+
+def percent_interval(share: float, n: int) -> str:
+    """Formats the 95 % interval of a share in percent.
+
+    Args:
+        share: Float in [0, 1].
+        n: Integer > 0, as for `wilson`.
+
+    Example:
+
+    >>> from bt_keras.evaluation.intervals import percent_interval
+    >>> percent_interval(0.8, n=10)
+    '49.02 to 94.33'
+    """
+    low, high = wilson(share, n)
+    return f"{100 * low:.2f} to {100 * high:.2f}"

@@ -108,7 +108,9 @@ class LinearProbe(Evaluator):
             epochs=self.epochs,
             steps_per_epoch=-(-frozen.train_source.num_images // self.batch_size),
             callbacks=[
-                keras.callbacks.LearningRateScheduler(self._rate),
+                keras.callbacks.LearningRateScheduler(
+                    lambda epoch, _: self.rate(epoch)
+                ),
                 FitProgress("training of the linear probe"),
             ],
             shuffle=False,
@@ -130,6 +132,14 @@ class LinearProbe(Evaluator):
             verbose=0,
         )
         return {name: scores[name] for name in ("top1", "top5")}
+
+    def rate(self, epoch: int) -> float:
+        """Returns the learning rate of an epoch.
+
+        Args:
+            epoch: Integer, counted from 0.
+        """
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
     def _train_batches(self, frozen):
         """Returns a dataset of (random crops, labels)."""
@@ -172,9 +182,6 @@ class LinearProbe(Evaluator):
             jit_compile=False,
         )
         return head
-
-    def _rate(self, epoch, _=None):
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
 
 class CachedLinearProbe(LinearProbe):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.fine_tuning_summary import (
+    is_fine_tuning,
     mean_and_deviation,
     summarize_fine_tuning,
 )
@@ -47,20 +48,24 @@ def label_shares(results: Iterable[Result], path: str | os.PathLike) -> None:
     """Plots accuracy over the share of the labels, one curve for each backbone.
 
     Args:
-        results: `Result`s of the protocol `"finetune"`.
+        results: `Result`s, of which those of the protocols `"semi"` and `"finetune"`
+            are drawn.
         path: String or path of a PNG file.
 
     Raises:
-        UsageError: If matplotlib is not installed or the file cannot be written.
+        UsageError: If there are none, matplotlib is not installed or the file cannot be
+            written.
     """
     check(path)
+    summaries = summarize_fine_tuning(filter(is_fine_tuning, results))
+    if not summaries:
+        raise UsageError(f"--plot={path}: there are no results of semi or finetune.")
     # Figure instead of pyplot: no window is opened and no global state is left.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     curves = {}
-    summaries = summarize_fine_tuning(results)
     for summary in summaries:
         curves.setdefault(summary.backbone, []).append(summary)
     for name, points in curves.items():

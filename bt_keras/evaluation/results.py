@@ -19,7 +19,8 @@ from bt_keras.evaluation.settings import Scalar, check_settings, parse_settings
 from bt_keras.files.reading import read_bytes, reporting_damage
 from bt_keras.workdir import writable
 
-# The columns of results.csv. `settings` is a JSON object that also holds the seed.
+# The columns of results.csv. `settings` is a JSON object that also holds the seed and
+# the digest of the measurement.
 COLUMNS = (
     "backbone",
     "epoch",
@@ -30,6 +31,8 @@ COLUMNS = (
     "value",
     "test_images",
 )
+# Entries of `settings` that are fields of a `Result`.
+_HIDDEN = ("seed", "measurement")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Result:
         epoch: String, the number of epochs of pretraining, `"?"` if unknown. Where it
             is empty, `evaluate` fills it in. Defaults to `""`.
         source: String, the images' name. `evaluate` fills it in. Defaults to `""`.
+        measurement: String, a digest of all that the value depends on, by which
+            `evaluate` recognizes finished measurements. Defaults to `""`: unknown.
 
     Example:
 
@@ -70,16 +75,19 @@ class Result:
     backbone: str = ""
     epoch: str = ""
     source: str = ""
+    measurement: str = ""
 
     def row(self) -> dict[str, Any]:
         """Returns the result as a dict of JSON values with the keys `COLUMNS`."""
-        seed = {} if self.seed is None else {"seed": self.seed}
+        hidden: dict[str, Scalar] = {} if self.seed is None else {"seed": self.seed}
+        if self.measurement:
+            hidden["measurement"] = self.measurement
         return {
             "backbone": self.backbone,
             "epoch": self.epoch,
             "evaluator": self.protocol,
             "source": self.source,
-            "settings": {**self.settings, **seed},
+            "settings": {**self.settings, **hidden},
             "metric": self.metric,
             "value": self.value,
             "test_images": self.n,
@@ -99,18 +107,18 @@ class Result:
         settings = row["settings"]
         if isinstance(settings, str):
             settings = parse_settings(settings)
-        check_settings(settings, row["evaluator"])
-        seed = settings.get("seed")
+        check_settings(settings)
         return cls(
             protocol=row["evaluator"],
             metric=row["metric"],
             value=float(row["value"]),
             n=int(row["test_images"]),
-            settings={k: v for k, v in settings.items() if k != "seed"},
-            seed=seed,
+            settings={k: v for k, v in settings.items() if k not in _HIDDEN},
+            seed=settings.get("seed"),
             backbone=row["backbone"],
             epoch=row["epoch"],
             source=row["source"],
+            measurement=settings.get("measurement", ""),
         )
 
 

@@ -7,30 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 Scalar = bool | int | float | str
-# The name of the evaluator whose results have a table of their own, and the settings
-# that all of its results have.
-FINE_TUNING = "finetune"
-FINE_TUNING_SETTINGS = ("label_share", "images", "steps")
+# Results of networks that were trained on a share of the labels have these settings,
+# and a table of their own.
+LABEL_SHARE = "label_share"
+TRAINING_SETTINGS = (LABEL_SHARE, "images", "steps")
 
 
-def check_settings(settings: Any, evaluator: str) -> None:
+def check_settings(settings: Any) -> None:
     """Checks the settings of a result that is read from a file.
 
     Args:
         settings: Any JSON value.
-        evaluator: String, the name of the evaluator that measured the result.
 
     Raises:
-        ValueError: If the settings are not those of a result of this evaluator.
+        ValueError: If the settings are not those of a result.
     """
     if not isinstance(settings, Mapping):
         raise ValueError("its settings are not a JSON object")
     for name, value in settings.items():
         if not isinstance(value, Scalar):
             raise ValueError(f"its setting {name!r} is not a number or text")
-    # The summary of fine-tuning groups its results by them.
-    needed = FINE_TUNING_SETTINGS if evaluator == FINE_TUNING else ()
-    for name in needed:
+    # The summary of trained networks groups its results by them.
+    for name in TRAINING_SETTINGS if LABEL_SHARE in settings else ():
         if not isinstance(settings.get(name), int | float):
             raise ValueError(f"its settings have no number {name!r}")
 

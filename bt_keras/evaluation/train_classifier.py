@@ -12,7 +12,7 @@ from bt_keras.data import Source, faults
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.classifier import Classifier
 from bt_keras.evaluation.evaluator import build_evaluator
-from bt_keras.evaluation.intervals import wilson
+from bt_keras.evaluation.intervals import percent_interval
 from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.networks import ImageClassifier, image_classifier
 
@@ -48,10 +48,10 @@ class TrainedClassifier:
         'held-out accuracy: 80.00 % (95 % interval: 49.02 to 94.33 %), on 10 images'
         """
         share = self.accuracies["top1"]
-        low, high = (100 * end for end in wilson(share, self.num_test))
+        interval = percent_interval(share, self.num_test)
         return (
-            f"held-out accuracy: {100 * share:.2f} % (95 % interval: {low:.2f} to "
-            f"{high:.2f} %), on {self.num_test} images"
+            f"held-out accuracy: {100 * share:.2f} % (95 % interval: {interval} %), "
+            f"on {self.num_test} images"
         )
 
 

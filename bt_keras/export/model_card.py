@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 
-from bt_keras.evaluation import report
+from bt_keras.evaluation import tables
 from bt_keras.evaluation.results import Result
 from bt_keras.hub.metadata import ModuleMetadata
 
@@ -27,7 +27,7 @@ def render(metadata: ModuleMetadata, sums: Mapping[str, str]) -> str:
         String, Markdown with YAML front matter.
     """
     measured = [Result.from_row(row) for row in metadata.results or ()]
-    results = report.results_table(measured) if measured else ""
+    results = tables.results_table(measured) if measured else ""
     kinds = {1: "gray images", 3: "RGB images"}
     channels = metadata.normalization.channels
     return _template().render(

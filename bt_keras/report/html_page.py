@@ -15,7 +15,7 @@ import vl_convert
 
 import bt_keras
 from bt_keras.errors import UsageError
-from bt_keras.evaluation.report import results_table
+from bt_keras.evaluation.tables import results_table
 from bt_keras.files import atomic
 from bt_keras.report import feature_figures, figures, pictures
 from bt_keras.report.contents import SECTIONS, Contents

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 from bt_keras.evaluation.intervals import wilson
-from bt_keras.evaluation.report import settings_text
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.tables import settings_text
 from bt_keras.report.contents import UNTRAINED, Contents
 
 # Below this effective rank, features are one direction and noise.

@@ -9,7 +9,7 @@ from typing import Any
 from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
-from bt_keras.evaluation.report import table
+from bt_keras.evaluation.tables import table
 from bt_keras.files import reading
 from bt_keras.studies import ranking
 from bt_keras.studies.queue import differing_fields

@@ -9,15 +9,16 @@ import tensorflow as tf
 
 from bt_keras import export_backbone
 from bt_keras.cli import main
-from bt_keras.cli.evaluate import shares
+from bt_keras.cli.evaluator_flags import shares
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluate import evaluate
-from bt_keras.evaluation.report import results_table
+from bt_keras.evaluation.tables import results_table
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.workdir import Workdir
 from tests.cli.commands import one_error_line
 
-FINE_TUNE = ["--protocol=finetune", "--labels=100%", "--seeds=2"]
+FINE_TUNE = ["--protocol=finetune", "--seeds=2"]
+SEMI = "--protocol=semi"
 
 
 def results(workdir):
@@ -40,9 +41,10 @@ def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     settings = {"label_share": 1.0, "images": 18, "steps": 3}
     assert all(r.settings == settings for r in found)
     out = capsys.readouterr().out
-    progress = [line for line in out.splitlines() if line.startswith("labels=")]
+    progress = [line for line in out.splitlines() if line.startswith("finetune (")]
     assert len(progress) == 4
-    assert progress[1].startswith("labels=100%, images=18, 3 steps, seed=0, scratch: ")
+    settings = "labels=100%, images=18, 3 steps, seed=0"
+    assert progress[1].startswith(f"finetune ({settings}), scratch: top-1 ")
 
     # The report has the same table: one line for each backbone, not for each seed.
     assert main(["report", f"--workdir={copied}"]) == 0
@@ -72,13 +74,82 @@ def test_finished_measurements_are_kept_after_an_interruption(copied):
     def interrupt(results):
         raise KeyboardInterrupt
 
-    overrides = {"finetune": {"shares": (0.2,), "seeds": 1}}
+    overrides = {"semi": {"shares": (0.2,), "seeds": 1}}
     with pytest.raises(KeyboardInterrupt):
-        evaluate(target, protocol="finetune", overrides=overrides, progress=interrupt)
+        evaluate(target, protocol="semi", overrides=overrides, progress=interrupt)
     assert [(r.backbone, r.metric) for r in results(copied)] == [
         ("pretrained", "top1"),
         ("pretrained", "top5"),
     ]
+
+
+def test_repeated_commands_measure_what_is_missing(copied, capsys):
+    command = ["evaluate", f"--workdir={copied}"]
+    assert main([*command, "--protocol=knn"]) == 0
+    [first] = {r.measurement for r in results(copied)}
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "results.csv: 1\n" in capsys.readouterr().out
+    found = results(copied)
+    assert [r.protocol for r in found] == ["knn"] * 2 + ["linear_cached"] * 2
+    assert found[0].measurement == first
+    capsys.readouterr()
+    assert main([*command, "--untrained", "--protocol=knn"]) == 0
+    assert main([*command, "--k=3", "--protocol=knn"]) == 0
+    assert "finished measurements" not in capsys.readouterr().out
+    # A table of finished measurements is that of the first time.
+    assert main(command) == 0
+    again = capsys.readouterr().out
+    assert again.endswith("\n" + results_table(found) + "\n")
+    assert len(results(copied)) == 8
+    assert main([*command, "--remeasure"]) == 0
+    remeasured = results(copied)[8:]
+    assert remeasured == found
+
+
+def test_all_protocols(copied, images, capsys):
+    """Runs what the data allow, and says what is skipped and why."""
+    command = ["evaluate", f"--workdir={copied}", "--protocol=all", "--untrained"]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    skipped = {line.split()[0]: line for line in lines if " is skipped: " in line}
+    assert list(skipped) == ["transfer", "multilabel", "semi", "finetune"]
+    assert "give --source" in skipped["transfer"]
+    assert "several labels" in skipped["multilabel"]
+    assert "from scratch" in skipped["semi"]
+    found = {r.protocol for r in results(copied)}
+    assert found == {"knn", "retrieval", "linear", "linear_cached", "labelfree"}
+    assert any(line.startswith("linear probes of untrained") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (["--protocol=transfer"], "give --source"),
+        (["--protocol=knn,multilabel"], "several labels"),
+        ([*FINE_TUNE, "--untrained"], "from scratch"),
+    ],
+)
+def test_a_protocol_that_the_data_do_not_allow(copied, capsys, flags, part):
+    one_error_line(capsys, ["evaluate", f"--workdir={copied}", *flags], part)
+    assert not (copied / "results.csv").exists()
+
+
+def test_transfer_to_a_folder(copied, photos, capsys):
+    arguments = [f"--workdir={copied}", f"--source={photos}", "--protocol=transfer"]
+    assert main(["evaluate", *arguments, "--epochs=2"]) == 0
+    top1 = results(copied)[0]
+    assert (top1.protocol, top1.settings) == ("transfer", {"epochs": 2})
+    assert (top1.source, top1.n) == (str(photos), 18)
+
+
+def test_splits_are_chosen(copied, capsys):
+    arguments = [f"--workdir={copied}", "--protocol=knn"]
+    splits = ["--train_split=test", "--test_split=train"]
+    assert main(["evaluate", *arguments, *splits]) == 0
+    train, test = capsys.readouterr().out.splitlines()[:2]
+    assert "split 'test'" in train
+    assert "split 'train'" in test
 
 
 def test_a_module_gets_the_results_of_its_run(run, module, images, capsys):
@@ -97,7 +168,7 @@ def test_a_module_gets_the_results_of_its_run(run, module, images, capsys):
 
 
 def test_fine_tuning_of_a_module(module, images, capsys):
-    arguments = [f"--module={module}", f"--source={images}", "--protocol=finetune"]
+    arguments = [f"--module={module}", f"--source={images}", SEMI]
     assert main(["evaluate", *arguments, "--labels=20%", "--seeds=1"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     table = [line for line in lines if line and line[0] == "20%"]
@@ -135,16 +206,19 @@ def test_a_module_that_does_not_exist_is_named(tmp_path, capsys):
         (["--module=y", "--checkpoint=epoch-1"], ["--checkpoint", "--workdir"]),
         (["--workdir=x", "--untrained", "--checkpoint=e"], ["--checkpoint"]),
         (["--workdir=x", "--protocol=half"], ["half", "finetune"]),
-        (["--workdir=x", "--labels=1%"], ["--labels", "finetune"]),
-        (["--workdir=x", "--seeds=1"], ["--seeds", "finetune"]),
+        (["--workdir=x", "--protocol=knn,half"], ["'half'", "finetune"]),
+        (["--workdir=x", "--labels=1%"], ["--labels requires --protocol=semi:"]),
+        (["--workdir=x", *FINE_TUNE, "--labels=1%"], ["--labels", "semi"]),
+        (["--workdir=x", "--seeds=1"], ["--seeds", "semi or finetune"]),
         (["--workdir=x", "--plot=a.png"], ["--plot", "finetune"]),
-        (["--workdir=x", *FINE_TUNE, "--untrained"], ["--untrained", "from scratch"]),
         (["--workdir=x", *FINE_TUNE, "--k=3"], ["--k", "cached or full"]),
         (["--workdir=x", *FINE_TUNE, "--strategy=one"], ["--strategy", "cached or"]),
-        (["--workdir=x", *FINE_TUNE[:2], "--seeds=0"], ["seeds", "0"]),
-        (["--workdir=x", *FINE_TUNE[:2], "--seeds=many"], ["seeds", "many"]),
+        (["--workdir=x", FINE_TUNE[0], "--seeds=0"], ["seeds", "0"]),
+        (["--workdir=x", FINE_TUNE[0], "--seeds=many"], ["seeds", "many"]),
+        (["--workdir=x", FINE_TUNE[0], "--rates=best"], ["rates", "best"]),
         (["--workdir=x", *FINE_TUNE, "--seeds=2"], ["--seeds is given 2 times"]),
-        (["--workdir=x", FINE_TUNE[0], "--labels=ten"], ["'ten'", "percentage"]),
+        (["--workdir=x", SEMI, "--labels=ten"], ["'ten'", "percentage"]),
+        (["--workdir=x", SEMI, "--labels=100%"], ["--protocol=semi,finetune"]),
         (["--workdir=x", *FINE_TUNE, "--plot=a.jpeg"], ["a.jpeg", ".png"]),
         (["--workdir=x", *FINE_TUNE, "--plot=/none/a.png"], ["/none/a.png"]),
     ],
@@ -163,7 +237,7 @@ def test_a_plot_without_matplotlib_is_refused_before_the_run(
 
 
 def test_percentages():
-    assert shares("1%,10%,100%") == (0.01, 0.1, 1.0)
+    assert shares("1%,10%") == (0.01, 0.1)
     assert shares("0.5%, 12.5%") == (0.005, 0.125)
 
 

@@ -108,7 +108,7 @@ def test_frozen_backbones_keep_their_weights(trained, module, photos):
 @pytest.mark.parametrize(
     ("flags", "protocol", "evaluator"),
     [
-        ([], ["--protocol=finetune", "--labels=100%", "--seeds=1"], "finetune"),
+        ([], ["--protocol=finetune", "--seeds=1"], "finetune"),
         (["--freeze"], ["--protocol=full"], "linear"),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_written(copied, capsys, kind, size):
 
 def test_results_are_printed_before_they_are_written(copied, capsys):
     path = copied / "results.csv"
-    command = ["evaluate", f"--workdir={copied}", "--untrained"]
+    command = ["evaluate", f"--workdir={copied}", "--untrained", "--remeasure"]
     for before in (0, 4):
         content = path.read_bytes() if before else b""
         with limited(results, "append", len(content) + 50):
@@ -92,7 +92,7 @@ def test_a_plot_that_cannot_be_written(copied, capsys, tmp_path):
     plot = tmp_path / "plot.png"
     plot.write_bytes(b"older")
     command = ["evaluate", f"--workdir={copied}", "--protocol=finetune"]
-    command += ["--labels=100%", "--seeds=1", f"--plot={plot}"]
+    command += ["--seeds=1", f"--plot={plot}"]
     with limited(plots, "label_shares", 10_000):
         assert main(command) == 2
     printed = capsys.readouterr()

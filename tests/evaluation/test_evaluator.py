@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from bt_keras import config
+from bt_keras import UsageError, config
 from bt_keras.evaluation import evaluator as evaluator_module
 from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.evaluator import (
@@ -13,9 +13,10 @@ from bt_keras.evaluation.evaluator import (
     PROTOCOLS,
     Evaluator,
     build_evaluator,
+    evaluator_names,
 )
-from bt_keras.evaluation.report import results_table
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.tables import results_table
 from bt_keras.evaluation.target import EvaluationTarget
 
 
@@ -35,6 +36,15 @@ def test_overrides_replace_values_of_the_config():
     recipe = config.default()
     knn = build_evaluator("knn", recipe.evaluation, seed=0, k=7)
     assert (knn.k, knn.temperature) == (7, recipe.evaluation.knn.temperature)
+
+
+def test_protocols_are_joined():
+    assert evaluator_names("semi, cached,full") == (
+        *("semi", "knn", "linear_cached", "linear"),
+    )
+    assert evaluator_names("all") == tuple(EVALUATORS)
+    with pytest.raises(UsageError, match="'half' is not one of knn"):
+        evaluator_names("knn,half")
 
 
 class FeatureNorm(Evaluator):

@@ -71,10 +71,24 @@ def test_versions_of_packages_and_code_change_features(monkeypatch):
         patch.setattr("PIL.__version__", "0")
         assert feature_identity.of_settings(recipe) != before
     with monkeypatch.context() as patch:
-        patch.setattr(feature_identity, "_CODE", ("augmentation", "data"))
-        feature_identity.code_digest.cache_clear()
+        patch.setattr(feature_identity, "code_digest", lambda folders: "other")
         assert feature_identity.of_settings(recipe) != before
-    feature_identity.code_digest.cache_clear()
+    assert feature_identity.of_settings(recipe) == before
+
+
+def test_the_code_is_that_of_the_folders(tmp_path, monkeypatch):
+    package = Path(feature_identity.bt_keras.__file__).parent
+    for folder in ("data", "networks"):
+        shutil.copytree(package / folder, tmp_path / folder)
+    digest = feature_identity.code_digest.__wrapped__
+    before = digest(("data", "networks")), digest(("data",))
+    monkeypatch.setattr(
+        feature_identity.bt_keras, "__file__", str(tmp_path / "__init__.py")
+    )
+    assert (digest(("data", "networks")), digest(("data",))) == before
+    (tmp_path / "networks" / "resnet.py").write_text("# other\n")
+    assert digest(("data", "networks")) != before[0]
+    assert digest(("data",)) == before[1]
 
 
 def test_a_data_set_that_was_written_again_is_another_one(tmp_path):

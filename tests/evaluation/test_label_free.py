@@ -10,7 +10,7 @@ from bt_keras import data, scores
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.label_free import LabelFree
 from bt_keras.evaluation.pretext import Pretext
-from bt_keras.evaluation.report import results_table
+from bt_keras.evaluation.tables import results_table
 from tests.evaluation.gray import small_backbone
 
 BATCH, LAMBD = 16, 0.02

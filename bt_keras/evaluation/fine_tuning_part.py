@@ -1,0 +1,107 @@
+"""One training of fine-tuning: a measurement of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from bt_keras.evaluation.evaluator import Evaluator
+from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import Scalar
+
+if TYPE_CHECKING:
+    from bt_keras.evaluation.finetune import FineTuning
+
+NETWORKS = ("pretrained", "scratch")
+
+
+class Training(Evaluator):
+    """One training of `FineTuning`.
+
+    Args:
+        whole: `FineTuning`.
+        share: Float in (0, 1].
+        seed: Integer.
+        network: String, `"pretrained"` or `"scratch"`.
+    """
+
+    def __init__(self, whole: FineTuning, share: float, seed: int, network: str):
+        self.name, self.config_entry = whole.name, whole.config_entry
+        self.share = share
+        self.seed = seed
+        self.network = network
+        self._whole = whole
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings of the whole, with those of this part alone."""
+        others = self._whole.settings()
+        return {k: v for k, v in others.items() if k not in ("shares", "seeds")} | {
+            "share": self.share,
+            "seed": self.seed,
+            "network": self.network,
+        }
+
+    def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
+        """Yields top-1 and top-5 accuracy.
+
+        Args:
+            frozen: `FrozenBackbone`. A copy of its backbone is trained.
+
+        Yields:
+            List of two `Result`s.
+        """
+        whole = self._whole
+        images = whole.prepared(frozen)
+        subset = whole.subset(images, self.share, self.seed)
+        settings: dict[str, Scalar] = {
+            "label_share": self.share,
+            "images": subset.num_images,
+            "steps": whole.steps(subset.num_images),
+        }
+        rates = None
+        if whole.rates == "grid":
+            rates = self._search(images, subset)
+            head_rate, rate = rates
+            settings |= {"rates": "grid", "head_learning_rate": head_rate}
+            settings["learning_rate"] = rate
+        accuracies = self._accuracies(
+            images, subset, rates, images.frozen.test_batches()
+        )
+        yield [
+            Result(
+                self.name,
+                metric,
+                value,
+                n=frozen.test_source.num_images,
+                settings=settings,
+                seed=self.seed,
+                backbone=self.network,
+                epoch="" if self.network == "pretrained" else "0",
+            )
+            for metric, value in accuracies.items()
+        ]
+
+    def _accuracies(self, images, source, rates, test):
+        """Trains a network on a source and tests it."""
+        frozen = images.frozen
+        self._whole.train(
+            images.classifier,
+            source,
+            frozen.size,
+            self.seed,
+            self.network,
+            frozen.statistics,
+            rates,
+        )
+        return images.classifier.test(test)
+
+    def _search(self, images, subset):
+        """Returns the best rates of the grid for images that are held out."""
+        rest, held_out = images.held_out(subset, self.seed)
+        test = images.frozen.center_crops(held_out)
+        tried = {
+            rates: self._accuracies(images, rest, rates, test)["top1"]
+            for rates in self._whole.grid()[self.network]
+        }
+        return max(tried, key=lambda rates: tried[rates])

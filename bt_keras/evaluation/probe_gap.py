@@ -1,0 +1,42 @@
+"""How far apart the exact and the cached linear probe are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bt_keras.evaluation.results import Result
+
+_PROBES = {"linear": "exact", "linear_cached": "cached"}
+
+
+def probe_gaps(results: Iterable[Result]) -> list[str]:
+    """Compares the top-1 accuracies of both linear probes of a backbone.
+
+    Args:
+        results: `Result`s. A later one replaces an earlier one of the same probe.
+
+    Returns:
+        List of strings, a line for each backbone that both probes were trained on.
+
+    Example:
+
+    >>> from bt_keras.evaluation.probe_gap import probe_gaps
+    >>> from bt_keras.evaluation.results import Result
+    >>> about = {"n": 2000, "backbone": "pretrained", "epoch": "6", "source": "shipped"}
+    >>> probes = {"linear": 0.83, "linear_cached": 0.8425}
+    >>> probe_gaps([Result(name, "top1", v, **about) for name, v in probes.items()])
+    ['linear probes of pretrained (epoch 6) on shipped: exact 83.00 %, cached 84.25 %: \
+1.25 points apart']
+    """
+    found: dict[tuple, dict[str, float]] = {}
+    for result in results:
+        if result.protocol in _PROBES and result.metric == "top1":
+            key = (result.backbone, result.epoch, result.source, result.n)
+            found.setdefault(key, {})[_PROBES[result.protocol]] = 100 * result.value
+    return [
+        f"linear probes of {backbone} (epoch {epoch}) on {source}: exact "
+        f"{values['exact']:.2f} %, cached {values['cached']:.2f} %: "
+        f"{abs(values['exact'] - values['cached']):.2f} points apart"
+        for (backbone, epoch, source, _), values in found.items()
+        if len(values) == len(_PROBES)
+    ]

@@ -1,0 +1,32 @@
+from bt_keras.evaluation.probe_gap import probe_gaps
+from bt_keras.evaluation.results import Result
+
+
+def probe(protocol, value, backbone="pretrained", metric="top1", epoch="6"):
+    return Result(
+        protocol, metric, value, 100, backbone=backbone, epoch=epoch, source="x"
+    )
+
+
+def test_the_last_results_of_both_probes_are_compared():
+    lines = probe_gaps(
+        [
+            probe("linear", 0.5),
+            probe("linear_cached", 0.6),
+            probe("linear_cached", 0.9, metric="top5"),
+            probe("linear", 0.7, epoch="3"),
+            probe("linear", 0.75),
+            probe("knn", 0.1),
+            probe("linear", 0.2, "untrained"),
+            probe("linear_cached", 0.2, "untrained"),
+        ]
+    )
+    assert len(lines) == 2
+    assert "exact 75.00 %, cached 60.00 %: 15.00 points" in lines[0]
+    assert "untrained" in lines[1]
+    assert "0.00 points" in lines[1]
+
+
+def test_one_probe_alone_is_not_compared():
+    results = [probe("linear", 0.5), probe("linear_cached", 0.5, "untrained")]
+    assert probe_gaps(results) == []
