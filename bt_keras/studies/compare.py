@@ -12,6 +12,7 @@ from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.tables import table
 from bt_keras.files import reading
 from bt_keras.studies import ranking
+from bt_keras.studies.curves import loss_table
 from bt_keras.studies.queue import differing_fields
 from bt_keras.studies.run_values import newest_results, run_values
 from bt_keras.workdir import Workdir
@@ -29,9 +30,10 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
             Defaults to `bt_keras.studies.ranking.DEFAULT`.
 
     Returns:
-        String: a table of the fields in which the recipes differ, one of the last
-        losses and the results, and the ranking of the runs that have the score, which
-        is left out if no run was evaluated with scores that need no labels.
+        String: a table of the fields in which the recipes differ, one of the losses
+        of some epochs, one of the last losses and the results, and the ranking of the
+        runs that have the score, which is left out if no run was evaluated with scores
+        that need no labels.
 
     Raises:
         UsageError: If the runs cannot be compared: there are fewer than two, they were
@@ -59,11 +61,11 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
                 "leave it out."
             )
     epochs = {name: _epochs(named[name], evaluated[name]) for name in names}
-    parts = [_recipes(configs), _numbers(values, epochs)]
+    parts = [_recipes(configs), loss_table(named), _numbers(values, epochs)]
     if any(key.startswith("labelfree ") for run in values.values() for key in run):
         parts.append(_ranking(score, values))
         parts += _other_widths(score, evaluated)
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _other_widths(score, evaluated):

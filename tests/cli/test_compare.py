@@ -14,10 +14,11 @@ def test_two_runs(copied, tmp_path, capsys):
     (other / "config.json").write_text(json.dumps(config))
     capsys.readouterr()
     assert main(["compare", str(copied), str(other)]) == 0
-    recipes, numbers = capsys.readouterr().out.split("\n\n")
+    recipes, curves, numbers = capsys.readouterr().out.split("\n\n")
     lines = [line.split() for line in recipes.splitlines()]
     assert lines[0] == ["run", "lambd"]
     assert lines[2:] == [["copied", "0.005"], ["other", "0.25"]]
+    assert curves.startswith("run, loss after epoch  1 ")
     assert numbers.split()[:2] == ["run", "loss"]
 
 

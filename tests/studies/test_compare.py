@@ -37,12 +37,19 @@ def test_recipes_results_and_the_ranking(tmp_path):
             make_run(tmp_path / "middle", 31.25, lambd=0.02, seed=2, loss=123.456),
         ]
     )
-    recipes, numbers, ranking = (part.splitlines() for part in text.split("\n\n"))
+    recipes, curves, numbers, ranking = (
+        part.splitlines() for part in text.split("\n\n")
+    )
     assert recipes[0].split() == ["run", "lambd", "seed"]
     assert [line.split() for line in recipes[2:]] == [
         ["low", "0.1", "1"],
         ["high", "0.02", "2"],
         ["middle", "0.02", "2"],
+    ]
+    assert [line.split() for line in curves[2:]] == [
+        ["low", "9", "7.5"],
+        ["high", "9", "7.5"],
+        ["middle", "9", "123.5"],
     ]
     assert "knn top1" in numbers[0]
     assert "epochs  evaluated at" in numbers[0]
@@ -62,7 +69,7 @@ def test_recipes_results_and_the_ranking(tmp_path):
 def test_runs_that_were_not_evaluated_have_no_ranking(tmp_path):
     text = compare([make_run(tmp_path / name) for name in "ab"])
     assert text.startswith("the recipes do not differ\n\n")
-    assert len(text.split("\n\n")) == 2
+    assert len(text.split("\n\n")) == 3
 
 
 def test_settings_that_do_not_change_the_training_are_left_out(tmp_path):
