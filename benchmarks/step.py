@@ -11,7 +11,7 @@ the step. `--kinds` prints a second table with these operations by kind.
 
 import statistics
 
-from benchmarks import flops, machine, options, table, turns
+from benchmarks import machine, options, table, turns
 
 _RESNET50 = {
     "depth": 50,
@@ -73,7 +73,10 @@ def main():
         results = turns.take_turns(_sides(case, against, values), values)
         kernels[name] = results[-1]
         pairs = table.Unit("pairs/s", lambda seconds, n=case["batch"]: n / seconds)
-        notes = _share_of_peak(case, peaks), _share_of_kernels(kernels[name])
+        notes = (
+            _share_of_peak(case["precision"], kernels[name], peaks),
+            _share_of_kernels(kernels[name]),
+        )
         table.rows(name, results, pairs, *notes)
     if values.kinds:
         _print_kinds(kernels)
@@ -106,14 +109,14 @@ def _sides(case, against, values):
     return [ours, options.ours("step", split, f"bt_keras, {against}"), kernels]
 
 
-def _share_of_peak(case, peaks):
+def _share_of_peak(precision, kernels, peaks):
     def note(result):
         ours = result.name not in _LAYOUTS
-        fields = ("depth", "width", "stem", "size", "projector", "batch")
-        needed = flops.step(**{field: case[field] for field in fields}, gram=ours)
-        peak = peaks.get(("ours" if ours else "peers", case["precision"]))
-        achieved = needed / statistics.median(result.seconds)
-        return f"{achieved / peak:.0%}" if peak else ""
+        needed = kernels.extra.get("flops", {}).get("auto" if ours else "correlation")
+        peak = peaks.get(("ours" if ours else "peers", precision))
+        if not (needed and peak):
+            return ""
+        return f"{needed / statistics.median(result.seconds) / peak:.0%}"
 
     return note
 

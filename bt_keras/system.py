@@ -35,6 +35,14 @@ STOP_SIGNALS = tuple(
 )
 
 
+def total_memory() -> int | None:
+    """Returns the memory of this machine in bytes, or `None` where it is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no `sysconf`.
+        return None
+
+
 def try_lock(file: IO) -> bool:
     """Locks an open file until it is closed or the process ends.
 

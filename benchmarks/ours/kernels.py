@@ -16,8 +16,10 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from benchmarks import flops, side
+from benchmarks import side
 from benchmarks.ours import step
+from bt_keras import losses
+from bt_keras.plan import flops
 
 _VIEWS = 2
 _FORWARD, _INPUTS, FILTERS = "forward", "input gradients", "filter gradients"
@@ -47,6 +49,7 @@ class Operation(NamedTuple):
 def prepare(case):
     model = step.build(case, (case["size"], case["size"], 3))
     counts = operations(model, case["batch"])
+    needed = _flops(counts, case["batch"], case["projector"][-1])
     tensor = functools.cache(_random)  # Operations share tensors of equal shape.
     bound = [(each.kind, _bound(each, tensor), n) for each, n in counts.items()]
     kinds = {}
@@ -55,7 +58,7 @@ def prepare(case):
         kinds.update({kind: [] for kind in KINDS})  # The harness reads the last round.
         return lambda: _run(bound, kinds)
 
-    return side.Work(start=start, extra={"kinds": kinds})
+    return side.Work(start=start, extra={"kinds": kinds, "flops": needed})
 
 
 def operations(model, batch_size):
@@ -81,6 +84,13 @@ def operations(model, batch_size):
         counts.update(dict.fromkeys(of_layer, _VIEWS))
     counts.update(_loss(batch_size, layers[-1].output.shape[-1]))
     return counts
+
+
+def _flops(counts, n, d):
+    """Returns the operations of a step, by the implementation of the loss."""
+    network = sum(each.flops * k for each, k in counts.items() if each.kind != "loss")
+    ways = ("auto", "correlation")
+    return {way: network + flops.of_loss(n, d, way) for way in ways}
 
 
 def _convolutions(layer, batch_size):
@@ -120,7 +130,7 @@ def _loss(n, d):
     """Returns a dict of the loss's products to their counts, in its cheaper form."""
     product = functools.partial(_product, "loss", "float32")
     rows = n, d
-    if flops.loss(n, d, gram=True) < flops.loss(n, d, gram=False):
+    if losses.cheapest_implementation(n, d) == "gram":
         return {product(rows, rows, "transpose_b"): 2, product((n, n), rows): 2}
     square = d, d
     return {

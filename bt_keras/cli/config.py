@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from absl import flags as absl_flags
 
 from bt_keras.cli import config_flags, config_manual, flags
-from bt_keras.errors import UsageError
 
 manual_end = config_manual.text
 
@@ -39,11 +38,7 @@ def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments, known_only=True)
-    if (values.config is None) == (values.workdir is None):
-        raise UsageError(
-            "give one of --config (a config file or a name) and --workdir (a run)"
-            f"{', not both' if values.config else ''}."
-        )
+    config_flags.require_one(values)
 
     from bt_keras import config as config_lib
 

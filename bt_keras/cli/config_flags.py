@@ -32,6 +32,22 @@ def define(values: absl_flags.FlagValues) -> None:
     )
 
 
+def require_one(values: absl_flags.FlagValues) -> None:
+    """Checks that a command has either `--config` or `--workdir`.
+
+    Args:
+        values: The command's parsed flags, with both of them.
+
+    Raises:
+        UsageError: If both or none are given.
+    """
+    if (values.config is None) == (values.workdir is None):
+        raise UsageError(
+            "give one of --config (a config file or a name) and --workdir (a run)"
+            f"{', not both' if values.config else ''}."
+        )
+
+
 def resolve(values: absl_flags.FlagValues, arguments: Sequence[str]) -> ConfigDict:
     """Returns the config of a command, with all fields and after checking its values.
 

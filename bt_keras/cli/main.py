@@ -2,6 +2,7 @@
 
 Examples:
 
+    bt-keras plan --config configs/cifar10.py
     bt-keras pretrain --config configs/cifar10.py --workdir runs/cifar10
     bt-keras evaluate --workdir runs/cifar10
     bt-keras export --workdir runs/cifar10 --out runs/cifar10/module
@@ -45,6 +46,7 @@ COMMANDS = (
     "convert",
     "report",
     "config",
+    "plan",
     "finetune",
     "embed",
     "compare",

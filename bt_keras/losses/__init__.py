@@ -4,6 +4,7 @@ from bt_keras.losses.barlow_twins import (
     IMPLEMENTATIONS,
     barlow_twins_loss,
     barlow_twins_terms,
+    cheapest_implementation,
     cross_correlation,
 )
 
@@ -11,5 +12,6 @@ __all__ = [
     "IMPLEMENTATIONS",
     "barlow_twins_loss",
     "barlow_twins_terms",
+    "cheapest_implementation",
     "cross_correlation",
 ]

@@ -104,7 +104,7 @@ def barlow_twins_terms(
     z_a, z_b = _validated(z_a, z_b)
     implementation = checks.choice("implementation", implementation, IMPLEMENTATIONS)
     if implementation == "auto":
-        implementation = _cheapest_implementation(z_a)
+        implementation = _cheapest_for(z_a)
     terms = gram_terms if implementation == "gram" else correlation_terms
     return terms(z_a, z_b)
 
@@ -178,14 +178,24 @@ def _as_floats(name, z):
     return tf.cast(z, tf.float32)
 
 
-def _cheapest_implementation(z):
+def cheapest_implementation(rows: int, width: int) -> str:
     """Selects the implementation with fewer operations, 8N²D or 6ND².
 
     On one CPU the Gram form has 6.5N²D if N is large, in smaller products. See
     `benchmarks/crossover.py` for times.
+
+    Args:
+        rows: Integer, the rows N of the global batch.
+        width: Integer, the width D of the embeddings.
+
+    Returns:
+        `"gram"` or `"correlation"`.
     """
+    return "gram" if rows < 0.75 * width else "correlation"
+
+
+def _cheapest_for(z):
     rows, width = z.shape
     if rows is None:  # Batches of unknown size are usually small, embeddings wide.
         return "gram"
-    global_rows = rows * collectives.num_replicas()
-    return "gram" if global_rows < 0.75 * width else "correlation"
+    return cheapest_implementation(rows * collectives.num_replicas(), width)

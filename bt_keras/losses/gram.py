@@ -23,6 +23,7 @@ from bt_keras.losses.standardize import column_dots, moments_of_rows
 BLOCK_BYTES = 2**21
 # The smallest number of rows of a strip of a Gram matrix; narrower strips run slower.
 MIN_STRIP_ROWS = 128
+NUM_STRIPS = 4
 
 
 @tf.custom_gradient
@@ -146,9 +147,9 @@ def _strips(rows):
     than it takes to launch the kernels of four strips.
     """
     whole = collectives.num_replicas() > 1 or devices.is_accelerated()
-    if whole or rows is None or rows < 4 * MIN_STRIP_ROWS:
+    if whole or rows is None or rows < NUM_STRIPS * MIN_STRIP_ROWS:
         return [(0, None)]
-    edges = [rows * strip // 4 for strip in range(5)]
+    edges = [rows * strip // NUM_STRIPS for strip in range(NUM_STRIPS + 1)]
     return list(itertools.pairwise(edges))
 
 

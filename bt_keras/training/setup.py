@@ -62,10 +62,24 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Views]:
     source = open_source(config)
     views = make_views(config)
     data.check(source, views, config.batch_size, replicas)
-    steps_per_epoch = source.steps_per_epoch(config.batch_size)
+    check_steps(config, source.steps_per_epoch(config.batch_size), replicas)
+    return source, views
+
+
+def check_steps(config: ConfigDict, steps_per_epoch: int, replicas: int = 1) -> None:
+    """Checks that executions and micro-batches divide an epoch and a batch.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        steps_per_epoch: Integer > 0, training steps per epoch.
+        replicas: Integer > 0, the number of replicas that share a batch. Defaults to
+            `1`.
+
+    Raises:
+        UsageError: If they do not.
+    """
     _check_steps_per_execution(config.steps_per_execution, steps_per_epoch)
     _check_microbatches(config.microbatches, config.batch_size, replicas)
-    return source, views
 
 
 def load_held_out(

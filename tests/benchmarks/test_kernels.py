@@ -3,8 +3,9 @@ import collections
 import pytest
 import tensorflow as tf
 
-from benchmarks import flops
 from benchmarks.ours import kernels, step
+from bt_keras import losses
+from bt_keras.plan import step_cost
 
 _RESNET50 = {
     "depth": 50,
@@ -28,9 +29,14 @@ def _model(case, precision="float32"):
     ids=["bottlenecks", "basic blocks", "correlation"],
 )
 def test_operations_have_the_flops_of_the_step(case):
-    operations = kernels.operations(_model(case), case["batch"])
-    total = sum(each.flops * count for each, count in operations.items())
-    assert total == flops.step(**case, gram=True)
+    model, batch, width = _model(case), case["batch"], case["projector"][-1]
+    operations = kernels.operations(model, batch)
+    model.compile("sgd")
+    view = tf.TensorSpec((batch, case["size"], case["size"], 3))
+    way = losses.cheapest_implementation(batch, width)
+    expected = step_cost.of_step(model, view, 1, width, way).flops
+    assert sum(each.flops * count for each, count in operations.items()) == expected
+    assert kernels._flops(operations, batch, width)["auto"] == expected
 
 
 def test_counts_are_those_of_both_views():

@@ -10,6 +10,7 @@ import tensorflow as tf
 import bt_keras
 from bt_keras.model import step_function
 from bt_keras.networks import BatchNormalization
+from tests import collectives
 from tests.models import pairs, tiny
 
 BATCH = 8
@@ -132,34 +133,12 @@ def test_epoch_under_a_strategy_starts_with_the_first_batch(replicas):
     assert seen == [0, 1, 2, 3] * 2
 
 
-def count_collectives(strategy, implementation):
-    """Counts the `(kind, elements)` of a replica's collectives in the traced step."""
-    with strategy.scope():
-        model = tiny(implementation=implementation)
-        model.compile(optimizer=bt_keras.LARS(0.1))
-    views = strategy.experimental_distribute_dataset(pairs(1))
-    step = tf.function(lambda data: strategy.run(model.train_step, (data,)))
-    graph = step.get_concrete_function(next(iter(views))).graph
-    sizes = collections.Counter()
-    for node in graph.get_operations():
-        if node.type.startswith("Collective") and node.device.endswith("CPU:1"):
-            sent = node.inputs[0]
-            if sent.dtype == tf.int32:  # The shape, sent before an all-gather.
-                assert sent.shape.num_elements() <= 2
-                continue
-            if sent.op.type == "Pad":  # To the largest number of rows of any replica.
-                sent = sent.op.inputs[0]
-            kind = node.type.removeprefix("Collective").removesuffix("V2")
-            sizes[kind, sent.shape.num_elements()] += 1
-    return model, sizes
-
-
 @pytest.mark.parametrize("implementation", ["gram", "correlation"])
 @pytest.mark.parametrize("count", [2, 4])
 def test_collectives_are_those_of_the_docstring(implementation, count):
     # A second strategy in this process works, since it only traces.
     strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
-    model, sizes = count_collectives(strategy, implementation)
+    model, sizes = collectives.count(strategy, implementation)
     n, width = BATCH // count, model.projector.output_shape[-1]
     backbone, projector = (
         [layer for layer in part.layers if isinstance(layer, BatchNormalization)]

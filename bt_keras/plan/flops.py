@@ -1,0 +1,129 @@
+"""The number of floating-point operations of a training step.
+
+A multiply-add counts as two operations. Convolutions, matrix products and the loss are
+counted, and no others: they are all but a few percent of a step.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from bt_keras.losses import cheapest_implementation, gram
+
+_PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
+# The kernel and the tensor with an element for each output position and channel: inputs
+# of the operation by number, or `None` for its output.
+_CONVOLUTIONS = {
+    "Conv2D": (1, None),
+    "Conv2DBackpropInput": (1, 2),
+    "Conv2DBackpropFilter": (None, 2),
+    "Conv3D": (1, None),
+    "Conv3DBackpropInputV2": (1, 2),
+    "Conv3DBackpropFilterV2": (None, 2),
+    "DepthwiseConv2dNative": (1, None),
+    "DepthwiseConv2dNativeBackpropInput": (1, 2),
+    "DepthwiseConv2dNativeBackpropFilter": (None, 2),
+}
+
+
+def of_operation(operation: tf.Operation) -> int:
+    """Counts the operations of a convolution or matrix product of a graph.
+
+    Args:
+        operation: `tf.Operation` whose shapes are known.
+
+    Returns:
+        Integer; 0 for any other operation, or if the shapes are not known.
+
+    Example:
+
+    >>> from bt_keras.plan import flops
+    >>> graph = tf.Graph()
+    >>> with graph.as_default():
+    ...     y = tf.zeros([2, 3]) @ tf.zeros([3, 5])
+    >>> flops.of_operation(y.op)
+    60
+    """
+    count = _count(operation) if operation.type in _COUNTED else None
+    return count or 0
+
+
+def of_loss(
+    rows: int, width: int, implementation: str = "auto", strips: bool = True
+) -> int:
+    """Counts the operations of the loss, forward and backward, over all replicas.
+
+    Gram matrices take 8N²D operations, or 6.5N²D where five eighths of the symmetric
+    matrices are computed; the cross-correlation takes 6ND².
+
+    Args:
+        rows: Integer, the images N of the global batch.
+        width: Integer, the width D of the embeddings.
+        implementation: See `bt_keras.barlow_twins_loss`. Defaults to `"auto"`.
+        strips: Boolean, whether a large Gram matrix is computed in strips, as on one
+            CPU. Defaults to `True`.
+
+    Returns:
+        Integer.
+
+    Example:
+
+    >>> from bt_keras.plan import flops
+    >>> flops.of_loss(256, 8192) == 8 * 256**2 * 8192
+    True
+    """
+    if implementation == "auto":
+        implementation = cheapest_implementation(rows, width)
+    if implementation == "correlation":
+        return 6 * rows * width**2
+    in_strips = strips and rows >= gram.NUM_STRIPS * gram.MIN_STRIP_ROWS
+    computed = 5 / 8 if in_strips else 1
+    return round((4 * computed + 4) * rows**2 * width)
+
+
+def _count(operation):
+    if operation.type == "Einsum":
+        return _of_einsum(operation)
+    if operation.type in _PRODUCTS:
+        return _of_product(operation)
+    kernel, positions = (
+        _shape(operation.outputs[0] if index is None else operation.inputs[index])
+        for index in _CONVOLUTIONS[operation.type]
+    )
+    if kernel is None or positions is None:
+        return None
+    depthwise = operation.type.startswith("Depthwise")
+    per_position = math.prod(kernel[: -2 if depthwise else -1])
+    return 2 * per_position * math.prod(positions)
+
+
+def _of_product(operation):
+    left, output = _shape(operation.inputs[0]), _shape(operation.outputs[0])
+    if left is None or output is None:
+        return None
+    transposed = "transpose_a" if operation.type == "MatMul" else "adj_x"
+    inner = left[-2 if operation.get_attr(transposed) else -1]
+    return 2 * inner * math.prod(output)
+
+
+def _of_einsum(operation):
+    """Counts a product by its indices; axes of an ellipsis are not counted."""
+    terms = operation.get_attr("equation").decode().partition("->")[0].split(",")
+    shapes = [_shape(tensor) for tensor in operation.inputs]
+    if None in shapes or len(terms) < 2 or any("." in term for term in terms):
+        return None
+    sizes = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        sizes.update(zip(term, shape, strict=True))
+    return 2 * math.prod(sizes.values())
+
+
+def _shape(tensor):
+    """Returns the sizes of a tensor, or `None` if one is not known."""
+    shape = tensor.shape
+    return tuple(shape) if shape.is_fully_defined() else None
+
+
+_COUNTED = {*_PRODUCTS, *_CONVOLUTIONS, "Einsum"}

@@ -1,0 +1,89 @@
+import dataclasses
+
+import pytest
+
+from bt_keras import config as config_lib
+from bt_keras import scores, system
+from bt_keras.data import load
+from bt_keras.plan import advice
+from bt_keras.plan.images import Images
+from bt_keras.plan.memory import Memory
+
+GB = 10**9
+SMALL = Memory(*[GB] * 8)
+IMAGENET = Images(1_281_167, "")
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    """A machine of 24 GB without an accelerator."""
+    monkeypatch.setattr(advice.devices, "is_accelerated", lambda: False)
+    monkeypatch.setattr(system, "total_memory", lambda: 24 * GB)
+
+
+def warnings(fields=(), name="default", images=IMAGENET, memory=SMALL, replicas=1):
+    config = config_lib.load(name)
+    config.update_from_flattened_dict(dict(fields))
+    width = config.projector[-1]
+    floor = scores.loss_floor(config.batch_size, width, config.lambd)
+    return advice.warnings(config, images, memory, floor, replicas)
+
+
+def test_there_is_nothing_to_say_about_the_recipe_of_the_paper():
+    assert warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"batch_size": 128}, "the batch of 128 is small for embeddings of 8192"),
+        ({"microbatches": 256}, "micro-batches of 8 images"),
+        ({"views.size": 64}, "views of 64 pixels are blurred"),
+        ({"optimizer.warmup_epochs": 400.0}, "rises for 400 of 1000 epochs"),
+        ({"epochs": 12, "optimizer.warmup_epochs": 1.0}, "this run has 7,500"),
+    ],
+)
+def test_a_recipe_is_warned_about_once(fields, part):
+    (found,) = warnings(fields)
+    assert part in found
+
+
+def test_small_recipes_are_not_blurred():
+    fields = {"views.size": 64, "views.recipe": "small"}
+    assert warnings(fields) == []
+    with_blur = config_lib.load("default")
+    with_blur.update_from_flattened_dict(fields)
+    with_blur.views.a.blur, with_blur.views.a.sigma = 0.5, (0.1, 0.5)
+    (found,) = advice.warnings(with_blur, IMAGENET, SMALL, 0.0, 1)
+    assert "up to 0.5 pixels" in found
+
+
+def test_images_that_are_smaller_than_the_views():
+    images = Images(10_000, "", source=load("shipped"))
+    (found,) = warnings(name="demo", images=images)
+    assert "the smallest image has 28 pixels on a side, and views have 56" in found
+    assert warnings({"views.size": 28}, name="demo", images=images) == []
+
+
+def test_optimizers_other_than_lars_may_be_short():
+    short = {"epochs": 12, "optimizer.warmup_epochs": 1.0, "optimizer.name": "adamw"}
+    assert warnings(short) == []
+
+
+def test_memory_beyond_the_machine_names_microbatches_that_fit():
+    large = dataclasses.replace(SMALL, activations=30 * GB)
+    (found,) = warnings(memory=large)
+    assert "needs 36.0 GB, and this machine has 24.0 GB" in found
+    assert "config.microbatches=2" in found
+    assert large.with_microbatches(2) <= 24 * GB < large.total
+
+
+def test_weights_beyond_the_machine_have_no_such_advice():
+    large = dataclasses.replace(SMALL, weights=30 * GB)
+    (found,) = warnings(memory=large)
+    assert "microbatches" not in found
+
+
+def test_the_memory_of_a_gpu_is_not_known(monkeypatch):
+    monkeypatch.setattr(advice.devices, "is_accelerated", lambda: True)
+    assert warnings(memory=dataclasses.replace(SMALL, weights=30 * GB)) == []
