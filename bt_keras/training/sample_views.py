@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from bt_keras.augmentation import finish_crops
+from bt_keras.augmentation.pictures import view_grid
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import faults
 from bt_keras.data.pairs import split_labels
@@ -78,10 +79,7 @@ class FirstPairs:
 def draw(
     batch: Sequence, statistics: Statistics = IMAGENET, count: int = _COUNT
 ) -> bytes:
-    """Draws the first pairs of a batch: one per column, one view above the other.
-
-    Of images of more than three bands, the first three are drawn as red, green and
-    blue; of images of two bands, the first is drawn.
+    """Draws the first pairs of a batch, see `augmentation.pictures.view_grid`.
 
     Args:
         batch: `(view_a, view_b)`, float32 tensors (N, H, W, C) or `Crops`; or
@@ -94,9 +92,5 @@ def draw(
         Bytes of a PNG file.
     """
     views, _ = split_labels(finish_crops(batch))
-    rows = [np.asarray(view[:count]) for view in views]
-    rows = [np.concatenate(list(row), axis=1) for row in rows]
-    picture = np.concatenate(rows) * statistics.deviation + statistics.mean
-    picture = picture[..., : 3 if statistics.channels > 2 else 1]
-    picture = tf.image.convert_image_dtype(picture, tf.uint8, saturate=True)
-    return tf.io.encode_png(picture).numpy()
+    shown = [np.asarray(view[:count]) for view in views]
+    return tf.io.encode_png(view_grid(shown, statistics)).numpy()
