@@ -118,6 +118,9 @@ def get_config():
     # What a run measures with labels while it trains, in log.csv, in TensorBoard and in
     # the line of every epoch. The weights are the same without.
     config.callbacks = ConfigDict()
+    # Steps between two readings of features, embeddings, gradients and speed, which
+    # are logged and warned of: docs/callbacks.md; 0 for none.
+    config.callbacks.monitor_every_steps = 0
     # Train a linear classifier on the features of every batch, which do not learn from
     # it: probe_top1, and val_probe_top1 with data.validation_split.
     config.callbacks.linear_probe = False

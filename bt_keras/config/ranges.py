@@ -29,6 +29,7 @@ _NUMBERS = {
     "optimizer.bias_learning_rate": checks.POSITIVE,
     "optimizer.warmup_epochs": checks.NOT_NEGATIVE,
     "optimizer.floor": checks.FRACTION,
+    "callbacks.monitor_every_steps": checks.WHOLE,
     "checkpoint.every_steps": checks.WHOLE,
     "checkpoint.every_minutes": checks.NOT_NEGATIVE,
     "checkpoint.keep": checks.COUNT,

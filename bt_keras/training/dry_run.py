@@ -46,7 +46,7 @@ def dry_run(
     config = with_measured(config, folder, replicas)
     source, views = setup.load_data(config, replicas)
     held_out = setup.load_held_out(config, source, views, replicas)
-    probes.from_config(config, source, held_out, views.statistics)
+    probes.from_config(config, source, held_out, views.statistics, folder.tensorboard)
     steps_per_epoch = source.steps_per_epoch(config.batch_size)
     with strategy.scope():
         model = setup.new_model(config, steps_per_epoch)

@@ -89,7 +89,9 @@ def pretrain(
             config = with_measured(config, folder, replicas)
             source, views = setup.load_data(config, replicas)
             held_out = setup.load_held_out(config, source, views, replicas)
-            probing = probes.from_config(config, source, held_out, views.statistics)
+            probing = probes.from_config(
+                config, source, held_out, views.statistics, folder.tensorboard
+            )
             pairs = _pairs(source, views, config)
             first_pairs = _first_pairs(pairs, source, views, config, strategy)
             draws = strategies.is_chief(strategy) and not folder.checkpoints.exists()

@@ -1,16 +1,17 @@
-"""The callbacks of a run that measure its features on labeled images."""
+"""The callbacks of a run that measure its features."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 from ml_collections import ConfigDict
 
 from bt_keras.augmentation import Statistics
-from bt_keras.callbacks import OnlineKNN, OnlineLinearProbe
+from bt_keras.callbacks import OnlineKNN, OnlineLinearProbe, RepresentationMonitor
 from bt_keras.data.from_config import open_source
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError, listed
@@ -60,6 +61,7 @@ def from_config(
     source: Source,
     held_out: HeldOut | None,
     statistics: Statistics,
+    log_dir: Path,
 ) -> Probes:
     """Opens the labeled images of `config.callbacks` and checks them.
 
@@ -68,6 +70,7 @@ def from_config(
         source: `Source`, the training images.
         held_out: `HeldOut` of the run, or `None`.
         statistics: `Statistics` that the views are normalized with.
+        log_dir: Path of the folder for TensorBoard.
 
     Returns:
         `Probes`.
@@ -91,6 +94,9 @@ def from_config(
             "temperature": vote.temperature,
         }
         makers.append(functools.partial(OnlineKNN, bank, queries, **settings))
+    if every := config.callbacks.monitor_every_steps:
+        monitor = functools.partial(RepresentationMonitor, every, log_dir, statistics)
+        makers.append(monitor)
     return Probes(tuple(makers), sources)
 
 

@@ -12,6 +12,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from bt_keras.callbacks import RepresentationMonitor
+from bt_keras.callbacks.input_watch import InputWatch
 from bt_keras.checkpoint import save_restore, store
 from bt_keras.checkpoint.callbacks import CheckpointPolicy, Checkpoints, ProgressTracker
 from bt_keras.checkpoint.progress import Progress
@@ -21,7 +23,6 @@ from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training.epoch_log import EpochLog
 from bt_keras.training.image_faults import saved_before_faults
-from bt_keras.training.input_watch import InputWatch
 from bt_keras.training.nonfinite import (
     NonFiniteError,
     NonFiniteWatch,
@@ -251,7 +252,9 @@ class Training:
         folder, policy = self.workdir.checkpoints, self._settings.checkpoints
         checkpoints = Checkpoints(folder, tracker, self._stop, policy, self.is_chief)
         logs = logs if self.is_chief else []
-        watches = [NonFiniteWatch(tracker), InputWatch()]
+        watches: list[keras.callbacks.Callback] = [NonFiniteWatch(tracker)]
+        if not any(isinstance(c, RepresentationMonitor) for c in self._attached):
+            watches.append(InputWatch())  # Monitors have their own.
         return [tracker, *watches, *self._attached, *logs, checkpoints]
 
     @contextlib.contextmanager

@@ -88,6 +88,29 @@ def test_a_run_resumes_to_the_same_curves(config, without_probes, tmp_path, caps
         np.testing.assert_array_equal(value, before)
 
 
+def test_a_monitored_run_resumes_to_the_same_curves(config, without_probes, tmp_path):
+    """Readings in steps 1, 4 and 7 of 8; it resumes after step 2."""
+    config.callbacks.linear_probe, config.callbacks.knn_every = False, 0
+    config.callbacks.monitor_every_steps = 3
+    speed = {"images_per_second", "input_share"}
+    model = pretrain(config, tmp_path)
+    workdir, expected = without_probes
+    for value, plain in zip(values(model), expected, strict=True):
+        np.testing.assert_array_equal(value, plain)
+    for row, plain in zip(log := rows(tmp_path), rows(workdir), strict=True):
+        assert {name: row[name] for name in plain} == plain
+        assert 0 < float(row["feature_rank"]) <= 8
+    assert {"feature_rank", "cross_correlation", "views"} <= tags(tmp_path)
+
+    for path in sorted((tmp_path / "checkpoints").iterdir())[1:]:
+        path.unlink()
+    pretrain(config, tmp_path)
+    for row, before in zip(rows(tmp_path), log, strict=True):
+        assert {k: v for k, v in row.items() if k not in speed} == {
+            k: v for k, v in before.items() if k not in speed
+        }
+
+
 def state_of_probe(path):
     """The arrays of the probe in a checkpoint."""
     assert store.read(path)
@@ -124,11 +147,11 @@ def test_a_run_without_the_probe_in_its_checkpoint_says_so(
     assert "no state of 'probe', which starts anew" in caplog.text
 
 
-def test_the_images_of_the_knn_are_equal_shares_of_the_classes(config):
+def test_the_images_of_the_knn_are_equal_shares_of_the_classes(config, tmp_path):
     config.callbacks.knn_images = 6
     source, views = setup.load_data(config)
     held_out = setup.load_held_out(config, source, views)
-    made = probes.from_config(config, source, held_out, views.statistics)
+    made = probes.from_config(config, source, held_out, views.statistics, tmp_path)
     for each in made.sources:
         labels = [int(label) for _, label in each.dataset()]
         assert sorted(labels) == [0, 0, 0, 1, 1, 1]
@@ -136,10 +159,10 @@ def test_the_images_of_the_knn_are_equal_shares_of_the_classes(config):
     assert splits == ["train", "test"]
 
 
-def test_nothing_is_opened_without_probes(config):
+def test_nothing_is_opened_without_probes(config, tmp_path):
     config.callbacks.linear_probe, config.callbacks.knn_every = False, 0
     source, views = setup.load_data(config)
-    made = probes.from_config(config, source, None, views.statistics)
+    made = probes.from_config(config, source, None, views.statistics, tmp_path)
     assert made == probes.Probes()
 
 

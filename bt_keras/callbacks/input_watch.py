@@ -3,12 +3,53 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import keras
 from absl import logging
 
 # A window must also contain so many calls of the step function.
 _CALLS = 10
+
+
+class StepTimes:
+    """Counts the seconds of training steps, and those in which they wait for data.
+
+    The time between epochs does not count: call `start` at the beginning of each one,
+    and `add` after each call of the step function.
+    """
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts from 0."""
+        self.calls, self.seconds, self.waited = 0, 0.0, 0.0
+
+    def start(self, step_function: Any) -> None:
+        """Starts the clock of an epoch.
+
+        Args:
+            step_function: `model.train_function`, with its `seconds_waited`.
+        """
+        self._last = time.monotonic(), step_function.seconds_waited
+
+    def add(self, step_function: Any) -> None:
+        """Adds the time since the last call of `start` or `add`.
+
+        Args:
+            step_function: `model.train_function`.
+        """
+        now = time.monotonic(), step_function.seconds_waited
+        self.calls += 1
+        self.seconds += now[0] - self._last[0]
+        self.waited += now[1] - self._last[1]
+        self._last = now
+
+    @property
+    def share(self) -> float:
+        """Float in [0, 1], the share of the time in which steps wait for data."""
+        return self.waited / self.seconds if self.seconds else 0.0
 
 
 class InputWatch(keras.callbacks.Callback):
@@ -30,23 +71,17 @@ class InputWatch(keras.callbacks.Callback):
         self._seconds = seconds
         self._warned = False
         self._shares: list[float] = []  # Of the last two windows.
-        self._start_window()
-
-    def _start_window(self) -> None:
-        self._calls, self._elapsed, self._waited = 0, 0.0, 0.0
+        self._times = StepTimes()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._last = time.monotonic(), self.model.train_function.seconds_waited
+        self._times.start(self.model.train_function)
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic(), self.model.train_function.seconds_waited
-        self._calls += 1
-        self._elapsed += now[0] - self._last[0]
-        self._waited += now[1] - self._last[1]
-        self._last = now
-        if self._elapsed >= self._seconds and self._calls >= _CALLS:
-            self._shares = [*self._shares[-1:], self._waited / self._elapsed]
-            self._start_window()
+        times = self._times
+        times.add(self.model.train_function)
+        if times.seconds >= self._seconds and times.calls >= _CALLS:
+            self._shares = [*self._shares[-1:], times.share]
+            times.reset()
             if not self._warned and len(self._shares) == 2:
                 self._warn_if_slow(min(self._shares))
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bt_keras.training import input_watch
-from bt_keras.training.input_watch import InputWatch
+from bt_keras.callbacks import input_watch
+from bt_keras.callbacks.input_watch import InputWatch
 from tests.models import tiny
 
 _DELAY = 0.1

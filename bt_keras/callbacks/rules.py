@@ -1,0 +1,179 @@
+"""What is wrong with a run, in plain words: rules on the readings of a monitor.
+
+Every rule is a function of `Reading` that returns a sentence, or `None`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+# Of 1/√F, the standard deviation of normalized features in random directions.
+_COLLAPSED = 0.05
+_DEAD = 0.25
+# Of the lowest loss so far.
+_RISEN = 2.0
+# Of C's diagonal and of the root mean square beside it.
+_LOW_DIAGONAL, _HIGH_OFF_DIAGONAL = 0.2, 0.5
+# Of 1/√N, the correlation of independent columns.
+_UNCORRELATED = 2.0
+# The diagonal that the loss of a small batch allows.
+_LEAST_DIAGONAL = 2 / 3
+# Readings after which a run has settled.
+_SETTLED = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What the rules know of a training step.
+
+    Args:
+        number: Integer > 0, the number of the reading.
+        batch: Integer, the rows N of the global batch.
+        features: Integer, the width F of the features.
+        width: Integer, the width D of the embeddings.
+        lambd: Float >= 0, the weight of the redundancy term.
+        learning_rate: Float.
+        loss: Float, the loss of the step.
+        lowest_loss: Float, the lowest loss of the readings before, infinite for none.
+        floor: Float, the least loss for N, D and lambd.
+        feature_std: Float, see `representation.feature_std`.
+        dead_features: Float in [0, 1], the share of constant features.
+        diagonal: Float in [-1, 1], the mean diagonal of C.
+        off_diagonal: Float in [0, 1], the root mean square of C beside its diagonal.
+    """
+
+    number: int
+    batch: int
+    features: int
+    width: int
+    lambd: float
+    learning_rate: float
+    loss: float
+    lowest_loss: float
+    floor: float
+    feature_std: float
+    dead_features: float
+    diagonal: float
+    off_diagonal: float
+
+
+def collapse(reading: Reading) -> str | None:
+    """Says that all images have nearly the same features."""
+    usual = reading.features**-0.5
+    if not reading.feature_std < _COLLAPSED * usual:
+        return None
+    return (
+        f"The features collapse: all images get nearly the same ones. The standard "
+        f"deviation of normalized features is {reading.feature_std:.2g}; features in "
+        f"random directions have 1/√{reading.features} = {usual:.2g}. Lower the "
+        "learning rate, and look at the views: the two of an image must differ, and "
+        "those of different images, too."
+    )
+
+
+def dead_features(reading: Reading) -> str | None:
+    """Says that many features are the same for all images."""
+    if not reading.dead_features > _DEAD:
+        return None
+    return (
+        f"{reading.dead_features:.0%} of the {reading.features} features are constant: "
+        "their ReLUs are off for all images of the batch, and get no gradient. Lower "
+        "the learning rate, make the warm-up longer, or train a narrower backbone."
+    )
+
+
+def rate_too_high(reading: Reading) -> str | None:
+    """Says that the loss rises."""
+    if not math.isfinite(reading.lowest_loss):
+        return None
+    if reading.loss <= _RISEN * reading.lowest_loss:  # Not if it is NaN.
+        return None
+    return (
+        f"The loss is {reading.loss:.4g}; it was {reading.lowest_loss:.4g} before. The "
+        f"learning rate, {reading.learning_rate:.2g}, is too high: take a third of it, "
+        "or make the warm-up longer."
+    )
+
+
+def lambda_out_of_balance(reading: Reading) -> str | None:
+    """Says that one of the terms of the loss is neglected."""
+    if reading.number < _SETTLED:
+        return None
+    noise = reading.batch**-0.5
+    if reading.off_diagonal > _HIGH_OFF_DIAGONAL:
+        return (
+            f"Embeddings repeat each other: the root mean square of C beside its "
+            f"diagonal is {reading.off_diagonal:.2g}, where 0 is the aim. lambd="
+            f"{reading.lambd:g} is too small: raise it."
+        )
+    is_clean = reading.off_diagonal < _UNCORRELATED * noise
+    if reading.diagonal < _LOW_DIAGONAL and is_clean:
+        return (
+            "The two views of an image hardly agree: the mean diagonal of C is "
+            f"{reading.diagonal:.2g}, where 1 is the aim, and C beside it is as small "
+            f"as that of noise, {reading.off_diagonal:.2g}. Look at the views: if they "
+            f"show the same thing, lambd={reading.lambd:g} is too large: lower it."
+        )
+    return None
+
+
+def batch_too_small(reading: Reading) -> str | None:
+    """Says that the batch has too few images for the width of the embeddings."""
+    best = 1 - reading.floor / reading.width
+    if not best < _LEAST_DIAGONAL:
+        return None
+    return (
+        f"A batch of {reading.batch} images is too small for embeddings of "
+        f"{reading.width} dimensions and lambd={reading.lambd:g}: the loss cannot fall "
+        f"below {reading.floor:.4g}, where the diagonal of C is {best:.2g} at best "
+        "instead of 1. Take a larger batch, a narrower projector, or a smaller lambd."
+    )
+
+
+# Every rule, and in how many readings in succession it must hold.
+RULES: dict[Callable[[Reading], str | None], int] = {
+    collapse: 2,
+    dead_features: 2,
+    rate_too_high: 2,
+    lambda_out_of_balance: 2,
+    batch_too_small: 1,
+}
+
+
+class Rules:
+    """Applies all rules to successive readings; each speaks at most once.
+
+    Example:
+
+    >>> from bt_keras.callbacks import rules
+    >>> reading = rules.Reading(
+    ...     number=1, batch=8, features=4, width=64, lambd=0.1, learning_rate=0.1,
+    ...     loss=40.0, lowest_loss=np.inf, floor=28.5, feature_std=0.4,
+    ...     dead_features=0.0, diagonal=0.5, off_diagonal=0.1,
+    ... )
+    >>> once = rules.Rules()
+    >>> [sentence.split(":")[0] for sentence in once(reading)]
+    ['A batch of 8 images is too small for embeddings of 64 dimensions and lambd=0.1']
+    >>> once(reading)
+    []
+    """
+
+    def __init__(self):
+        self._held = dict.fromkeys(RULES, 0)
+
+    def __call__(self, reading: Reading) -> list[str]:
+        """Returns the sentences of the rules that apply for the first time.
+
+        Args:
+            reading: `Reading`, the one after that of the last call.
+        """
+        sentences = []
+        for rule, patience in RULES.items():
+            sentence = rule(reading)
+            if self._held[rule] < patience:  # It has not spoken yet.
+                self._held[rule] = self._held[rule] + 1 if sentence else 0
+                if sentence and self._held[rule] == patience:
+                    sentences.append(sentence)
+        return sentences
