@@ -56,11 +56,14 @@ def of_views(frozen: FrozenBackbone, images: int, augmentations: int) -> np.ndar
     dataset = in_order.map(
         lambda number, example: views(number, example[0]), tf.data.AUTOTUNE
     )
-    outputs = _outputs(frozen)
-    rows = []
-    for batch in track(dataset.prefetch(2), "views of images", images, "image"):
-        rows.append(outputs(batch).numpy())
-    return np.stack(rows)
+    outputs, rows = _outputs(frozen), None
+    batches = track(dataset.prefetch(2), "views of images", images, "image")
+    for number, batch in enumerate(batches):
+        of_image = outputs(batch).numpy()
+        if rows is None:  # Gigabytes, which are not held twice.
+            rows = np.empty((images, *of_image.shape), np.float32)
+        rows[number] = of_image
+    return rows
 
 
 def held_out_loss(frozen: FrozenBackbone, batch_size: int) -> tuple[float, int]:

@@ -126,10 +126,18 @@ def _metrics_table(metrics, lines):
     )
 
 
+def is_share(metric: str) -> bool:
+    """Returns whether the values of a metric are shares, printed in percent.
+
+    Args:
+        metric: String, the metric of a `Result`.
+    """
+    return metric.startswith(_PERCENT)
+
+
 def _column(metric):
     name = _ACCURACIES.get(metric, metric)
-    is_share = metric.startswith(_PERCENT) and not name.endswith("%")
-    return f"{name} %" if is_share else name
+    return f"{name} %" if is_share(metric) and not name.endswith("%") else name
 
 
 def _cell(values, n, metric, kind="value"):
@@ -138,7 +146,7 @@ def _cell(values, n, metric, kind="value"):
     value = values[metric]
     if kind == "interval":
         return percent_interval(value, n)
-    return f"{100 * value:.2f}" if metric.startswith(_PERCENT) else f"{value:.4g}"
+    return f"{100 * value:.2f}" if is_share(metric) else f"{value:.4g}"
 
 
 def described(results: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
-from bt_keras.evaluation.tables import table
+from bt_keras.evaluation.tables import is_share, table
 from bt_keras.files import reading
 from bt_keras.studies import ranking
 from bt_keras.studies.curves import loss_table
@@ -169,8 +169,8 @@ def _numbers(values, epochs):
 def _cell(column, run):
     if column not in run:
         return ""
-    is_accuracy = any(part in ("top1", "top5") for part in column.split())
-    return f"{100 * run[column]:.2f}" if is_accuracy else f"{run[column]:.4g}"
+    metric = column.partition(" ")[2]  # After the evaluator's name.
+    return f"{100 * run[column]:.2f}" if is_share(metric) else f"{run[column]:.4g}"
 
 
 def _ranking(score, values):

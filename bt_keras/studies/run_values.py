@@ -16,6 +16,7 @@ _LOGGED = ("loss", "invariance", "redundancy", "val_loss")
 # Settings of results that are in their names, and those that are the run's own.
 _NAMED = ("label_share", "of")
 _OWN = ("batch", "width")
+_RATES = ("head_learning_rate", "learning_rate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +99,10 @@ def _measured(same, epoch):
 
 
 def _kind(result):
-    settings = {k: v for k, v in result.settings.items() if k not in (*_NAMED, *_OWN)}
+    ignored = (*_NAMED, *_OWN)
+    if result.settings.get("rates") == "grid":  # Each seed chooses its own.
+        ignored += _RATES
+    settings = {k: v for k, v in result.settings.items() if k not in ignored}
     # Whole batches of the run's own size are counted.
     count = None if "batch" in result.settings else result.n
     # The path of the same folder may differ.

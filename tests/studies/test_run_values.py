@@ -60,6 +60,19 @@ def test_results_of_other_images_or_settings_replace_all_earlier_ones():
     assert found == {"finetune top1 1%": 0.5, "knn top1": 0.25}
 
 
+def test_seeds_with_rates_of_a_grid_are_averaged():
+    few = {"label_share": 0.01, "images": 5, "steps": 3, "rates": "grid"}
+    found = result_values(
+        [
+            result("semi", "top1", value, settings={**few, name: rate}, seed=seed)
+            for seed, (value, name, rate) in enumerate(
+                [(0.5, "learning_rate", 0.1), (0.75, "head_learning_rate", 0.2)]
+            )
+        ]
+    )
+    assert found == {"semi top1 1%": 0.625}
+
+
 def test_the_last_losses_and_the_results_of_a_workdir(tmp_path):
     workdir = Workdir(tmp_path)
     assert run_values(workdir) == {}
