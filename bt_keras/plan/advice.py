@@ -38,7 +38,7 @@ def warnings(
         List of strings, a sentence each.
     """
     found = [
-        *_of_batch(config, floor, replicas),
+        *_of_batch(config, floor),
         *_of_views(config, images),
         *_of_schedule(config, images.count // config.batch_size),
         of_memory(config, memory, replicas),
@@ -46,7 +46,7 @@ def warnings(
     return list(filter(None, found))
 
 
-def _of_batch(config: ConfigDict, floor: float, replicas: int) -> Iterator[str]:
+def _of_batch(config: ConfigDict, floor: float) -> Iterator[str]:
     width = config.projector[-1]
     if floor > _FLOOR * width:
         yield (
@@ -54,11 +54,12 @@ def _of_batch(config: ConfigDict, floor: float, replicas: int) -> Iterator[str]:
             f"dimensions: the loss cannot fall below {floor / width:.0%} of D; raise "
             "config.batch_size, or lower config.lambd or the last of config.projector."
         )
-    rows = config.batch_size // replicas // config.microbatches
+    # Of all replicas: batch norm is synchronized.
+    rows = config.batch_size // config.microbatches
     if config.microbatches > 1 and rows < _NORM_ROWS:
         yield (
-            f"batch norm takes its statistics from micro-batches of {rows * replicas} "
-            "images: lower config.microbatches."
+            f"batch norm takes its statistics from micro-batches of {rows} images: "
+            "lower config.microbatches."
         )
 
 

@@ -40,8 +40,9 @@ def quantity(value: float, unit: str) -> str:
     '1.23 GB'
     """
     for factor, prefix in _PREFIXES:
-        if value >= factor:
-            return f"{value / factor:.3g} {prefix}{unit}"
+        digits = f"{value / factor:.3g}"
+        if float(digits) >= 1:
+            return f"{digits} {prefix}{unit}"
     return f"{value:.3g} {unit}"
 
 
@@ -144,8 +145,7 @@ def _time(plan: Plan) -> Iterator[tuple[str, str]]:
         f"pairs on this machine{without}",
     )
     views = "the run's images" if trial.of_images else "random views"
-    yield (
-        "",
-        f"{trial.waiting:.0%} of it waiting for {views}; the first loss is "
-        f"{trial.first_loss:,.4g}",
-    )
+    text = f"{trial.waiting:.0%} of it waiting for {views}"
+    if plan.replicas == 1:  # The loss of fewer images is another.
+        text += f"; the first loss is {trial.first_loss:,.4g}"
+    yield "", text

@@ -12,7 +12,10 @@ from bt_keras import data
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.plan.images import Images
 
-_STEPS = 3  # At least; the first one, which compiles, is not measured.
+# Of the measurement, after the first call, which compiles. Batches that were made
+# meanwhile hide a slow input pipeline for some steps.
+_SECONDS = 5.0
+_LEAST_CALLS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +56,14 @@ def run(model: BarlowTwins, config: ConfigDict, rows: int, images: Images) -> Tr
     model.reset_metrics()
     first_loss = float(step(iterator)["loss"])
     waited, begin = step.seconds_waited, time.perf_counter()
-    for _ in range(_STEPS):
-        logs = step(iterator)
-    float(logs["loss"])  # Waits for the device.
-    elapsed = time.perf_counter() - begin
+    calls, elapsed = 0, 0.0
+    while calls < _LEAST_CALLS or elapsed < _SECONDS:
+        float(step(iterator)["loss"])  # Waits for the device.
+        calls += 1
+        elapsed = time.perf_counter() - begin
     return Trial(
         rows=rows,
-        seconds=elapsed / (_STEPS * config.steps_per_execution),
+        seconds=elapsed / (calls * config.steps_per_execution),
         waiting=(step.seconds_waited - waited) / elapsed,
         first_loss=first_loss,
         of_images=images.source is not None,

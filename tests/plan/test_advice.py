@@ -48,6 +48,12 @@ def test_a_recipe_is_warned_about_once(fields, part):
     assert part in found
 
 
+def test_batch_norm_counts_the_images_of_all_replicas():
+    assert warnings({"microbatches": 128}, replicas=16) == []
+    (found,) = warnings({"microbatches": 256}, replicas=4)
+    assert "micro-batches of 8 images" in found
+
+
 def test_small_recipes_are_not_blurred():
     fields = {"views.size": 64, "views.recipe": "small"}
     assert warnings(fields) == []

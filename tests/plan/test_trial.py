@@ -1,9 +1,15 @@
 import numpy as np
+import pytest
 
 from bt_keras import data
 from bt_keras.plan import images, trial
 from bt_keras.plan.images import Images
 from bt_keras.training import setup
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(trial, "_SECONDS", 0.1)
 
 
 def test_a_trial_of_images_has_the_first_loss_of_the_run(config):
@@ -25,5 +31,5 @@ def test_a_trial_without_images_has_random_views(config):
     measured = trial.run(model, config, 4, Images(100, "as given"))
     assert not measured.of_images
     assert np.isfinite(measured.first_loss)
-    assert model.optimizer.iterations == 8  # 4 executions.
+    assert model.optimizer.iterations >= 8  # At least 4 executions.
     assert not np.array_equal(model.get_weights()[0], before[0])
