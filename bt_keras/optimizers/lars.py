@@ -200,7 +200,10 @@ class LARS(keras.optimizers.Optimizer):
         if variable.shape.rank > 1:
             value = tf.convert_to_tensor(variable)
             if decay:
-                gradient += decay * value
+                # After the gradient: a graph would compute and hold these terms of all
+                # weights from the start of the step.
+                with tf.control_dependencies([gradient]):
+                    gradient += decay * value
             # Half the squared norm of each, in one pass and without a temporary.
             norms = [tf.sqrt(tf.nn.l2_loss(each)) for each in (value, gradient)]
             gradient *= trust_ratio(*norms, self.trust_coefficient)
