@@ -19,7 +19,12 @@ _INDENT = " " * 8
 _ENUM_PREFIX = re.compile(r"^<[^>]*>: ")  # absl repeats the choices there.
 _WRITTEN = ("out", "output", "plot", "queue", "workdir")
 _PATHS = (*_WRITTEN, "config", "init_from", "input", "module", "verify")
-_KINDS = {"string": "TEXT", "int": "INTEGER", "float": "NUMBER"}
+_KINDS = {
+    "string": "TEXT",
+    "int": "INTEGER",
+    "float": "NUMBER",
+    "comma separated list of strings": "TEXT,...",
+}
 
 
 def new(*required: str) -> flags.FlagValues:
