@@ -102,14 +102,14 @@ def test_the_report_of_a_log_with_a_damaged_line(tmp_path, capsys):
         assert "Traceback" not in printed.err
 
 
-FINE_TUNED = 'pretrained,4,finetune,shipped,"{}",top1,0.5,128\r\n'
+FINE_TUNED = 'pretrained,4,finetune,shipped,"labels=10%, 3 steps",top1,0.5,128\r\n'
 
 
 @pytest.mark.parametrize(
     ("content", "part"),
     [
         (f"{','.join(COLUMNS)}\r\n{FINE_TUNED}".encode(), "line 2: not a result"),
-        (f"{','.join(COLUMNS)}\r\n{FINE_TUNED}".encode(), "'label_share'"),
+        (f"{','.join(COLUMNS)}\r\n{FINE_TUNED}".encode(), "'images'"),
         (f"{','.join(COLUMNS[:-1])}\r\n".encode(), "no column 'test_images'"),
         (ROW.encode(), "line 1"),
         (b"\xff\r\n", "byte 0xff in position 0"),
