@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from bt_keras.data import Source
 from bt_keras.evaluation.evaluator import Evaluator
+from bt_keras.evaluation.few_labels import LabeledImages
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.settings import Scalar
 
-if TYPE_CHECKING:
-    from bt_keras.evaluation.finetune import FineTuning
-
 NETWORKS = ("pretrained", "scratch")
+
+
+class Whole(Protocol):
+    """What a training uses of the fine-tuning that it is a part of."""
+
+    name: str
+    config_entry: str
+    rates: str
+
+    def settings(self) -> dict[str, Any]: ...
+    def prepared(self, frozen: FrozenBackbone) -> LabeledImages: ...
+    def subset(self, images: LabeledImages, share: float, seed: int) -> Source: ...
+    def steps(self, num_images: int) -> int: ...
+    def grid(self) -> dict[str, list[tuple[float, float]]]: ...
+    def train(self, *args: Any) -> None: ...
 
 
 class Training(Evaluator):
     """One training of `FineTuning`.
 
     Args:
-        whole: `FineTuning`.
+        whole: `bt_keras.evaluation.finetune.FineTuning`.
         share: Float in (0, 1].
         seed: Integer.
         network: String, `"pretrained"` or `"scratch"`.
     """
 
-    def __init__(self, whole: FineTuning, share: float, seed: int, network: str):
+    def __init__(self, whole: Whole, share: float, seed: int, network: str):
         self.name, self.config_entry = whole.name, whole.config_entry
         self.share = share
         self.seed = seed
