@@ -170,13 +170,18 @@ def from_json(text: str) -> ConfigDict:
     """Returns the `ConfigDict` that `to_json` wrote.
 
     Fields that were added to configs/default.py after the config was written take
-    their default values.
+    their default values. Where there is no `evaluation.semi` yet, `evaluation.finetune`
+    was for shares of the labels, too, and gives its values.
 
     Raises:
         ValueError: If the text is not a JSON object, or a field has another type than
             in configs/default.py.
     """
-    config = ConfigDict(parse_json_object(text), convert_dict=True)
+    values = parse_json_object(text)
+    evaluation = values.get("evaluation")
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("finetune"), dict):
+        evaluation.setdefault("semi", dict(evaluation["finetune"]))
+    config = ConfigDict(values, convert_dict=True)
     json_types.complete(config, default())
     return config
 
