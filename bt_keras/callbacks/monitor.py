@@ -160,6 +160,8 @@ class RepresentationMonitor(keras.callbacks.Callback):
         if ratios:
             self._values["trust_ratio_min"] = min(ratios.values())
             self._values["trust_ratio_max"] = max(ratios.values())
+        # As the checkpoint stores them: a run that resumes logs the same numbers.
+        self._values = {k: float(np.float32(v)) for k, v in self._values.items()}
         self._warn(snapshot, step)
         state = [*self._values.values(), self._lowest]
         self.observer.values.assign(np.array(state, np.float32))

@@ -88,10 +88,13 @@ def test_a_run_resumes_to_the_same_curves(config, without_probes, tmp_path, caps
         np.testing.assert_array_equal(value, before)
 
 
-def test_a_monitored_run_resumes_to_the_same_curves(config, without_probes, tmp_path):
-    """Readings in steps 1, 4 and 7 of 8; it resumes after step 2."""
+@pytest.mark.parametrize("every", [3, 6])
+def test_a_monitored_run_resumes_to_the_same_curves(
+    config, without_probes, every, tmp_path
+):
+    """It resumes after step 2 of 8, before or after the first epoch's last reading."""
     config.callbacks.linear_probe, config.callbacks.knn_every = False, 0
-    config.callbacks.monitor_every_steps = 3
+    config.callbacks.monitor_every_steps = every
     speed = {"images_per_second", "input_share"}
     model = pretrain(config, tmp_path)
     workdir, expected = without_probes
