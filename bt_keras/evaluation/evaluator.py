@@ -120,6 +120,17 @@ class Evaluator(abc.ABC):
         """Returns everything that the results depend on besides network and images."""
         return {k: v for k, v in vars(self).items() if not k.startswith("_")}
 
+    def depends_on(self, frozen: FrozenBackbone) -> dict[str, Any]:
+        """Returns what the results depend on besides backbone, images and settings.
+
+        Args:
+            frozen: `FrozenBackbone`.
+
+        Returns:
+            Dict of JSON values. Empty unless an evaluator overrides it.
+        """
+        return {}
+
     @abc.abstractmethod
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
         """Runs the evaluation; results are stored as soon as they are yielded.

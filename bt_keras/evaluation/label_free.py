@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from bt_keras import checks, scores
 from bt_keras.evaluation import feature_identity, pretext_outputs
@@ -66,6 +67,10 @@ class LabelFree(Evaluator):
         self.cluster_images = checks.number("cluster_images", cluster_images, _SEVERAL)
         self.lidar_images = checks.number("lidar_images", lidar_images, _PAIR)
         self.augmentations = checks.number("augmentations", augmentations, _PAIR)
+
+    def depends_on(self, frozen: FrozenBackbone) -> dict[str, Any]:
+        """Returns the projector, the views and the loss, as JSON values."""
+        return {"pretext": frozen.pretext and frozen.pretext.describe()}
 
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
         """Yields all scores.

@@ -22,9 +22,10 @@ class FinishedMeasurements:
     """Results by the digest of what they were measured with.
 
     A digest is one of the network's architecture and weights, of the images of both
-    splits, of how they are prepared, of all settings of the evaluator, and of the
-    versions and the code that computed the results. Images that cannot be recognized,
-    such as those of a `tf.data.Dataset`, have none: they are always measured.
+    splits, of how they are prepared, of all settings of the evaluator, of what else it
+    depends on, such as the projector, and of the versions and the code that computed
+    the results. Images that cannot be recognized, such as those of a
+    `tf.data.Dataset`, have none: they are always measured.
 
     Args:
         results: `Result`s, oldest first.
@@ -38,6 +39,7 @@ class FinishedMeasurements:
         frozen: FrozenBackbone,
         target: EvaluationTarget,
     ):
+        self._frozen = frozen
         self._on = _measured_on(frozen, target)
         self._results: dict[str, dict[tuple, Result]] = {}
         for result in results:
@@ -48,7 +50,7 @@ class FinishedMeasurements:
 
     def digest(self, part: Evaluator) -> str:
         """Returns the digest of a measurement, `""` if the images are not known."""
-        return self._on and digest(part, self._on)
+        return self._on and digest(part, self._on, part.depends_on(self._frozen))
 
     def find(self, part: Evaluator) -> list[Result]:
         """Returns the results of a measurement that is finished, otherwise `[]`."""
@@ -81,12 +83,16 @@ class FinishedMeasurements:
         yield from ((results, True) for results in lists)
 
 
-def digest(part: Evaluator, measured_on: str) -> str:
+def digest(
+    part: Evaluator, measured_on: str, depends_on: Mapping[str, Any] | None = None
+) -> str:
     """Returns the digest of a measurement.
 
     Args:
         part: `Evaluator`.
         measured_on: String, what network and images are.
+        depends_on: Dict of JSON values, what else the results depend on. Defaults to
+            `None`: nothing.
 
     Returns:
         String of 16 hexadecimal digits.
@@ -101,7 +107,12 @@ def digest(part: Evaluator, measured_on: str) -> str:
     (True, False)
     """
     settings: Mapping[str, Any] = part.settings()
-    values = {"evaluator": part.name, "settings": settings, "on": measured_on}
+    values = {
+        "evaluator": part.name,
+        "settings": settings,
+        "on": measured_on,
+        "others": depends_on or {},
+    }
     text = json.dumps(values, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from bt_keras.augmentation import Views
+from bt_keras.evaluation import feature_identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,3 +34,14 @@ class Pretext:
     def project(self, features: tf.Tensor) -> tf.Tensor:
         """Computes float32 embeddings (N, D) of features (N, F) in evaluation mode."""
         return tf.cast(self.projector(features, training=False), tf.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns all that scores of views and embeddings depend on, as JSON values."""
+        projector = self.projector
+        return {
+            "views": repr(self.views),
+            "seed": self.seed,
+            "projector": projector and feature_identity.of_network(projector),
+            "lambd": float(self.lambd),
+            "batch_size": self.batch_size,
+        }

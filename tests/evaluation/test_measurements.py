@@ -2,8 +2,10 @@
 
 import dataclasses
 
+import keras
 import pytest
 
+import bt_keras
 from bt_keras import config, data
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.classifier import Classifier
@@ -11,7 +13,9 @@ from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.knn import KNN
+from bt_keras.evaluation.label_free import LabelFree
 from bt_keras.evaluation.measurements import FinishedMeasurements
+from bt_keras.evaluation.pretext import Pretext
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.workdir import Workdir
@@ -75,6 +79,29 @@ def test_what_does_not_matter_does_not_change_a_digest(backbone, sources):
         images = frozen(backbone, sources)
         digests.add(finished((), images, recipe).digest(KNN()))
     assert len(digests) == 1
+
+
+def test_scores_without_labels_depend_on_the_pretraining(backbone, sources):
+    inputs = keras.Input((6,))
+    head = keras.Model(inputs, keras.layers.Dense(4)(inputs))
+    usual = {"views": bt_keras.views(8, "small"), "seed": 7, "projector": head}
+
+    def digest(evaluator, **changed):
+        images = frozen(backbone, sources)
+        images.pretext = Pretext(**usual | changed)
+        return finished((), images).digest(evaluator)
+
+    views = bt_keras.views(8, "small", a={"grayscale": 0.5})
+    changes = [{"views": views}, {"seed": 8}, {"projector": None}]
+    changes += [{"lambd": 0.02}, {"batch_size": 16}]
+    first = digest(LabelFree())
+    assert digest(LabelFree(), views=bt_keras.views(8, "small")) == first
+    digests = [first, *(digest(LabelFree(), **change) for change in changes)]
+    head.set_weights([weight + 1 for weight in head.get_weights()])
+    digests.append(digest(LabelFree()))
+    assert len(set(digests)) == len(changes) + 2
+    # Others see the backbone alone.
+    assert {digest(KNN(), **change) for change in changes} == {digest(KNN())}
 
 
 def test_unknown_images_are_always_measured(backbone, sources):
