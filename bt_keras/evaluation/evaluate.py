@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -22,6 +23,8 @@ from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.measurements import FinishedMeasurements
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.target import EvaluationTarget
+
+_NONE_ALLOWED = "the data allow no protocol: see the reasons above."
 
 
 def evaluate(
@@ -76,13 +79,15 @@ def evaluate(
     # Raises before work that takes hours.
     stored = results_file.read(workdir.results_file) if workdir else []
     splits = train_split, test_split
-    frozen = _freeze(target, source, splits, evaluators, strategy)
-    evaluators = _allowed(evaluators, frozen, target, _is_all(protocol))
+    skips = _is_all(protocol)
+    needs_test = not skips and any(each.needs_labels for each in evaluators)
+    frozen = _freeze(target, source, splits, needs_test, strategy)
+    evaluators = _allowed(evaluators, frozen, target, skips)
     finished = FinishedMeasurements(() if remeasure else stored, frozen, target)
     results: list[Result] = []
     num_old = 0
     with faults.named(frozen.train_source.find_fault, frozen.test_source.find_fault):
-        for measured, is_new in _measure(evaluators, finished, frozen):
+        for measured, is_new in _measure(evaluators, finished, frozen, skips):
             completed = [_complete(result, target, source) for result in measured]
             results += completed
             num_old += not is_new
@@ -119,7 +124,7 @@ def _freeze(
     target: EvaluationTarget,
     source: str,
     splits: tuple[str | None, str | None],
-    evaluators: list[Evaluator],
+    needs_test: bool,
     strategy: tf.distribute.Strategy | None,
 ) -> FrozenBackbone:
     config = target.config
@@ -128,9 +133,9 @@ def _freeze(
     try:
         test = open_source(config, test_split or config.data.test_split, source)
     except UsageError as error:
-        if test_split or any(each.needs_labels for each in evaluators):
+        if test_split or needs_test:
             raise
-        print(f"no test images, which the chosen scores do not need: {error}")
+        print(f"no test images: {error}")
         test = train
     for images in (train, test) if test is not train else (train,):
         print(images.describe())
@@ -149,28 +154,47 @@ def _allowed(
     """
     allowed = []
     for evaluator in evaluators:
-        try:
+        with _skipping(evaluator, skips):
+            if evaluator.needs_labels and frozen.test_source is frozen.train_source:
+                raise UsageError("it needs test images.")
             evaluator.check(frozen, target)
-        except UsageError as error:
-            if not skips:
-                raise
-            print(f"{evaluator.name} is skipped: {error}")
-        else:
             allowed.append(evaluator)
     if not allowed:
-        raise UsageError("the data allow no protocol: see the reasons above.")
+        raise UsageError(_NONE_ALLOWED)
     return allowed
+
+
+@contextlib.contextmanager
+def _skipping(evaluator, skips):
+    """Prints a `UsageError` of an evaluator if `skips` is true."""
+    try:
+        yield
+    except UsageError as error:
+        if not skips:
+            raise
+        print(f"{evaluator.name} is skipped: {error}")
 
 
 def _measure(
     evaluators: Iterable[Evaluator],
     finished: FinishedMeasurements,
     frozen: FrozenBackbone,
+    skips: bool,
 ) -> Iterator[tuple[list[Result], bool]]:
-    """Yields the results of all measurements, and whether they are new."""
+    """Yields the results of all measurements, and whether they are new.
+
+    Some faults of the data are found only now, such as classes of one image: if `skips`
+    is true, the next evaluator goes on.
+    """
+    has_measured = False
     for evaluator in evaluators:
-        for part in evaluator.parts():
-            yield from finished.measure(part, frozen)
+        with _skipping(evaluator, skips):
+            for part in evaluator.parts():
+                for measured in finished.measure(part, frozen):
+                    has_measured = True
+                    yield measured
+    if not has_measured and skips:
+        raise UsageError(_NONE_ALLOWED)
 
 
 def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:

@@ -9,7 +9,9 @@ from bt_keras import checks
 from bt_keras.data import Source
 from bt_keras.evaluation.few_labels import LabeledImages
 from bt_keras.evaluation.finetune import FineTuning
+from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.published_subsets import load_published, published_name
+from bt_keras.evaluation.target import EvaluationTarget
 
 SUBSETS = ("published", "stratified")
 
@@ -53,9 +55,18 @@ class SemiSupervised(FineTuning):
         super().__init__(shares, **training)
         self.subsets = checks.choice("subsets", subsets, SUBSETS)
 
+    def check(self, frozen: FrozenBackbone, target: EvaluationTarget) -> None:
+        """Raises `UsageError` as `FineTuning`, or if published images are missing."""
+        super().check(frozen, target)
+        for share in self.shares:
+            self._published(frozen.train_source, share)
+
     def subset(self, images: LabeledImages, share: float, seed: int) -> Source:
         """Returns the published subset if there is one, otherwise a stratified one."""
-        source = images.frozen.train_source
+        published = self._published(images.frozen.train_source, share)
+        return published or super().subset(images, share, seed)
+
+    def _published(self, source, share):
         if self.subsets == "published" and published_name(source, share):
             return load_published(source, share)
-        return super().subset(images, share, seed)
+        return None

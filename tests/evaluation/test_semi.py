@@ -11,6 +11,7 @@ from bt_keras.evaluation import published_subsets
 from bt_keras.evaluation.few_labels import LabeledImages
 from bt_keras.evaluation.label_subsets import read_labels
 from bt_keras.evaluation.semi import SemiSupervised
+from bt_keras.evaluation.target import EvaluationTarget
 from tests.evaluation.gray import gray_levels, trainable
 
 
@@ -87,6 +88,17 @@ def test_other_classes_are_named(imagenet):
     source = dataclasses.replace(frozen.train_source, class_names=("a", "b", "c"))
     with pytest.raises(bt_keras.UsageError, match="stratified"):
         published_subsets.load_published(source, 0.01)
+
+
+def test_missing_published_images_are_found_before_the_training(imagenet, monkeypatch):
+    def load(name, split, channels):
+        raise bt_keras.UsageError(f"{name} is not on this machine")
+
+    monkeypatch.setattr(published_subsets, "load", load)
+    target = EvaluationTarget(imagenet[0].backbone, config.default(), epoch="3")
+    with pytest.raises(bt_keras.UsageError, match="subset/1pct is not on"):
+        SemiSupervised().check(imagenet[0], target)
+    SemiSupervised(subsets="stratified").check(imagenet[0], target)
 
 
 def test_images_are_held_out_of_the_subset():
