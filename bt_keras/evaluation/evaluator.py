@@ -140,7 +140,7 @@ class Evaluator(abc.ABC):
 
         Yields:
             List of `Result`, one for each metric of a measurement. An evaluator that
-            yields several lists overrides `parts`: otherwise it does not resume.
+            yields several lists overrides `parts`.
         """
 
 

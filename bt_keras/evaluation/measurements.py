@@ -66,21 +66,24 @@ class FinishedMeasurements:
             frozen: `FrozenBackbone`.
 
         Yields:
-            Tuple of a list of `Result` with the digest, and whether they are new.
+            Tuple of a list of `Result` with the digest, and whether they are new, as
+            soon as they are measured.
+
+        Raises:
+            TypeError: If the part yields several lists. An interruption could leave
+                only some of them, which would pass for the whole measurement.
         """
         if found := self.find(part):
             yield found, False
             return
-        lists = part.run(frozen)
-        first, second = next(lists, None), next(lists, None)
-        if first and second is None:
-            key = self.digest(part)
-            first = [dataclasses.replace(r, measurement=key) for r in first]
-        # Of several lists, an interruption may leave only some: they have no digest.
-        for results in (first, second):
-            if results:
-                yield results, True
-        yield from ((results, True) for results in lists)
+        key = self.digest(part)
+        for number, results in enumerate(part.run(frozen)):
+            if number:
+                raise TypeError(
+                    f"{type(part).__name__}.run yields several lists of results: "
+                    "override its method parts, so that each part yields one."
+                )
+            yield [dataclasses.replace(r, measurement=key) for r in results], True
 
 
 def digest(
