@@ -44,7 +44,7 @@ class LinearProbe(Evaluator):
     >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)
     >>> [top1, top5] = next(CachedLinearProbe(epochs=1).run(frozen))
     >>> top1.n, top1.settings
-    (64, {'epochs': 1})
+    (64, {'epochs': 1, 'learning_rate': 0.3})
     """
 
     name = "linear"
@@ -87,7 +87,7 @@ class LinearProbe(Evaluator):
                 metric,
                 scores[metric],
                 n=frozen.test_source.num_images,
-                settings={"epochs": self.epochs},
+                settings={"epochs": self.epochs, "learning_rate": self.learning_rate},
                 seed=self.seed,
             )
             for metric in ("top1", "top5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from bt_keras.evaluation.results import Result
@@ -12,11 +13,13 @@ _PROBES = {"linear": "exact", "linear_cached": "cached"}
 def probe_gaps(results: Iterable[Result]) -> list[str]:
     """Compares the top-1 accuracies of both linear probes of a backbone.
 
+    Probes with other settings, such as epochs, are not compared.
+
     Args:
         results: `Result`s. A later one replaces an earlier one of the same probe.
 
     Returns:
-        List of strings, a line for each backbone that both probes were trained on.
+        List of strings, a line for each backbone and settings of both probes.
 
     Example:
 
@@ -31,12 +34,13 @@ def probe_gaps(results: Iterable[Result]) -> list[str]:
     found: dict[tuple, dict[str, float]] = {}
     for result in results:
         if result.protocol in _PROBES and result.metric == "top1":
-            key = (result.backbone, result.epoch, result.source, result.n)
+            settings = json.dumps(result.settings, sort_keys=True), result.seed
+            key = (result.backbone, result.epoch, result.source, result.n, *settings)
             found.setdefault(key, {})[_PROBES[result.protocol]] = 100 * result.value
     return [
         f"linear probes of {backbone} (epoch {epoch}) on {source}: exact "
         f"{values['exact']:.2f} %, cached {values['cached']:.2f} %: "
         f"{abs(values['exact'] - values['cached']):.2f} points apart"
-        for (backbone, epoch, source, _), values in found.items()
+        for (backbone, epoch, source, *_), values in found.items()
         if len(values) == len(_PROBES)
     ]

@@ -139,7 +139,8 @@ def test_transfer_to_a_folder(copied, photos, capsys):
     arguments = [f"--workdir={copied}", f"--source={photos}", "--protocol=transfer"]
     assert main(["evaluate", *arguments, "--epochs=2"]) == 0
     top1 = results(copied)[0]
-    assert (top1.protocol, top1.settings) == ("transfer", {"epochs": 2})
+    settings = {"epochs": 2, "learning_rate": 0.01}
+    assert (top1.protocol, top1.settings) == ("transfer", settings)
     assert (top1.source, top1.n) == (str(photos), 18)
 
 

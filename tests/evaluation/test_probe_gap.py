@@ -1,3 +1,7 @@
+import dataclasses
+
+import pytest
+
 from bt_keras.evaluation.probe_gap import probe_gaps
 from bt_keras.evaluation.results import Result
 
@@ -25,6 +29,18 @@ def test_the_last_results_of_both_probes_are_compared():
     assert "exact 75.00 %, cached 60.00 %: 15.00 points" in lines[0]
     assert "untrained" in lines[1]
     assert "0.00 points" in lines[1]
+
+
+@pytest.mark.parametrize(
+    "other", [{"settings": {"epochs": 5}}, {"settings": {}}, {"seed": 1}]
+)
+def test_probes_with_other_settings_are_not_compared(other):
+    exact, cached = (
+        dataclasses.replace(probe(name, 0.5), settings={"epochs": 100}, seed=0)
+        for name in ("linear", "linear_cached")
+    )
+    assert len(probe_gaps([exact, cached])) == 1
+    assert probe_gaps([exact, dataclasses.replace(cached, **other)]) == []
 
 
 def test_one_probe_alone_is_not_compared():
