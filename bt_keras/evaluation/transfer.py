@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.linear_probe import LinearProbe
 from bt_keras.evaluation.target import EvaluationTarget
+from bt_keras.files import storage
 
 
 class Transfer(LinearProbe):
@@ -50,7 +53,7 @@ class Transfer(LinearProbe):
 
     def check(self, frozen: FrozenBackbone, target: EvaluationTarget) -> None:
         """Raises `UsageError` without labels, or for the images of pretraining."""
-        if frozen.train_source.name == target.config.data.source:
+        if _place(frozen.train_source.name) == _place(target.config.data.source):
             raise UsageError(
                 "transfer needs other images than those of pretraining: give --source, "
                 "the name or the folder of a labeled data set."
@@ -65,3 +68,14 @@ class Transfer(LinearProbe):
         """
         drops = sum(epoch >= round(self.epochs * third / 3) for third in (1, 2))
         return self.learning_rate / 10**drops
+
+
+def _place(name):
+    """Returns one name for all spellings of a source's name."""
+    if name.startswith("tfds:"):
+        # Without the version: the images are mostly the same.
+        dataset, *_ = name.removeprefix("tfds:").split(":")
+        return f"tfds:{dataset}"
+    if name == "shipped":
+        return name
+    return storage.real(os.path.expanduser(name)).rstrip("/")

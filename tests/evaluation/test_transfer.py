@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -34,4 +36,38 @@ def test_other_images_than_those_of_pretraining_are_needed(frozen):
     Transfer().check(frozen, target)
     recipe.data.source = frozen.train_source.name
     with pytest.raises(bt_keras.UsageError, match="give --source"):
+        Transfer().check(frozen, target)
+
+
+@pytest.mark.parametrize(
+    ("name", "pretraining", "is_same"),
+    [
+        ("photos/", "photos", True),
+        ("{here}/photos", "photos", True),
+        ("link", "photos", True),
+        ("others", "photos", False),
+        ("~/photos", "{here}/photos", True),
+        ("tfds:cifar10", "tfds:cifar10:3.0.2", True),
+        ("tfds:cifar10", "tfds:cifar100", False),
+        ("shipped", "shipped", True),
+        ("gs://bucket/photos/", "gs://bucket/photos", True),
+        ("gs://bucket/photos", "gs://bucket/others", False),
+    ],
+)
+def test_other_names_of_the_same_images(
+    frozen, tmp_path, monkeypatch, name, pretraining, is_same
+):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to("photos")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name, pretraining = (each.format(here=tmp_path) for each in (name, pretraining))
+    frozen.train_source = dataclasses.replace(frozen.train_source, name=name)
+    recipe = config.default()
+    recipe.data.source = pretraining
+    target = EvaluationTarget(frozen.backbone, recipe, epoch="3")
+    if is_same:
+        with pytest.raises(bt_keras.UsageError, match="give --source"):
+            Transfer().check(frozen, target)
+    else:
         Transfer().check(frozen, target)
