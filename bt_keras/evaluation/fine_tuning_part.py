@@ -72,13 +72,13 @@ class Training(Evaluator):
             "label_share": self.share,
             "images": subset.num_images,
             "steps": whole.steps(subset.num_images),
+            **whole.subset_settings(frozen, self.share),
         }
-        rates = None
+        rates = whole.given_rates()[self.network]
         if whole.rates == "grid":
             rates = self._search(images, subset)
-            head_rate, rate = rates
-            settings |= {"rates": "grid", "head_learning_rate": head_rate}
-            settings["learning_rate"] = rate
+            settings["rates"] = "grid"
+        settings["head_learning_rate"], settings["learning_rate"] = rates
         accuracies = self._accuracies(
             images, subset, rates, images.frozen.test_batches()
         )

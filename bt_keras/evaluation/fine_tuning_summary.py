@@ -21,7 +21,10 @@ class FineTuningSummary:
         label_share: Float in (0, 1].
         images: Integer, number of labeled images.
         steps: Integer, number of training steps.
-        rates: String, how the learning rates were chosen: `"paper"` or `"grid"`.
+        protocol: String, the name of the evaluator.
+        subset: String, `"published"`, `"stratified"`, or `""` if it is not known.
+        rates: String, `"grid"` if each training chose its learning rates, otherwise
+            those of classifier and backbone, or `"paper"` if they are not known.
         backbone: String.
         epoch: String.
         source: String.
@@ -33,6 +36,8 @@ class FineTuningSummary:
     label_share: float
     images: int
     steps: int
+    protocol: str
+    subset: str
     rates: str
     backbone: str
     epoch: str
@@ -65,7 +70,7 @@ def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
         settings = result.settings
         key: tuple[Any, ...] = (
             *(settings[name] for name in TRAINING_SETTINGS),
-            settings.get("rates", "paper"),
+            *(result.protocol, settings.get("subset", ""), _rates(settings)),
             *(result.backbone, result.epoch, result.source, result.n),
         )
         metrics = groups.setdefault(key, {name: {} for name in _METRICS})
@@ -75,6 +80,14 @@ def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
         values = {name: list(by_seed.values()) for name, by_seed in metrics.items()}
         summaries.append(FineTuningSummary(*(*key, values)))
     return sorted(summaries, key=lambda s: (s.label_share, s.backbone))
+
+
+def _rates(settings):
+    if settings.get("rates") == "grid":
+        return "grid"
+    names = ("head_learning_rate", "learning_rate")
+    given = [f"{settings[name]:g}" for name in names if name in settings]
+    return ", ".join(given) or "paper"
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:

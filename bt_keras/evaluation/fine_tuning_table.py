@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bt_keras.evaluation.fine_tuning_summary import (
+    FineTuningSummary,
     mean_and_deviation,
     summarize_fine_tuning,
 )
@@ -13,7 +14,7 @@ from bt_keras.evaluation.results import Result
 
 _HEADER = (
     *("labels", "labeled images", "backbone", "epoch", "top-1 %", "95 % interval"),
-    *("top-5 %", "seeds", "trained for", "rates", "source", "test images"),
+    *("top-5 %", "seeds", "trained for", "rates", "protocol", "source", "test images"),
 )
 
 
@@ -42,7 +43,7 @@ def fine_tuning_rows(
     """
     return _HEADER, [
         (
-            f"{100 * summary.label_share:g}%",
+            _labels(summary),
             str(summary.images),
             summary.backbone,
             summary.epoch,
@@ -52,11 +53,17 @@ def fine_tuning_rows(
             str(max(map(len, summary.accuracies.values()))),
             f"{summary.steps} steps",
             summary.rates,
+            summary.protocol,
             summary.source,
             str(summary.n),
         )
         for summary in summarize_fine_tuning(results)
     ]
+
+
+def _labels(summary: FineTuningSummary) -> str:
+    share = f"{100 * summary.label_share:g}%"
+    return f"{share} (published)" if summary.subset == "published" else share
 
 
 def _accuracy(percentages: Sequence[float]) -> str:

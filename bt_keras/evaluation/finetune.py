@@ -159,6 +159,15 @@ class FineTuning(Evaluator):
         """
         return images.stratified(share, seed)
 
+    def subset_settings(self, frozen: FrozenBackbone, share: float) -> dict[str, str]:
+        """Returns what the results tell of the choice of the images.
+
+        Args:
+            frozen: `FrozenBackbone`.
+            share: Float in (0, 1].
+        """
+        return {}
+
     def train(
         self,
         classifier: Classifier,

@@ -59,14 +59,20 @@ class SemiSupervised(FineTuning):
         """Raises `UsageError` as `FineTuning`, or if published images are missing."""
         super().check(frozen, target)
         for share in self.shares:
-            self._published(frozen.train_source, share)
+            if self._is_published(frozen.train_source, share):
+                load_published(frozen.train_source, share)
 
     def subset(self, images: LabeledImages, share: float, seed: int) -> Source:
         """Returns the published subset if there is one, otherwise a stratified one."""
-        published = self._published(images.frozen.train_source, share)
-        return published or super().subset(images, share, seed)
-
-    def _published(self, source, share):
-        if self.subsets == "published" and published_name(source, share):
+        source = images.frozen.train_source
+        if self._is_published(source, share):
             return load_published(source, share)
-        return None
+        return super().subset(images, share, seed)
+
+    def subset_settings(self, frozen: FrozenBackbone, share: float) -> dict[str, str]:
+        """Returns whether the images are published or drawn, as in `SUBSETS`."""
+        is_published = self._is_published(frozen.train_source, share)
+        return {"subset": "published" if is_published else "stratified"}
+
+    def _is_published(self, source, share):
+        return self.subsets == "published" and published_name(source, share) is not None

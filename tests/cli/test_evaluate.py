@@ -39,11 +39,12 @@ def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     ]
     assert {(r.protocol, r.n) for r in found} == {("finetune", 18)}
     settings = {"label_share": 1.0, "images": 18, "steps": 3}
-    assert all(r.settings == settings for r in found)
+    assert all(r.settings | settings == r.settings for r in found)
     out = capsys.readouterr().out
     progress = [line for line in out.splitlines() if line.startswith("finetune (")]
     assert len(progress) == 4
-    settings = "labels=100%, images=18, 3 steps, seed=0"
+    settings = "labels=100%, images=18, 3 steps, head_learning_rate=0.1, "
+    settings += "learning_rate=0.1, seed=0"
     assert progress[1].startswith(f"finetune ({settings}), scratch: top-1 ")
 
     # The report has the same table: one line for each backbone, not for each seed.

@@ -6,6 +6,7 @@ import pytest
 import bt_keras
 from bt_keras import config
 from bt_keras.evaluation.finetune import FineTuning
+from bt_keras.evaluation.settings import TRAINING_SETTINGS
 from tests.evaluation.gray import trainable
 
 
@@ -36,7 +37,8 @@ def measured(evaluator, frozen):
     keys, scores = [], []
     for results in evaluator.run(frozen):
         first = results[0]
-        keys.append((first.backbone, *first.settings.values(), first.seed))
+        about = (first.settings[name] for name in TRAINING_SETTINGS)
+        keys.append((first.backbone, *about, first.seed))
         scores.append({result.metric: result.value for result in results})
     return keys, scores
 
@@ -106,6 +108,15 @@ def test_the_rates_of_the_grid_are_chosen_on_held_out_labels(frozen):
         (r.settings["head_learning_rate"], r.settings["learning_rate"]) for r in results
     ]
     assert chosen == [(0.3, 0.2), (0.2, 0.2)]
+
+
+def test_results_name_the_given_rates(frozen):
+    rates = {"learning_rate": 0.3, "head_learning_rate": 0.4}
+    evaluator = Recorded(seeds=1, scratch_learning_rate=0.2, **rates)
+    first, second = [result.settings for result, _ in evaluator.run(frozen)]
+    assert {**first, **rates} == first
+    assert {second[name] for name in rates} == {0.2}
+    assert "rates" not in first
 
 
 def test_parts_are_measurements_of_their_own():

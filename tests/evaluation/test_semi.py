@@ -72,6 +72,19 @@ def test_other_shares_of_imagenet_are_stratified(imagenet, subsets, share):
     assert subset.num_images == 30 * share
 
 
+@pytest.mark.parametrize(
+    ("share", "subsets", "expected"),
+    [
+        (0.1, "published", "published"),
+        (0.3, "published", "stratified"),
+        (0.1, "stratified", "stratified"),
+    ],
+)
+def test_results_tell_the_subset(imagenet, share, subsets, expected):
+    evaluator = SemiSupervised((share,), subsets=subsets)
+    assert evaluator.subset_settings(imagenet[0], share) == {"subset": expected}
+
+
 def test_a_part_of_imagenet_has_no_published_subset(imagenet):
     source = dataclasses.replace(imagenet[0].train_source, split="train[:10%]")
     assert published_subsets.published_name(source, 0.01) is None

@@ -21,7 +21,7 @@ def test_fine_tuning_has_one_line_for_each_share_and_backbone():
     assert header.split()[:4] == ["labels", "labeled", "images", "backbone"]
     cells = [line.split("  ") for line in lines]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in cells]
-    rest = ["300 steps", "paper", "shipped", "2000"]
+    rest = ["300 steps", "paper", "finetune", "shipped", "2000"]
     three, one = ("99.00 ± 0.00", "3"), "99.00"
     deviation = np.std([70, 72, 77], ddof=1)
     spread = f"73.00 ± {deviation:.2f}"
@@ -97,6 +97,47 @@ def test_the_rates_of_a_grid_have_a_line_of_their_own():
         (False, False),
         (True, True),
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new", "part"),
+    [
+        ("settings", {"subset": "stratified"}, {"subset": "published"}, "(published)"),
+        ("settings", {"learning_rate": 0.1}, {"learning_rate": 0.2}, " 0.2 "),
+        ("settings", {}, {"head_learning_rate": 0.5}, " 0.5 "),
+        ("protocol", "finetune", "semi", " semi "),
+    ],
+)
+def test_trainings_of_other_kinds_are_not_averaged(field, old, new, part):
+    """Such as one seed that was trained again after the config changed."""
+    trained = [r for r in fine_tuned() if r.settings["images"] == 100]
+
+    def of_kind(result, kind):
+        value = {**result.settings, **kind} if field == "settings" else kind
+        return dataclasses.replace(result, **{field: value})
+
+    again = [
+        dataclasses.replace(of_kind(r, new), value=0.5) for r in trained if not r.seed
+    ]
+    results = [of_kind(r, old) for r in trained] + again
+    lines = tables.results_table(results).splitlines()[2:]
+    assert [("50.00" in line, part in line) for line in lines] == [
+        (False, False),
+        (True, True),
+    ] * 2
+
+
+def test_rates_that_a_grid_chose_are_averaged():
+    trained = [
+        dataclasses.replace(
+            r, settings={**r.settings, "rates": "grid", "learning_rate": 0.1 + r.seed}
+        )
+        for r in fine_tuned()
+        if r.settings["images"] == 100
+    ]
+    lines = tables.results_table(trained).splitlines()[2:]
+    assert len(lines) == 2
+    assert all("grid" in line and "±" in line for line in lines)
 
 
 def test_both_linear_probes_are_compared():
