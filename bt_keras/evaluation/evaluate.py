@@ -165,12 +165,17 @@ def _allowed(
 
 
 @contextlib.contextmanager
-def _skipping(evaluator, skips):
-    """Prints a `UsageError` of an evaluator if `skips` is true."""
+def _skipping(evaluator, skips, disk_errors=True):
+    """Prints a `UsageError` of an evaluator if `skips` is true.
+
+    Features that cannot be written are no fault of the data: with `disk_errors=False`,
+    they are an error.
+    """
     try:
         yield
     except UsageError as error:
-        if not skips:
+        is_of_disk = isinstance(error.__cause__, OSError)
+        if not skips or (is_of_disk and not disk_errors):
             raise
         print(f"{evaluator.name} is skipped: {error}")
 
@@ -188,7 +193,7 @@ def _measure(
     """
     has_measured = False
     for evaluator in evaluators:
-        with _skipping(evaluator, skips):
+        with _skipping(evaluator, skips, disk_errors=False):
             for part in evaluator.parts():
                 for measured in finished.measure(part, frozen):
                     has_measured = True

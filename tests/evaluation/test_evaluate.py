@@ -23,7 +23,7 @@ def target(tmp_path):
     recipe.data.train_split = "train[:64]"
     recipe.data.test_split = "test[:16]"
     recipe.views.size = 8
-    return EvaluationTarget(small_backbone(), recipe, "3", Workdir(tmp_path / "run"))
+    return EvaluationTarget(small_backbone(), recipe, "3", Workdir(tmp_path))
 
 
 @pytest.fixture
@@ -58,6 +58,13 @@ def test_all_does_not_skip_what_fails_outside_of_evaluators(target, few):
 
     with pytest.raises(bt_keras.UsageError, match="the disk is full"):
         evaluate(target, protocol="all", progress=fail)
+
+
+def test_all_does_not_skip_what_cannot_be_written(target, few, capsys):
+    (target.workdir.path / "features").write_text("not a folder")
+    with pytest.raises(bt_keras.UsageError, match="cannot be written"):
+        evaluate(target, protocol="all")
+    assert "is skipped" not in capsys.readouterr().out
 
 
 @pytest.fixture
