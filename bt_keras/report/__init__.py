@@ -15,7 +15,7 @@ _MODULES = {
     "correlation": "bt_keras.report.feature_figures",
     "curves": "bt_keras.report.figures",
     "feature_map": "bt_keras.report.feature_figures",
-    "from_fit": "bt_keras.report.from_fit",
+    "from_fit": "bt_keras.report.fit_contents",
     "neighbors": "bt_keras.report.pictures",
     "page": "bt_keras.report.show",
     "read": "bt_keras.report.gather",

@@ -6,7 +6,7 @@ import pytest
 
 import bt_keras
 from bt_keras import data
-from bt_keras.report.from_fit import from_fit
+from bt_keras.report.fit_contents import from_fit
 from bt_keras.report.html_page import render
 from tests.evaluation.gray import gray_levels
 from tests.models import tiny
