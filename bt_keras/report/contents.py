@@ -179,6 +179,8 @@ class Contents:
         confusion: Optional `Confusion`.
         throughput: Dict from an epoch to its images per second.
         module: Optional `Module`.
+        held_out: Boolean, whether neighbors, map and confusion matrix are those of
+            images that are not training images. Defaults to `True`.
         gaps: Dict from keys of `SECTIONS` to a sentence that says why the part is
             missing.
     """
@@ -200,6 +202,7 @@ class Contents:
     confusion: Confusion | None = None
     throughput: dict[int, float] = dataclasses.field(default_factory=dict)
     module: Module | None = None
+    held_out: bool = True
     gaps: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def require(self, section: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import keras
@@ -12,10 +13,10 @@ from bt_keras.data import Source
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.model.view_pairs import expected_view, unpack_element
-from bt_keras.report import network, run_files
+from bt_keras.report import images, network, run_files
 from bt_keras.report.contents import Contents, LogPoint
 from bt_keras.report.gaps import Gaps
-from bt_keras.report.gather import from_samples
+from bt_keras.report.gather import NEED_IMAGES, from_samples
 from bt_keras.training import sample_views
 
 _HELD_OUT = "val_"
@@ -49,23 +50,40 @@ def from_fit(
         name: String, the title. Defaults to `"model"`.
 
     Returns:
-        `Contents` without what only a workdir has.
-
-    Raises:
-        UsageError: If an image cannot be read.
+        `Contents` without what only a workdir has. `Contents.gaps` names what cannot
+        be computed, such as the spectrum of features that are not finite.
     """
     gaps = Gaps()
     gaps.reasons |= dict.fromkeys(
         ("results", "throughput", "module"), "it is recorded in the workdir of a run."
     )
-    points = _log(history)
-    epochs = max((point.epoch for point in points), default=0)
-    batch = next(iter(pairs))
-    pair, _ = unpack_element(batch, expected_view(model.backbone))
-    size = pair[0].shape[1]
+    epochs = 1 + max(history.epoch, default=-1)  # Also if no value is finite.
     label = f"epoch {epochs}"
-    bank = network.sample(bank, network.BANK_IMAGES)
-    queries = network.sample(queries, network.QUERY_IMAGES)
+    pair, _ = unpack_element(next(iter(pairs)), expected_view(model.backbone))
+    size = pair[0].shape[1]
+    make = functools.partial(
+        _samples, label, model, (bank, queries), size, resize_ratio, statistics
+    )
+    samples = gaps.attempt(["spectra", *NEED_IMAGES], make, None)
+    return Contents(
+        name=name,
+        path="",
+        recipe={},
+        epochs=epochs,
+        total_epochs=epochs,
+        final_loss=history.history.get("loss", [math.nan])[-1],
+        curves=_log(history),
+        correlations=(network.correlation(label, model, pair),),
+        views=run_files.divide_views(sample_views.draw(pair, statistics), size),
+        gaps=gaps.reasons,
+        **(from_samples(samples, _K, _TEMPERATURE, gaps) if samples else {}),
+    )
+
+
+def _samples(label, model, sources, size, resize_ratio, statistics):
+    """Computes the `Samples` of a bank and of queries."""
+    counts = images.BANK_IMAGES, images.QUERY_IMAGES
+    bank, queries = map(images.sample, sources, counts)
     frozen = FrozenBackbone(
         model.backbone,
         bank,
@@ -77,22 +95,7 @@ def from_fit(
         statistics=statistics,
     )
     spectra = (network.spectrum(label, frozen.test),)
-    samples = network.Samples(bank, queries, frozen.train, frozen.test, spectra)
-    picture = sample_views.draw(pair, statistics)
-    losses = history.history.get("loss", [math.nan])
-    return Contents(
-        name=name,
-        path="",
-        recipe={},
-        epochs=epochs,
-        total_epochs=epochs,
-        final_loss=losses[-1],
-        curves=points,
-        correlations=(network.correlation(label, model, pair),),
-        views=run_files.divide_views(picture, size),
-        gaps=gaps.reasons,
-        **from_samples(samples, _K, _TEMPERATURE, gaps),
-    )
+    return network.Samples(bank, queries, frozen.train, frozen.test, spectra)
 
 
 def _log(history):

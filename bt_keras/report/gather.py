@@ -128,6 +128,7 @@ def from_samples(
     features = functools.partial(feature_views.feature_map, samples)
     found = {
         "spectra": samples.spectra,
+        "held_out": samples.held_out,
         "feature_map": gaps.attempt(["feature_map"], features, None),
     }
     make = functools.partial(feature_views.similar, samples, k)

@@ -13,25 +13,19 @@ from bt_keras import data, losses
 from bt_keras.augmentation import finish_crops
 from bt_keras.checkpoint import latest
 from bt_keras.data import Source
-from bt_keras.data.from_config import open_source
-from bt_keras.errors import UsageError
 from bt_keras.evaluation.features import Features
-from bt_keras.evaluation.label_subsets import take_subset
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.report import images
 from bt_keras.report.contents import UNTRAINED, Correlation, Spectrum
-from bt_keras.scores import effective_rank
-from bt_keras.scores.spectrum import eigenvalues
+from bt_keras.scores.rankme import EPSILON
+from bt_keras.scores.spectrum import eigenvalues, entropy_rank
 from bt_keras.training import setup
 from bt_keras.workdir import Workdir
 
 # View pairs, and rows and columns that the page shows of C.
 _PAIRS = 256
 _BLOCK = 64
-# A page shows samples of larger data sets.
-BANK_IMAGES = 10_000
-QUERY_IMAGES = 2_000
-_SEED = (0, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +34,12 @@ class Samples:
 
     Args:
         bank: `Source` of training images.
-        queries: `Source` of other images, test images if there are any.
+        queries: `Source` of other images.
         bank_features: `Features` of the trained network.
         query_features: `Features` of the trained network.
         spectra: Tuple of `Spectrum`, the untrained network's first.
+        held_out: Boolean, whether the queries are not training images. Defaults to
+            `True`.
     """
 
     bank: Source
@@ -51,6 +47,7 @@ class Samples:
     bank_features: Features
     query_features: Features
     spectra: tuple[Spectrum, ...]
+    held_out: bool = True
 
 
 def correlations(workdir: Workdir, config: ConfigDict) -> tuple[Correlation, ...]:
@@ -80,7 +77,7 @@ def correlation(network: str, model: BarlowTwins, pair: Sequence) -> Correlation
     """Computes C of a batch of view pairs.
 
     Batch norm uses the statistics of the batch, as in training. The model stays as it
-    is.
+    is, also after an error.
 
     Args:
         network: String, the name of the network.
@@ -88,9 +85,11 @@ def correlation(network: str, model: BarlowTwins, pair: Sequence) -> Correlation
         pair: Tuple `(view_a, view_b)` of float32 tensors (N, H, W, C).
     """
     state = [tf.identity(variable.value) for variable in model.variables]
-    embeddings = [model.project(view, training=True) for view in pair]
-    for variable, value in zip(model.variables, state, strict=True):
-        variable.assign(value)
+    try:
+        embeddings = [model.project(view, training=True) for view in pair]
+    finally:
+        for variable, value in zip(model.variables, state, strict=True):
+            variable.assign(value)
     matrix = losses.cross_correlation(*embeddings).numpy()
     return summarize(network, matrix, len(pair[0]))
 
@@ -133,7 +132,7 @@ def samples(workdir: Workdir, config: ConfigDict) -> Samples:
         UsageError: If there is no checkpoint, or the images cannot be read.
     """
     target = target_from_workdir(workdir)
-    bank, queries = _sources(config)
+    bank, queries, held_out = images.sources(config)
     frozen = target.frozen(bank, queries, needs_labels=False)
     untrained = target_from_workdir(workdir, untrained=True)
     # Not kept: a run keeps the features of one network.
@@ -144,7 +143,7 @@ def samples(workdir: Workdir, config: ConfigDict) -> Samples:
         spectrum(UNTRAINED, before),
         spectrum(f"epoch {target.epoch}", after),
     )
-    return Samples(bank, queries, frozen.train, after, spectra)
+    return Samples(bank, queries, frozen.train, after, spectra, held_out)
 
 
 def spectrum(network: str, features: Features) -> Spectrum:
@@ -157,32 +156,4 @@ def spectrum(network: str, features: Features) -> Spectrum:
     rows = features.read(0, len(features.labels))
     count, width = rows.shape
     values = np.sqrt(eigenvalues(rows))
-    return Spectrum(network, values, effective_rank(rows), width, count)
-
-
-def _sources(config):
-    """Returns training images, and test images or other training images."""
-    train = open_source(config)
-    try:
-        test = open_source(config, config.data.test_split)
-    except UsageError:
-        test = train
-    if test.split != train.split:
-        return sample(train, BANK_IMAGES), sample(test, QUERY_IMAGES)
-    every = sample(train, BANK_IMAGES + QUERY_IMAGES)
-    numbers = np.arange(every.num_images)
-    is_query = numbers % (1 + BANK_IMAGES // QUERY_IMAGES) == 0
-    return take_subset(every, numbers[~is_query]), take_subset(every, numbers[is_query])
-
-
-def sample(source: Source, count: int) -> Source:
-    """Returns a source of random images in a fixed order; all if there are few."""
-    if source.num_images <= count:
-        return source
-
-    def records(shuffle_seed=None, first=0):
-        # The order in which training reads them, from few places of the disk.
-        order = source.records(shuffle_seed=tf.constant(_SEED, tf.int64))
-        return order.take(count).skip(first)
-
-    return dataclasses.replace(source, num_images=count, records=records, digest=None)
+    return Spectrum(network, values, entropy_rank(values, EPSILON), width, count)

@@ -1,5 +1,7 @@
 """The contents of a page after a `fit` without a workdir."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import pytest
 import bt_keras
 from bt_keras import data
 from bt_keras.report.fit_contents import from_fit
+from bt_keras.report.gather import NEED_IMAGES
 from bt_keras.report.html_page import render
+from bt_keras.report.verdicts import verdict
 from tests.evaluation.gray import gray_levels
 from tests.models import tiny
 
@@ -39,3 +43,17 @@ def test_a_fit_is_described_like_a_run(fitted):
     for now, then in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
     assert "the features use" in render([found]).html
+
+
+def test_a_fit_without_a_finite_loss_has_failed(fitted):
+    _, _, pairs, sources = fitted
+    history = keras.callbacks.History()
+    history.epoch = [0, 1]
+    history.history = {"loss": [math.nan, math.nan]}
+    model = tiny()
+    for variable in model.backbone.variables:
+        variable.assign(np.full(variable.shape, np.nan))
+    found = from_fit(model, history, pairs, *sources)
+    failed = "Training has failed: the loss of epoch 2 is not finite."
+    assert verdict(found)[0] == failed
+    assert {"spectra", *NEED_IMAGES} <= found.gaps.keys()

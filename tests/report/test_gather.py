@@ -11,7 +11,7 @@ from bt_keras import losses
 from bt_keras.checkpoint import latest
 from bt_keras.data import pairs
 from bt_keras.evaluation.target import target_from_workdir
-from bt_keras.report import feature_views, network
+from bt_keras.report import feature_views, images, network
 from bt_keras.report.contents import SECTIONS
 from bt_keras.report.gather import read
 from bt_keras.report.verdicts import verdict
@@ -29,6 +29,7 @@ def contents(evaluated):
 
 def test_nothing_is_missing(contents):
     assert contents.gaps == {}
+    assert contents.held_out
     assert (contents.name, contents.epochs, contents.total_epochs) == ("tiny", 2, 2)
     assert len(contents.results) == 8
     assert contents.module.passed == contents.module.checks
@@ -142,23 +143,24 @@ def test_missing_images_leave_what_files_say(copied):
 def test_without_labels_and_test_images_neighbors_come_from_the_training_images(
     copied, tmp_path
 ):
-    images = tmp_path / "flat"
-    shutil.copytree(tiny.write_images(tmp_path / "all") / "train" / "dark", images)
+    folder = tmp_path / "flat"
+    shutil.copytree(tiny.write_images(tmp_path / "all") / "train" / "dark", folder)
     workdir = Workdir(copied)
     config = workdir.config()
-    config.data.source = str(images)
+    config.data.source = str(folder)
     workdir.config_file.write_text(config_lib.to_json(config))
     found = read(copied)
     assert found.gaps.keys() == {"confusion"}
     assert "needs labels" in found.gaps["confusion"]
+    assert not found.held_out
     assert len(found.neighbors) == 2  # Every sixth of nine images.
     assert {len(row.neighbors) for row in found.neighbors} == {7}
     assert not any(picture.label for picture in found.feature_map.pictures)
 
 
 def test_large_data_are_sampled_in_a_fixed_order(monkeypatch, evaluated):
-    monkeypatch.setattr(network, "BANK_IMAGES", 7)
-    monkeypatch.setattr(network, "QUERY_IMAGES", 5)
+    monkeypatch.setattr(images, "BANK_IMAGES", 7)
+    monkeypatch.setattr(images, "QUERY_IMAGES", 5)
     workdir = Workdir(evaluated)
     first, second = (network.samples(workdir, workdir.config()) for _ in range(2))
     assert first.bank.num_images == len(first.bank_features.labels) == 7

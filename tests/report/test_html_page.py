@@ -103,6 +103,14 @@ def test_the_page_of_a_long_run_with_many_details_is_small():
     assert {1, 3000} <= drawn
 
 
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_page_says_whether_training_saw_the_images(held_out):
+    page = render([contents(held_out=held_out)]).html
+    # Neighbors, map and confusion matrix.
+    assert page.count("that training did not see") == (3 if held_out else 0)
+    assert page.count("there are no test images") == (0 if held_out else 3)
+
+
 def test_names_are_escaped():
     page = render([contents("<script>x</script>")]).html
     assert "<script>x" not in page
