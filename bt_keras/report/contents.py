@@ -35,7 +35,8 @@ class LogPoint:
         metric: String, without the prefix `val_`.
         epoch: Integer > 0.
         value: Float, finite.
-        images: String, `"training"` or `"held out"`.
+        images: String, `"training"` or `"held out"`; empty for a metric of two sets of
+            images. Defaults to `"training"`.
     """
 
     metric: str

@@ -8,9 +8,8 @@ import altair as alt
 import numpy as np
 
 from bt_keras.errors import UsageError
-from bt_keras.evaluation.intervals import wilson
+from bt_keras.report.accuracies import accuracy_rows
 from bt_keras.report.contents import Contents
-from bt_keras.report.verdicts import evaluator
 
 # Pixels of a chart; the page stretches those of `_WIDTH`.
 _WIDTH, _HEIGHT, _LINE = 300, 180, 22
@@ -48,7 +47,8 @@ def curve_panels(contents: Runs) -> list[alt.Chart]:
         contents,
         "curves",
         lambda run: [
-            {"metric": p.metric, "epoch": p.epoch, "value": p.value, "images": p.images}
+            {"metric": p.metric, "epoch": p.epoch, "value": p.value}
+            | ({"images": p.images} if p.images else {})
             for p in run.require("curves")
         ],
     )
@@ -57,28 +57,24 @@ def curve_panels(contents: Runs) -> list[alt.Chart]:
     several = len({row["run"] for row in rows}) > 1
     # The loss, which is the sum of the others, is the first.
     metrics = sorted({row["metric"] for row in rows}, key=lambda m: (m != "loss", m))
-    panels = []
-    for metric in metrics:
-        values = [row for row in rows if row["metric"] == metric]
-        held_out = len({row["images"] for row in values}) > 1
-        panels.append(_curve(metric, values, several, held_out))
-    return panels
+    values = ([row for row in rows if row["metric"] == metric] for metric in metrics)
+    return [
+        _curve(metric, of_metric, several)
+        for metric, of_metric in zip(metrics, values, strict=True)
+    ]
 
 
-def _curve(metric, rows, several, held_out):
+def _curve(metric, rows, several):
+    images = {row["images"] for row in rows if "images" in row}
+    value = alt.Tooltip("value:Q", format=".5")
     encodings = {
         "x": _epochs(rows),
         "y": alt.Y("value:Q", title=None).scale(zero=False),
-        "tooltip": [
-            "run:N",
-            "images:N",
-            "epoch:Q",
-            alt.Tooltip("value:Q", format=".5"),
-        ],
+        "tooltip": ["run:N", *(["images:N"] if images else []), "epoch:Q", value],
     }
     if several:
         encodings["color"] = _RUN_COLOR
-    if held_out:
+    if len(images) > 1:
         legend = alt.Legend(orient="top", symbolType="stroke", symbolStrokeColor="gray")
         dashes = alt.StrokeDash("images:N", title=None, legend=legend)
         encodings["strokeDash"] = dashes.scale(domain=["training", "held out"])
@@ -99,6 +95,8 @@ def accuracy(contents: Runs) -> alt.LayerChart:
         UsageError: If no accuracy is measured.
     """
     rows = _rows(contents, "results", _accuracies)
+    if not rows:
+        raise UsageError("no top-1 accuracy is measured: see `bt-keras evaluate`.")
     several = len({row["run"] for row in rows}) > 1
     chart = alt.Chart(alt.Data(values=rows))
     y = alt.Y("evaluator:N", title=None, axis=alt.Axis(labelLimit=150))
@@ -119,30 +117,8 @@ def accuracy(contents: Runs) -> alt.LayerChart:
 
 
 def _accuracies(run):
-    run.require("results")
-    found: dict[tuple, list] = {}
-    for result in run.results:
-        if result.metric == "top1":
-            key = (evaluator(result), result.backbone)
-            same = found.setdefault(key, [])
-            same[:] = [each for each in same if each.seed != result.seed]
-            same.append(result)
-    rows = []
-    for (name, network), same in found.items():
-        mean = float(np.mean([each.value for each in same]))
-        low, high = (100 * end for end in wilson(mean, same[-1].n))
-        rows.append(
-            {
-                "evaluator": name,
-                "network": network,
-                "both": f"{run.name}, {network}",
-                "accuracy": round(100 * mean, 2),
-                "low": low,
-                "high": high,
-                "interval": f"{low:.1f} to {high:.1f}",
-            }
-        )
-    return rows
+    rows = accuracy_rows(run.require("results"))
+    return [row | {"both": f"{run.name}, {row['network']}"} for row in rows]
 
 
 def spectra(contents: Runs) -> alt.Chart:

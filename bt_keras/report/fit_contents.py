@@ -14,12 +14,12 @@ from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.model.view_pairs import expected_view, unpack_element
 from bt_keras.report import images, network, run_files
-from bt_keras.report.contents import Contents, LogPoint
+from bt_keras.report.contents import Contents
 from bt_keras.report.gaps import Gaps
 from bt_keras.report.gather import NEED_IMAGES, from_samples
+from bt_keras.report.log_points import log_point
 from bt_keras.training import sample_views
 
-_HELD_OUT = "val_"
 _K, _TEMPERATURE, _BATCH = 200, 0.1, 256
 
 
@@ -101,12 +101,7 @@ def _samples(label, model, sources, size, resize_ratio, statistics):
 def _log(history):
     """Returns a `LogPoint` for every finite value of a history."""
     return tuple(
-        LogPoint(
-            metric.removeprefix(_HELD_OUT),
-            epoch + 1,
-            float(value),
-            "held out" if metric.startswith(_HELD_OUT) else "training",
-        )
+        log_point(metric, epoch, value)
         for metric, values in history.history.items()
         for epoch, value in zip(history.epoch, values, strict=False)
         if math.isfinite(value)

@@ -63,9 +63,7 @@ def _from_files(workdir: Workdir, config: ConfigDict, gaps: Gaps) -> dict[str, A
         "epochs": epochs,
         "final_loss": loss,
         "curves": curves,
-        "results": gaps.attempt(
-            ["results"], functools.partial(_accuracies, workdir), ()
-        ),
+        "results": gaps.attempt(["results"], functools.partial(_results, workdir), ()),
         "views": gaps.attempt(
             ["views"],
             functools.partial(run_files.views, workdir, config.views.size),
@@ -80,12 +78,11 @@ def _from_files(workdir: Workdir, config: ConfigDict, gaps: Gaps) -> dict[str, A
     }
 
 
-def _accuracies(workdir):
+def _results(workdir):
     results = results_file.read(workdir.results_file)
-    if not any(result.metric == "top1" for result in results):
+    if not results:
         raise UsageError(
-            "no accuracy is measured yet: `bt-keras evaluate "
-            f"--workdir={workdir.path}`."
+            f"nothing is measured yet: `bt-keras evaluate --workdir={workdir.path}`."
         )
     return tuple(results)
 

@@ -15,10 +15,10 @@ from bt_keras import config as config_lib
 from bt_keras.errors import UsageError
 from bt_keras.files import log_file, reading
 from bt_keras.report.contents import LogPoint, Module, Picture
+from bt_keras.report.log_points import log_point
 from bt_keras.report.pictures import data_uri
 from bt_keras.workdir import Workdir
 
-_HELD_OUT = "val_"
 # What Keras's TensorBoard callback writes at the end of every epoch.
 _EPOCH_TAG = "epoch_loss"
 # Pixels of a view on the page.
@@ -58,12 +58,7 @@ def curves(workdir: Workdir) -> tuple[int, float, tuple[LogPoint, ...]]:
     if not rows:
         raise UsageError("no epoch is finished yet (log.csv has no line).")
     points = tuple(
-        LogPoint(
-            name.removeprefix(_HELD_OUT),
-            int(row["epoch"]) + 1,
-            value,
-            "held out" if name.startswith(_HELD_OUT) else "training",
-        )
+        log_point(name, int(row["epoch"]), value)
         for row in rows
         for name, value in row.items()
         if name != "epoch" and math.isfinite(value)

@@ -8,8 +8,12 @@ from __future__ import annotations
 import math
 
 from bt_keras.evaluation.intervals import wilson
-from bt_keras.evaluation.results import Result
-from bt_keras.evaluation.tables import settings_text
+from bt_keras.report.accuracies import (
+    compared,
+    evaluator,
+    is_accuracy_of_features,
+    is_rank_of_features,
+)
 from bt_keras.report.contents import UNTRAINED, Contents
 
 # Below this effective rank, features are one direction and noise.
@@ -88,22 +92,23 @@ def _rank(contents):
 
 
 def _features(contents):
-    pretrained, untrained = compared(contents.results)
+    accuracies = list(filter(is_accuracy_of_features, contents.results))
+    pretrained, untrained = compared(accuracies)
     workdir = f" --workdir={contents.path}" if contents.path else ""
     command = f"bt-keras evaluate{workdir}"
     if pretrained is None:
-        return (
-            f"The accuracy of the features is unknown: `{command}` measures it if the "
-            "images have labels."
-        )
+        return _without_accuracy(contents, command)
+    epoch = _of_epoch(pretrained)
+    several = len({result.source for result in accuracies}) > 1
+    of_source = f" of {pretrained.source}" if several else ""
     measured = (
-        f"top-1 accuracy {_percent(pretrained)} on {pretrained.n} test images "
-        f"({evaluator(pretrained)})"
+        f"top-1 accuracy {_percent(pretrained)} on {pretrained.n} test images"
+        f"{of_source} ({evaluator(pretrained)})"
     )
     if untrained is None:
         return (
-            f"The features reach {measured}; `{command} --untrained` says what an "
-            "untrained network reaches."
+            f"The features{epoch} reach {measured}; `{command} --untrained` says what "
+            "an untrained network reaches."
         )
     low, high = wilson(pretrained.value, pretrained.n)
     untrained_low, untrained_high = wilson(untrained.value, untrained.n)
@@ -114,39 +119,27 @@ def _features(contents):
     else:
         comparison = "not measurably different from"
     return (
-        f"The features are {comparison} those of the untrained network: {measured} "
-        f"instead of {_percent(untrained)}."
+        f"The features{epoch} are {comparison} those of the untrained network: "
+        f"{measured} instead of {_percent(untrained)}."
     )
 
 
-def compared(results: tuple[Result, ...]) -> tuple[Result | None, Result | None]:
-    """Finds the newest accuracy, if possible with the same one of another network.
-
-    Args:
-        results: Tuple of `Result`, oldest first.
-
-    Returns:
-        `(pretrained, untrained)`: `Result`s of the same evaluator, images and
-        settings. Either may be `None`.
-    """
-    newest: dict[str, dict] = {"pretrained": {}, "untrained": {}}
-    for result in results:
-        if result.metric == "top1" and result.backbone in newest:
-            settings = tuple(sorted(result.settings.items()))
-            key = (result.protocol, result.source, settings, result.seed)
-            newest[result.backbone].pop(key, None)  # The new one is the last.
-            newest[result.backbone][key] = result
-    pretrained, untrained = newest["pretrained"], newest["untrained"]
-    both = [key for key in pretrained if key in untrained]
-    for key in reversed(both or list(pretrained)):
-        return pretrained[key], untrained.get(key)
-    return None, None
+def _without_accuracy(contents, command):
+    advice = f"unknown: `{command}` measures it if the images have labels."
+    ranks = filter(is_rank_of_features, contents.results)
+    pretrained, untrained = compared(ranks)
+    if pretrained is None:
+        return f"The accuracy of the features is {advice}"
+    before = f" instead of {untrained.value:.1f} before training" if untrained else ""
+    return (
+        f"Without labels, the features{_of_epoch(pretrained)} have the effective rank "
+        f"{pretrained.value:.1f}{before} (RankMe of {pretrained.n} images); their "
+        f"accuracy is {advice}"
+    )
 
 
-def evaluator(result: Result) -> str:
-    """Returns the name and the settings of a result's evaluator."""
-    settings = settings_text(result.settings)
-    return f"{result.protocol}, {settings}" if settings else result.protocol
+def _of_epoch(result):
+    return f" of epoch {result.epoch}" if result.epoch.isdecimal() else ""
 
 
 def _percent(result):

@@ -23,9 +23,16 @@ def picture(rng, label="", side=28):
     return Picture(data_uri(rng.integers(0, 256, (side, side, 3), "uint8"), 48), label)
 
 
-def accuracy(backbone, value, protocol="knn", n=2000, **kwargs):
+def accuracy(backbone, value, protocol="knn", n=2000, epoch="3", **kwargs):
     return Result(
-        protocol, "top1", value, n, {"k": 200}, backbone=backbone, epoch="3", **kwargs
+        protocol, "top1", value, n, {"k": 200}, backbone=backbone, epoch=epoch, **kwargs
+    )
+
+
+def rank(backbone, value, of="features"):
+    settings = {"of": of}
+    return Result(
+        "labelfree", "rankme", value, 500, settings, backbone=backbone, epoch="3"
     )
 
 

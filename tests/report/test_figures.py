@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from bt_keras.errors import UsageError
-from bt_keras.evaluation.intervals import wilson
 from bt_keras.report import feature_figures, figures
-from tests.report.made_up import accuracy, contents
+from tests.report.made_up import contents, curves, rank
 
 MAKERS = {
     "curves": figures.curves,
@@ -59,15 +58,17 @@ def test_a_run_without_the_part_is_left_out():
     assert {row["run"] for row in rows(chart)} == {"demo"}
 
 
-def test_accuracies_have_intervals_and_means_over_seeds():
-    first, again, second = (
-        accuracy("pretrained", value, seed=seed)
-        for value, seed in ((0.1, 0), (0.5, 0), (0.7, 1))
-    )
-    [row] = rows(figures.accuracy(contents(results=(first, again, second))))
-    assert row["accuracy"] == 60.0  # The newest of each seed.
-    low, high = wilson(0.6, 2000)
-    assert (row["low"], row["high"]) == pytest.approx((100 * low, 100 * high))
+def test_a_metric_of_two_sets_of_images_does_not_name_one():
+    run = contents(curves=curves([0.5, 0.6], "knn_top1", images=""))
+    [panel] = figures.curve_panels(run)
+    assert all("images" not in row for row in rows(panel))
+    fields = [each["field"] for each in panel.to_dict()["encoding"]["tooltip"]]
+    assert fields == ["run", "epoch", "value"]
+
+
+def test_a_run_without_an_accuracy_has_no_chart_of_them():
+    with pytest.raises(UsageError, match="no top-1 accuracy is measured"):
+        figures.accuracy(contents(results=(rank("pretrained", 31.2),)))
 
 
 def test_the_matrix_is_drawn_row_by_row():

@@ -10,6 +10,8 @@ from bt_keras import config as config_lib
 from bt_keras import losses
 from bt_keras.checkpoint import latest
 from bt_keras.data import pairs
+from bt_keras.errors import UsageError
+from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.report import feature_views, images, network
 from bt_keras.report.contents import SECTIONS
@@ -19,6 +21,7 @@ from bt_keras.training import setup
 from bt_keras.workdir import Workdir
 from tests import tiny
 from tests.cli.commands import rows
+from tests.report.made_up import rank
 from tests.report.test_pictures import decoded
 
 
@@ -114,6 +117,21 @@ def test_what_is_missing_is_named(copied):
     assert "no epoch is finished yet" in gaps["curves"]
     for section in ("correlations", "spectra", "neighbors", "confusion"):
         assert "has no checkpoint yet" in gaps[section]
+
+
+def test_a_run_that_was_only_evaluated_without_labels_has_results(copied, monkeypatch):
+    def fail(*arguments):
+        raise UsageError("left out")
+
+    monkeypatch.setattr(network, "correlations", fail)
+    monkeypatch.setattr(network, "samples", fail)
+    file = Workdir(copied).results_file
+    file.unlink()
+    assert "nothing is measured yet" in read(copied).gaps["results"]
+    results_file.append(file, [rank("pretrained", 9.5)])
+    found = read(copied)
+    assert "results" not in found.gaps
+    assert [result.value for result in found.results] == [9.5]
 
 
 @pytest.mark.parametrize("name", ["views.png", "export.json", "results.csv"])

@@ -15,7 +15,7 @@ from bt_keras.report.contents import (
     Spectrum,
 )
 from bt_keras.report.html_page import Page, render
-from tests.report.made_up import contents, curves, picture
+from tests.report.made_up import contents, curves, picture, rank
 
 
 def specs(page):
@@ -109,6 +109,13 @@ def test_the_page_says_whether_training_saw_the_images(held_out):
     # Neighbors, map and confusion matrix.
     assert page.count("that training did not see") == (3 if held_out else 0)
     assert page.count("there are no test images") == (0 if held_out else 3)
+
+
+def test_results_without_accuracies_are_a_table():
+    page = render([contents(results=(rank("pretrained", 31.2),))])
+    assert "results-0" not in specs(page)
+    shown = r"<details open><summary>All results</summary><pre>[^<]*31\.2"
+    assert re.search(shown, page.html)
 
 
 def test_names_are_escaped():

@@ -1,14 +1,13 @@
 """The sentences of the verdict, one case for each rule."""
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from bt_keras.report.contents import Spectrum
-from bt_keras.report.verdicts import compared, verdict
-from tests.report.made_up import accuracy, contents, curves
+from bt_keras.report.verdicts import verdict
+from tests.report.made_up import accuracy, contents, curves, rank
 
 
 def spectrum(rank, width=32):
@@ -74,9 +73,9 @@ def test_features_are_compared_by_their_intervals(untrained, trained, comparison
     measured = accuracy("untrained", untrained), accuracy("pretrained", trained)
     sentence = verdict(contents(results=measured))[1]
     assert sentence == (
-        f"The features are {comparison} those of the untrained network: top-1 accuracy "
-        f"{100 * trained:.1f} % on 2000 test images (knn, k=200) instead of "
-        f"{100 * untrained:.1f} %."
+        f"The features of epoch 3 are {comparison} those of the untrained network: "
+        f"top-1 accuracy {100 * trained:.1f} % on 2000 test images (knn, k=200) "
+        f"instead of {100 * untrained:.1f} %."
     )
 
 
@@ -93,12 +92,28 @@ def test_features_without_a_comparison_and_without_accuracy():
     assert "is unknown: `bt-keras evaluate --workdir=runs/demo`" in none
 
 
-def test_the_newest_results_that_can_be_compared_are():
-    knn = accuracy("untrained", 0.4), accuracy("pretrained", 0.5)
-    newer = accuracy("pretrained", 0.6)
-    linear = accuracy("pretrained", 0.8, "linear")
-    other = dataclasses.replace(knn[0], source="cifar10", value=0.1)
-    top5 = dataclasses.replace(newer, metric="top5", value=1.0)
-    assert compared((*knn, newer, linear, other, top5)) == (newer, knn[0])
-    assert compared((newer, linear)) == (linear, None)
-    assert compared(()) == (None, None)
+def test_what_is_measured_on_labels_does_not_judge_the_features():
+    tuned = accuracy("pretrained", 0.9, "finetune"), accuracy("pretrained", 0.8, "semi")
+    sentence = verdict(contents(results=tuned))[1]
+    assert sentence.startswith("The accuracy of the features is unknown:")
+
+
+def test_the_source_is_named_if_there_are_several():
+    results = (
+        accuracy("pretrained", 0.7, source="shipped"),
+        accuracy("pretrained", 0.6, source="cifar10"),
+    )
+    assert (
+        "on 2000 test images of cifar10 (knn" in verdict(contents(results=results))[1]
+    )
+
+
+def test_without_labels_the_rank_is_named():
+    before, after = (rank(*pair) for pair in (("untrained", 2.5), ("pretrained", 31.2)))
+    sentence = verdict(contents(results=(before, after)))[1]
+    assert sentence == (
+        "Without labels, the features of epoch 3 have the effective rank 31.2 instead "
+        "of 2.5 before training (RankMe of 500 images); their accuracy is unknown: "
+        "`bt-keras evaluate --workdir=runs/demo` measures it if the images have labels."
+    )
+    assert "before training" not in verdict(contents(results=(after,)))[1]
