@@ -65,6 +65,7 @@ def from_fit(
         _samples, label, model, (bank, queries), size, resize_ratio, statistics
     )
     samples = gaps.attempt(["spectra", *NEED_IMAGES], make, None)
+    matrix = functools.partial(_correlations, label, model, pair)
     return Contents(
         name=name,
         path="",
@@ -73,11 +74,15 @@ def from_fit(
         total_epochs=epochs,
         final_loss=history.history.get("loss", [math.nan])[-1],
         curves=_log(history),
-        correlations=(network.correlation(label, model, pair),),
+        correlations=gaps.attempt(["correlations"], matrix, ()),
         views=run_files.divide_views(sample_views.draw(pair, statistics), size),
         gaps=gaps.reasons,
         **(from_samples(samples, _K, _TEMPERATURE, gaps) if samples else {}),
     )
+
+
+def _correlations(label, model, pair):
+    return (network.correlation(label, model, pair),)
 
 
 def _samples(label, model, sources, size, resize_ratio, statistics):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -126,8 +127,18 @@ def _add(specs, section, make):
     except UsageError:  # The section is missing; its gap says why.
         return []
     names = [f"{section}-{number}" for number in range(len(charts))]
-    specs.update(zip(names, (chart.to_dict() for chart in charts), strict=True))
+    found = (_without_nan(chart.to_dict()) for chart in charts)
+    specs.update(zip(names, found, strict=True))
     return names
+
+
+def _without_nan(value):
+    """Replaces numbers that JSON does not have, as after an overflow, by null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _or_empty(make, contents):

@@ -13,6 +13,7 @@ from bt_keras import data, losses
 from bt_keras.augmentation import finish_crops
 from bt_keras.checkpoint import latest
 from bt_keras.data import Source
+from bt_keras.errors import UsageError
 from bt_keras.evaluation.features import Features
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.model.barlow_twins import BarlowTwins
@@ -61,7 +62,8 @@ def correlations(workdir: Workdir, config: ConfigDict) -> tuple[Correlation, ...
         Tuple of two `Correlation`s.
 
     Raises:
-        UsageError: If there is no checkpoint, or the images cannot be read.
+        UsageError: If there is no checkpoint, the images cannot be read, or a number
+            is not finite.
     """
     trained = latest.load_model(workdir, config)
     source, views = setup.load_data(config)
@@ -83,6 +85,9 @@ def correlation(network: str, model: BarlowTwins, pair: Sequence) -> Correlation
         network: String, the name of the network.
         model: `bt_keras.BarlowTwins`.
         pair: Tuple `(view_a, view_b)` of float32 tensors (N, H, W, C).
+
+    Raises:
+        UsageError: If C is not finite.
     """
     state = [tf.identity(variable.value) for variable in model.variables]
     try:
@@ -102,6 +107,9 @@ def summarize(network: str, matrix: np.ndarray, pairs: int) -> Correlation:
         matrix: Float array (D, D).
         pairs: Integer, the number of view pairs.
 
+    Raises:
+        UsageError: If a number is not finite.
+
     Example:
 
     >>> from bt_keras.report.network import summarize
@@ -109,6 +117,8 @@ def summarize(network: str, matrix: np.ndarray, pairs: int) -> Correlation:
     >>> found.diagonal, found.off_diagonal
     (0.5, 0.5)
     """
+    if not np.isfinite(matrix).all():
+        raise UsageError(f"C of the network ({network}) is not finite.")
     width = len(matrix)
     others = matrix[~np.eye(width, dtype=bool)]
     return Correlation(

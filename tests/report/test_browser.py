@@ -1,5 +1,6 @@
 """Pages in Chromium: they open from the disk, draw every chart and fit the window."""
 
+import math
 import shutil
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from bt_keras.report.contents import SECTIONS
 from bt_keras.report.gather import read
 from bt_keras.report.html_page import render
-from tests.report.made_up import contents
+from tests.report.made_up import accuracy, contents
 
 pytestmark = pytest.mark.browser
 
@@ -15,10 +16,11 @@ WIDE, NARROW = 1200, 360
 # Elements that are wider than the window, and do not scroll inside another one.
 TOO_WIDE = """
     return [...document.querySelectorAll("body *")]
-        .filter((e) => !e.closest(".scroll, pre, svg"))
+        .filter((e) => !e.closest(".scroll, pre") && !e.parentElement.closest("svg"))
         .filter((e) => e.getBoundingClientRect().right > innerWidth + 0.5)
         .map((e) => e.outerHTML.slice(0, 200));
 """
+SCROLLS = "return document.documentElement.scrollWidth > innerWidth"
 BROKEN = """
     return [...document.querySelectorAll("img")]
         .filter((e) => !(e.complete && e.naturalWidth > 0)).length;
@@ -54,7 +56,7 @@ def open_page(browser, path, width, scheme="light"):
     WebDriverWait(browser, 60).until(lambda driver: driver.execute_script(drawn))
 
 
-@pytest.fixture(scope="module", params=["made up", "several", "gaps", "run"])
+@pytest.fixture(scope="module", params=["made up", "several", "gaps", "nan", "run"])
 def path(request, tmp_path_factory):
     """A page on the disk."""
     if request.param == "made up":
@@ -64,6 +66,9 @@ def path(request, tmp_path_factory):
     elif request.param == "gaps":
         gaps = {section: "not there " + "x" * 120 for section in SECTIONS}
         runs = [contents(gaps=gaps)]
+    elif request.param == "nan":
+        values = (("untrained", 0.5), ("pretrained", math.nan))
+        runs = [contents(results=tuple(accuracy(*pair) for pair in values))]
     else:
         runs = [read(request.getfixturevalue("evaluated"))]
     path = tmp_path_factory.mktemp("page") / "report.html"
@@ -78,6 +83,7 @@ def test_a_page_opens_without_errors_and_fits(browser, path, width, scheme):
     assert browser.get_log("browser") == []
     assert browser.execute_script(BROKEN) == 0
     assert browser.execute_script(TOO_WIDE) == []
+    assert browser.execute_script(SCROLLS) is False
     charts = browser.find_elements("css selector", "[data-chart]")
     assert all(chart.find_elements("css selector", "svg") for chart in charts)
     text = browser.find_element("css selector", "body").text

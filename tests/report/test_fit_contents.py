@@ -56,4 +56,4 @@ def test_a_fit_without_a_finite_loss_has_failed(fitted):
     found = from_fit(model, history, pairs, *sources)
     failed = "Training has failed: the loss of epoch 2 is not finite."
     assert verdict(found)[0] == failed
-    assert {"spectra", *NEED_IMAGES} <= found.gaps.keys()
+    assert {"correlations", "spectra", *NEED_IMAGES} <= found.gaps.keys()

@@ -1,6 +1,7 @@
 """The page of contents that are made up."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -15,12 +16,12 @@ from bt_keras.report.contents import (
     Spectrum,
 )
 from bt_keras.report.html_page import Page, render
-from tests.report.made_up import contents, curves, picture, rank
+from tests.report.made_up import accuracy, contents, curves, picture, rank
 
 
 def specs(page):
     [text] = re.findall(r'id="specs">(.*?)</script>', page.html)
-    return json.loads(text)
+    return json.loads(text, parse_constant=pytest.fail)  # NaN is not JSON.
 
 
 def test_every_part_is_on_the_page():
@@ -109,6 +110,14 @@ def test_the_page_says_whether_training_saw_the_images(held_out):
     # Neighbors, map and confusion matrix.
     assert page.count("that training did not see") == (3 if held_out else 0)
     assert page.count("there are no test images") == (0 if held_out else 3)
+
+
+def test_a_number_that_is_not_finite_leaves_the_other_charts():
+    page = render([contents(results=(accuracy("pretrained", math.nan),))])
+    found = specs(page)
+    [row] = found["results-0"]["data"]["values"]
+    assert row["accuracy"] is None
+    assert "curves-0" in found
 
 
 def test_results_without_accuracies_are_a_table():
