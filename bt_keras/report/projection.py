@@ -9,6 +9,8 @@ import numpy as np
 # t-SNE needs more points than the neighbors that it looks at.
 _PERPLEXITY = 30
 _FEWEST = 10
+# Unit vectors that differ by less are equal up to rounding errors.
+_SMALLEST = 1e-6
 
 
 def principal_components(features: np.ndarray) -> np.ndarray:
@@ -36,14 +38,18 @@ def two_dimensions(features: np.ndarray) -> tuple[str, np.ndarray]:
 
     Returns:
         `(method, points)`: `"t-SNE"` if scikit-learn is installed and there are enough
-        images, otherwise `"principal components"`; and a float array (N, 2).
+        images with different features, otherwise `"principal components"`; and a
+        float array (N, 2).
     """
-    if importlib.util.find_spec("sklearn") and len(features) >= _FEWEST:
+    # By the cosine, as kNN compares features.
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.maximum(norms, np.finfo(np.float32).tiny)
+    enough = len(features) >= _FEWEST
+    # scikit-learn's t-SNE crashes if all points are equal.
+    differ = enough and np.ptp(unit, axis=0).max() > _SMALLEST
+    if differ and importlib.util.find_spec("sklearn"):
         from sklearn.manifold import TSNE
 
-        # By the cosine, as kNN compares features.
-        norms = np.linalg.norm(features, axis=1, keepdims=True)
-        unit = features / np.maximum(norms, np.finfo(np.float32).tiny)
         perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
         made = TSNE(perplexity=perplexity, init="pca", random_state=0)
         return "t-SNE", made.fit_transform(np.asarray(unit, np.float32))

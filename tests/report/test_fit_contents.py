@@ -50,7 +50,10 @@ def test_a_fit_without_a_finite_loss_has_failed(fitted):
     history = keras.callbacks.History()
     history.epoch = [0, 1]
     history.history = {"loss": [math.nan, math.nan]}
-    model = tiny()
+    inputs = keras.Input((8, 8, 3))
+    # A ReLU would replace NaN by 0.
+    outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(6, 3)(inputs))
+    model = bt_keras.BarlowTwins(keras.Model(inputs, outputs), (16, 16))
     for variable in model.backbone.variables:
         variable.assign(np.full(variable.shape, np.nan))
     found = from_fit(model, history, pairs, *sources)

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pytest
 
 from bt_keras.report import projection
 
@@ -35,6 +36,13 @@ def test_tsne_keeps_groups_together():
     distances = np.linalg.norm(points[:, np.newaxis] - points, axis=-1)
     np.fill_diagonal(distances, np.inf)
     assert (distances.argmin(axis=1) // 20 == np.arange(60) // 20).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_features_that_are_all_equal_are_one_point(value):
+    method, points = projection.two_dimensions(np.full((20, 6), value, np.float32))
+    assert method == "principal components"
+    assert not points.any()
 
 
 def test_without_scikit_learn_the_map_is_that_of_the_components(monkeypatch):
