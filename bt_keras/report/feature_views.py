@@ -77,16 +77,33 @@ def feature_map(samples: Samples) -> FeatureMap:
         samples: `Samples`.
 
     Returns:
-        `FeatureMap`, of the first ten classes if there are more.
+        `FeatureMap`, of the ten most frequent classes if there are more.
     """
     labels = samples.query_features.labels
-    shown = np.flatnonzero(labels < _MAP_CLASSES)
+    shown = np.flatnonzero(np.isin(labels, most_frequent(labels, _MAP_CLASSES)))
     chosen = np.unique(np.linspace(0, len(shown) - 1, _MAP_IMAGES).astype(int))
     rows = shown[chosen]
     features = samples.query_features.read(0, len(labels))[rows]
     method, points = two_dimensions(features)
     pictures = _pictures(samples.queries, labels, rows)
     return FeatureMap(method, points, tuple(pictures[row] for row in rows))
+
+
+def most_frequent(labels: np.ndarray, count: int) -> np.ndarray:
+    """Returns the labels that occur most often, in descending order of their numbers.
+
+    Args:
+        labels: Integer array (N,).
+        count: Integer > 0, how many to return at most.
+
+    Example:
+
+    >>> from bt_keras.report.feature_views import most_frequent
+    >>> most_frequent(np.array([5, 7, 7, 5, 9, 7]), 2)
+    array([7, 5])
+    """
+    found, numbers = np.unique(labels, return_counts=True)
+    return found[np.argsort(-numbers, kind="stable")[:count]]
 
 
 def confusion(

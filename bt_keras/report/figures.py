@@ -17,8 +17,10 @@ _RUN_COLOR = alt.Color("run:N", title=None, legend=alt.Legend(orient="top"))
 _POWERS = alt.Axis(format=".0e", tickCount=4)
 # Ticks of the epochs, at most.
 _TICKS = 8
-# Points of a line.
-_POINTS = 400
+# Points of a line, and of all curves: each takes about 80 bytes of a page.
+_POINTS, _ALL_POINTS = 400, 16_000
+# Singular values of a network.
+_VALUES = 200
 # Singular values below this share of the largest are rounding errors.
 _SMALLEST = 1e-7
 
@@ -52,7 +54,9 @@ def curve_panels(contents: Runs) -> list[alt.Chart]:
             for p in run.require("curves")
         ],
     )
-    shown = set(_thinned(sorted({row["epoch"] for row in rows})))
+    lines = len({(row["run"], row["metric"], row.get("images")) for row in rows})
+    points = min(_POINTS, _ALL_POINTS // lines) if lines else _POINTS
+    shown = set(_thinned(sorted({row["epoch"] for row in rows}), points))
     rows = [row for row in rows if row["epoch"] in shown]
     several = len({row["run"] for row in rows}) > 1
     # The loss, which is the sum of the others, is the first.
@@ -160,7 +164,7 @@ def _singular_values(run):
                 "number": number,
                 "share": float(f"{value / largest:.3g}"),
             }
-            for number, value in _thinned(enumerate(spectrum.values, start=1))
+            for number, value in _thinned_by_ratio(spectrum.values)
             if value > _SMALLEST * largest
         ]
     return rows
@@ -209,11 +213,19 @@ def _top_legend():
     return alt.Legend(orient="top", direction="vertical", labelLimit=280)
 
 
-def _thinned(values):
+def _thinned(values, most=_POINTS):
     """Returns some of the values, evenly spaced, if there are many."""
     values = list(values)
-    numbers = np.linspace(0, len(values) - 1, _POINTS).round().astype(int)
+    numbers = np.linspace(0, len(values) - 1, most).round().astype(int)
     return [values[number] for number in np.unique(numbers)]
+
+
+def _thinned_by_ratio(values):
+    """Returns some of the values with their numbers, fewer of the high numbers."""
+    numbers = np.arange(1, len(values) + 1)
+    if len(values) > _VALUES:
+        numbers = np.unique(np.geomspace(1, len(values), _VALUES).round().astype(int))
+    return [(int(number), values[number - 1]) for number in numbers]
 
 
 def _sized(chart, height=_HEIGHT):

@@ -1,5 +1,6 @@
 """The contents of a run that trained, was evaluated and exported."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -204,6 +205,18 @@ def test_many_classes_are_reduced_to_those_with_the_most_errors(monkeypatch):
     assert found.classes == ("b", "c")
     assert found.counts.tolist() == [[1, 1], [2, 0]]
     assert found.num_classes == 3
+
+
+def test_the_map_shows_the_classes_with_the_most_images(monkeypatch, evaluated):
+    monkeypatch.setattr(feature_views, "_MAP_CLASSES", 1)
+    workdir = Workdir(evaluated)
+    found = network.samples(workdir, workdir.config())
+    labels = np.array([1] * 10 + [0] * 8)
+    features = dataclasses.replace(found.query_features, labels=labels)
+    shown = feature_views.feature_map(
+        dataclasses.replace(found, query_features=features)
+    )
+    assert [picture.label for picture in shown.pictures] == ["light"] * 10
 
 
 def test_errors_of_tensorflow_are_gaps(monkeypatch, copied):

@@ -112,6 +112,28 @@ def test_the_page_says_whether_training_saw_the_images(held_out):
     assert page.count("there are no test images") == (0 if held_out else 3)
 
 
+def test_a_page_of_several_long_runs_with_many_metrics_is_small():
+    metrics = [f"metric {number}" for number in range(20)]
+    lines = [
+        curves(range(1000), metric, images)
+        for metric in metrics
+        for images in ("training", "held out")
+    ]
+    spectra = tuple(
+        Spectrum(name, np.geomspace(1, 1e-3, 2000), 99.0, 2048, 2000)
+        for name in ("untrained", "epoch 1000")
+    )
+    runs = [
+        contents(f"run {number}", curves=sum(lines, ()), spectra=spectra)
+        for number in range(5)
+    ]
+    found = specs(render(runs))
+    # Images and the code of Vega take the rest of 5 MB.
+    assert sum(len(json.dumps(spec)) for spec in found.values()) < 2.5e6
+    numbers = {row["number"] for row in found["spectra-0"]["data"]["values"]}
+    assert {1, 2, 3, 2000} <= numbers
+
+
 def test_a_number_that_is_not_finite_leaves_the_other_charts():
     page = render([contents(results=(accuracy("pretrained", math.nan),))])
     found = specs(page)
