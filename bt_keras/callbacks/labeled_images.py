@@ -97,7 +97,10 @@ class LabeledImages:
         images, labels = data
         if labels is None:
             raise UsageError(f"{self._owner} has no labels.")
-        counts = {len(array) for array in keras.tree.flatten(images)}
+        shapes = [tuple(np.shape(array)) for array in keras.tree.flatten(images)]
+        if not all(shapes):
+            raise UsageError(f"{self._owner} needs arrays of images.")
+        counts = {shape[0] for shape in shapes}
         if counts != {len(labels_lib.as_integers(labels, self._owner))}:
             raise UsageError(
                 f"{self._owner} has {len(labels)} labels for "

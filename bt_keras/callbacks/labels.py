@@ -24,10 +24,10 @@ def as_integers(labels: Any, owner: str) -> tf.Tensor:
         owner: String, the callback that needs them, for the message.
 
     Returns:
-        int64 tensor (n,).
+        int64 tensor (n,). In a graph, -1 stands for a float that is no whole number.
 
     Raises:
-        UsageError: If there are no labels, or they are not one number for each
+        UsageError: If there are no labels, or they are not one whole number for each
             example.
 
     Example:
@@ -40,7 +40,12 @@ def as_integers(labels: Any, owner: str) -> tf.Tensor:
         raise UsageError(f"{owner} needs labels, but there are none: {_ADVICE}.")
     if keras.tree.is_nested(labels) and not isinstance(labels, (list, tuple)):
         raise UsageError(f"{owner} needs one label for each example, not a dict.")
-    labels = tf.convert_to_tensor(labels)
+    try:
+        labels = tf.convert_to_tensor(labels)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{owner} needs one number for each example as labels."
+        ) from error
     is_column = labels.shape.rank == 2 and labels.shape[1] == 1
     if not (labels.shape.rank == 1 or is_column):
         raise UsageError(
@@ -52,7 +57,16 @@ def as_integers(labels: Any, owner: str) -> tf.Tensor:
             f"{owner} needs the numbers of the classes as labels, not "
             f"{labels.dtype.name}."
         )
-    return tf.cast(tf.reshape(labels, [-1]), tf.int64)
+    labels = tf.reshape(labels, [-1])
+    integers = tf.cast(labels, tf.int64)
+    if not labels.dtype.is_floating:
+        return integers
+    is_whole = tf.equal(labels, tf.floor(labels))
+    if tf.executing_eagerly() and not tf.reduce_all(is_whole):
+        raise UsageError(
+            f"{owner} needs whole numbers as labels, the numbers of the classes."
+        )
+    return tf.where(is_whole, integers, -1)
 
 
 def out_of_range(owner: str, num_classes: int) -> UsageError:
@@ -64,5 +78,5 @@ def out_of_range(owner: str, num_classes: int) -> UsageError:
     """
     return UsageError(
         f"{owner} has num_classes={checks.described(num_classes)}, but a label lies "
-        f"outside of [0, {num_classes})."
+        f"outside of [0, {num_classes}), or is no whole number."
     )

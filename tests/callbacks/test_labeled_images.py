@@ -56,10 +56,24 @@ def test_nests_of_arrays():
         (IMAGES, "must be .images, labels., or a tf.data.Dataset"),
         ((IMAGES, LABELS[:3]), "3 labels for 10 images"),
         ((IMAGES, None), "has no labels"),
+        ((5, LABELS), "needs arrays of images"),
+        ((None, LABELS), "needs arrays of images"),
+        ((IMAGES, [[0], [1, 2]]), "needs one number for each example"),
+        ((IMAGES, LABELS + 0.5), "needs whole numbers"),
         (tf.data.Dataset.from_tensors(IMAGES), r"batches of \(images, labels\)"),
         (tf.data.Dataset.from_tensors((IMAGES, LABELS)).repeat(), "must end"),
     ],
-    ids=["images", "fewer", "none", "no labels", "endless"],
+    ids=[
+        "images",
+        "fewer",
+        "none",
+        "number",
+        "no images",
+        "ragged",
+        "fractions",
+        "no labels",
+        "endless",
+    ],
 )
 def test_other_data_are_one_line(data, message):
     with pytest.raises(UsageError, match=message) as error:

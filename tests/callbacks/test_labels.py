@@ -24,6 +24,10 @@ def test_numbers_of_classes(labels):
         (np.eye(3), r"not of \(3, 3\): of one-hot"),
         (np.zeros(()), r"not of \(\)"),
         (tf.constant(["cat", "dog"]), "not string"),
+        ([[0], [1, 2]], "one number for each example"),
+        ([0, None], "one number for each example"),
+        (np.array([1.0, 2.7]), "needs whole numbers"),
+        (np.array([1.0, np.nan]), "needs whole numbers"),
         ({"class": np.zeros(3)}, "not a dict"),
     ],
 )
@@ -31,3 +35,8 @@ def test_anything_else_is_one_line(labels, message):
     with pytest.raises(UsageError, match=message) as error:
         as_integers(labels, "Probe")
     assert "\n" not in str(error.value)
+
+
+def test_fractions_are_no_class_in_a_graph():
+    found = tf.function(lambda labels: as_integers(labels, "Probe"))
+    np.testing.assert_array_equal(found(tf.constant([2.0, 2.7, np.nan])), [2, -1, -1])
