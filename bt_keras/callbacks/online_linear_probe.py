@@ -11,6 +11,7 @@ from bt_keras.callbacks import labels as labels_lib
 from bt_keras.callbacks.attaching import check_model
 from bt_keras.callbacks.labeled_images import LabeledImages
 from bt_keras.callbacks.linear_head import LinearHead
+from bt_keras.model.observers import check_name
 
 _CLASSES = checks.Number(2, integer=True)
 
@@ -74,6 +75,7 @@ class OnlineLinearProbe(keras.callbacks.Callback):
         self._validation = None
         if validation is not None:
             self._validation = LabeledImages(owner, "validation", validation)
+        check_name(name, owner)
         self.observer = LinearHead(
             name, self._num_classes, rate, owner, in_evaluate=validation is None
         )

@@ -52,6 +52,23 @@ class StepView:
     variables: Sequence[keras.Variable]
 
 
+def check_name(name: str, owner: str) -> None:
+    """Checks the name of an observer.
+
+    Args:
+        name: String of letters, digits, "_" and "-".
+        owner: String, the class that received it, for the message.
+
+    Raises:
+        UsageError: If it is anything else.
+    """
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise UsageError(
+            f"name={shown(name)} of {owner} must consist of letters, digits, '_' and "
+            "'-'."
+        )
+
+
 class Observer:
     """Sees every step of `fit`, and may keep variables and log values of its own.
 
@@ -92,11 +109,7 @@ class Observer:
     """
 
     def __init__(self, name: str):
-        if not (isinstance(name, str) and _NAME.fullmatch(name)):
-            raise UsageError(
-                f"name={shown(name)} of a {type(self).__name__} must consist of "
-                "letters, digits, '_' and '-'."
-            )
+        check_name(name, type(self).__name__)
         self.name = name
         self.metrics: list[keras.metrics.Metric] = []
         self.variables: list[keras.Variable] = []

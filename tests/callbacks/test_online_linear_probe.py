@@ -95,7 +95,7 @@ def test_two_probes_and_a_second_fit():
         ({"num_classes": 1}, "num_classes=1 must be"),
         ({"num_classes": "10"}, "num_classes='10' must be"),
         ({"num_classes": 3, "learning_rate": 0}, "learning_rate=0 must be"),
-        ({"num_classes": 3, "name": "a/b"}, "name='a/b' of a LinearHead"),
+        ({"num_classes": 3, "name": "a/b"}, "name='a/b' of OnlineLinearProbe"),
         ({"num_classes": 3, "validation": 5}, r"validation=...\) must be"),
     ],
 )
