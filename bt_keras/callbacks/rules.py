@@ -79,8 +79,8 @@ def dead_features(reading: Reading) -> str | None:
         return None
     return (
         f"{reading.dead_features:.0%} of the {reading.features} features are constant: "
-        "their ReLUs are off for all images of the batch, and get no gradient. Lower "
-        "the learning rate, make the warm-up longer, or train a narrower backbone."
+        "they are the same for all images of the batch. Lower the learning rate, make "
+        "the warm-up longer, or train a narrower backbone."
     )
 
 

@@ -25,7 +25,7 @@ GOOD = rules.Reading(
 # For each rule, what is wrong with a run, and what the sentence contains.
 BAD = [
     (rules.collapse, {"feature_std": 1e-4}, "0.0001"),
-    (rules.dead_features, {"dead_features": 0.4}, "40%"),
+    (rules.dead_features, {"dead_features": 0.4}, "the same for all images"),
     (rules.rate_too_high, {"loss": 120.0}, "58"),
     (rules.rate_too_high, {"loss": math.nan}, "nan"),
     (rules.lambda_out_of_balance, {"off_diagonal": 0.7}, "raise it"),
