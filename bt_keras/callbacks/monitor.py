@@ -19,6 +19,7 @@ from bt_keras.callbacks.input_watch import InputWatch, StepTimes
 from bt_keras.callbacks.snapshot import Snapshot, StepSnapshots
 from bt_keras.callbacks.summaries import Summaries
 from bt_keras.distribution import strategies
+from bt_keras.errors import UsageError
 
 # What `fit` logs, with the lowest loss so far after it.
 NAMES = (
@@ -67,7 +68,8 @@ class RepresentationMonitor(keras.callbacks.Callback):
 
     Raises:
         UsageError: If an argument has the wrong type or is out of range; from `fit`, if
-            the model is not a `bt_keras.BarlowTwins` or the log cannot be written.
+            the model is not a `bt_keras.BarlowTwins` or has another monitor, or the log
+            cannot be written.
 
     Example:
 
@@ -104,6 +106,12 @@ class RepresentationMonitor(keras.callbacks.Callback):
     def set_model(self, model):
         check_model(self, model)
         super().set_model(model)
+        others = (each for each in model.observers if each is not self.observer)
+        if any(isinstance(each, StepSnapshots) for each in others):
+            raise UsageError(
+                "the model has a RepresentationMonitor already, which logs the same "
+                "names: leave one out."
+            )
         model.observe(self.observer)
         self._watch.set_model(model)
 

@@ -170,6 +170,11 @@ def test_a_batch_that_is_too_small_warns_once(warned):
     assert "batch of 8 images is too small for embeddings of 512" in warning
 
 
+def test_two_monitors_are_one_line():
+    with pytest.raises(UsageError, match="a RepresentationMonitor already"):
+        fit(RepresentationMonitor(), RepresentationMonitor())
+
+
 def test_bad_arguments():
     with pytest.raises(UsageError, match="every_steps"):
         RepresentationMonitor(every_steps=0)
