@@ -165,7 +165,8 @@ class Checkpoints(keras.callbacks.Callback):
             # TensorFlow counts a step although it fails to read its images.
             self.model.optimizer.iterations.assign(self._iterations)
             for metric in self.model.metrics:
-                metric.count.assign(progress.step_in_epoch)
+                if metric.count.numpy() > 0:  # Others are those of `evaluate`.
+                    metric.count.assign(progress.step_in_epoch)
             if failure := self._try_to_write():
                 raise UsageError(f"{error} {failure}") from failure
             path = self._folder / store.name(progress)

@@ -10,6 +10,7 @@ from bt_keras.checkpoint.progress import Progress
 from bt_keras.distribution.stop_request import StopRequest
 from bt_keras.errors import StoppedError
 from tests.models import pairs, tiny
+from tests.observers import Mean
 
 STEPS = 4
 
@@ -121,3 +122,26 @@ def test_fit_raises_if_a_checkpoint_cannot_be_written(tmp_path):
     (tmp_path / store.UNFINISHED).symlink_to("/dev/full")
     with pytest.raises(UsageError, match="No space left on device"):
         fit(tmp_path, every_steps=2)
+
+
+def test_metrics_of_evaluate_have_no_steps_before_a_fault(tmp_path):
+    class OnlyTests(Mean):
+        def observe(self, step):
+            return {}
+
+    class Fault(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 2:
+                saver.write_before(UsageError("A file is missing."))
+
+    tracker = callbacks.ProgressTracker(Progress(STEPS))
+    saver = callbacks.Checkpoints(tmp_path, tracker, StopAfter(99))
+    model = tiny()
+    model.compile(optimizer="sgd")
+    model.observe(OnlyTests(tests=True))
+    found = [tracker, saver, Fault()]
+    model.fit(pairs(3), shuffle=False, verbose=0, callbacks=found)
+    path = min(tmp_path.iterdir(), key=lambda each: store.read(each).step)
+    means = store.read(path).means
+    assert means["mean_of_features"] == [0.0, 0.0]
+    assert means["loss"][1] == 2
