@@ -219,9 +219,10 @@ class Observers:
         """
         if not self.all:
             return {}
-        step = dataclasses.replace(
-            _detached(step), gradients=_unscaled(step.gradients, loss_scale)
-        )
+        step = _detached(step)
+        if loss_scale is not None:
+            gradients = _Unscaled(step.gradients, loss_scale)
+            step = dataclasses.replace(step, gradients=gradients)
         return _merged(observer.observe(step) for observer in self.all)
 
     def observe_test(self, step: StepView) -> dict:
@@ -241,10 +242,20 @@ def _detached(step: StepView) -> StepView:
     )
 
 
-def _unscaled(gradients, scale):
-    if scale is None:
-        return gradients
-    return [None if g is None else g / tf.cast(scale, g.dtype) for g in gradients]
+class _Unscaled(Sequence):
+    """Gradients without their scale, divided where an observer looks at them."""
+
+    def __init__(self, gradients, scale):
+        self._gradients, self._scale = gradients, scale
+
+    def __len__(self):
+        return len(self._gradients)
+
+    def __getitem__(self, index):
+        gradient = self._gradients[index]
+        if gradient is None:
+            return None
+        return gradient / tf.cast(self._scale, gradient.dtype)
 
 
 def _merged(dicts):

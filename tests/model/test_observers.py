@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras import UsageError
-from bt_keras.model.observers import Observer
+from bt_keras.model.observers import Observer, Observers, StepView
 from bt_keras.model.replicated_mean import ReplicatedMean
 from tests.conftest import half_precision
 from tests.models import pairs, tiny
@@ -136,6 +136,18 @@ def test_gradients_come_without_the_loss_scale():
         gradients.append([gradient.numpy() for gradient in recorder.step.gradients])
     for plain, scaled in zip(*gradients, strict=True):
         np.testing.assert_allclose(scaled, plain, rtol=1e-2, atol=1e-4)
+
+
+def test_only_gradients_that_an_observer_takes_are_divided():
+    recorder, rows = Recorder("recorder"), (tf.zeros((2, 3)),) * 2
+    observers = Observers(tiny())
+    observers.add(recorder)
+    gradients = [None, tf.constant([6.0]), "not divided"]
+    seen = StepView(rows, rows, rows, None, {}, gradients, [])
+    observers.observe(seen, loss_scale=tf.constant(2.0))
+    assert len(recorder.step.gradients) == 3
+    assert recorder.step.gradients[0] is None
+    np.testing.assert_array_equal(recorder.step.gradients[1], [3.0])
 
 
 @pytest.mark.parametrize("steps", [1, 2])
