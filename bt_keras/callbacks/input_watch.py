@@ -92,8 +92,8 @@ class InputWatch(keras.callbacks.Callback):
         print(flush=True)  # Ends the line of the progress bar.
         logging.warning(
             "%.0f %% of the training time is spent waiting for images, because the CPU "
-            "prepares them too slowly. More CPU cores (config.threads, fewer runs on "
-            "this machine), smaller image files, or a smaller config.views.size help; "
-            "see docs/performance.md.",
+            "prepares them too slowly. More CPU cores, fewer runs on this machine, "
+            "smaller image files, or smaller views help (in bt-keras pretrain: "
+            "config.threads, config.views.size); see docs/performance.md.",
             100 * share,
         )

@@ -47,6 +47,7 @@ def test_two_slow_windows_in_succession_warn_once(clock, caplog, shares, warning
     assert caplog.text.count("training time is spent waiting for images") == warnings
     if shares[-1] == 0.35:
         assert "35 % of" in caplog.text
+        assert "smaller views help (in bt-keras pretrain: config.threads" in caplog.text
 
 
 def slow_views():
