@@ -12,8 +12,8 @@ from collections.abc import Callable
 # Of 1/√F, the standard deviation of normalized features in random directions.
 _COLLAPSED = 0.05
 _DEAD = 0.25
-# Of the lowest loss so far.
-_RISEN = 2.0
+# Of the lowest loss so far. Losses below _NOISE D rise by noise alone.
+_RISEN, _NOISE = 2.0, 0.01
 # Of C's diagonal and of the root mean square beside it.
 _LOW_DIAGONAL, _HIGH_OFF_DIAGONAL = 0.2, 0.5
 # Of 1/√N, the correlation of independent columns.
@@ -88,7 +88,9 @@ def rate_too_high(reading: Reading) -> str | None:
     """Says that the loss rises."""
     if not math.isfinite(reading.lowest_loss):
         return None
-    if reading.loss <= _RISEN * reading.lowest_loss:  # Not if it is NaN.
+    # A smaller batch has a higher floor.
+    usual = max(reading.lowest_loss, reading.floor, _NOISE * reading.width)
+    if reading.loss <= _RISEN * usual:  # Not if it is NaN.
         return None
     return (
         f"The loss is {reading.loss:.4g}; it was {reading.lowest_loss:.4g} before. The "

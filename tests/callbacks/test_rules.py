@@ -67,6 +67,17 @@ def test_the_first_loss_is_not_too_high():
     assert rules.rate_too_high(changed(lowest_loss=math.inf)) is None
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"loss": 3.0, "lowest_loss": 1.0, "floor": 0.5},  # Near 0, of D = 1,024.
+        {"loss": 220.0, "floor": 110.0, "batch": 32},  # The last, smaller batch.
+    ],
+)
+def test_noise_and_smaller_batches_are_no_high_rate(fields):
+    assert rules.rate_too_high(changed(**fields)) is None
+
+
 def test_lambda_is_judged_when_the_run_has_settled():
     fields = {"off_diagonal": 0.7}
     assert rules.lambda_out_of_balance(changed(number=3, **fields)) is None
