@@ -120,7 +120,7 @@ class RepresentationMonitor(keras.callbacks.Callback):
         *values, lowest = map(float, self.observer.values.numpy())
         self._lowest = math.inf if math.isnan(lowest) else lowest
         self._values = dict(zip(NAMES, values, strict=True))
-        self._batch: int | None = None
+        self._images = 0  # Before the first step whose time counts.
         self._traced = False
         self._times.reset()
 
@@ -134,6 +134,7 @@ class RepresentationMonitor(keras.callbacks.Callback):
             self._times.add(self.model.train_function)
         else:  # The first call includes the compilation.
             self._times.start(self.model.train_function)
+            self._images = self.observer.images()
             self._traced = True
         newest = self.observer.newest()
         if newest != self._read:
@@ -158,9 +159,9 @@ class RepresentationMonitor(keras.callbacks.Callback):
         """Computes all values of a snapshot, writes them and warns."""
         self._values |= readings.of_representation(snapshot, self.model.lambd)
         self._values |= readings.of_gradients(snapshot)
-        self._batch = snapshot.batch
         self._values |= self._speed()
         self._times.reset()
+        self._images = self.observer.images()
         ratios: dict[str, float] = {}
         if lars := readings.lars_of(self.model.optimizer):
             variables = self.model.trainable_variables
@@ -179,9 +180,9 @@ class RepresentationMonitor(keras.callbacks.Callback):
     def _speed(self) -> dict[str, float]:
         """Returns the speed since the last reading; nothing before the second step."""
         times = self._times
-        if not times.calls or self._batch is None:
+        if not times.calls:
             return {}
-        images = times.calls * self.model.steps_per_execution * self._batch
+        images = self.observer.images() - self._images
         return {
             "images_per_second": images / times.seconds,
             "input_share": times.share,

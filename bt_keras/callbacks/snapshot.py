@@ -51,7 +51,7 @@ class StepSnapshots(Observer):
     """Keeps a snapshot of every n-th step, from the first one on.
 
     Each replica keeps its own rows, without a collective: TensorFlow has none inside a
-    condition. `read` joins them. Other steps add 1 to a counter.
+    condition. `read` joins them. Other steps only count.
 
     Args:
         every_steps: Integer > 0.
@@ -71,6 +71,8 @@ class StepSnapshots(Observer):
         self.values = buffers.replicated((self._count,), "float32", "values")
         self.values.assign(np.full(self._count, np.nan))
         self.variables = [self.steps, self.values]
+        # Not stored: rows of the first replica, those since a reading are what counts.
+        self._rows = buffers.replicated((), "int64", "rows")
         # Shapes never change: XLA would compile the step again.
         features = networks.feature_dim(model.backbone)
         inputs = keras.KerasTensor((None, features))
@@ -93,6 +95,13 @@ class StepSnapshots(Observer):
         steps = int(self.steps.numpy())
         return steps and 1 + (steps - 1) // self._every * self._every
 
+    def images(self) -> int:
+        """Returns the number of images that `fit` has seen, of batches of any size.
+
+        If a batch has a remainder, each replica counts as many as the first one.
+        """
+        return int(self._rows.numpy()) * self._replicas
+
     def observe(self, step: StepView) -> dict:
         """Keeps a snapshot if it is the turn of this step, see `Observer.observe`."""
 
@@ -107,6 +116,8 @@ class StepSnapshots(Observer):
             is_due = tf.equal(before % self._every, 0)
             tf.cond(is_due, keep, lambda: tf.constant(False))
             self.steps.assign(before + 1)
+            rows = tf.shape(step.features[0], tf.int64)[0]
+            self._rows.assign(self._rows.value + rows)
         return {}
 
     def _snapshot(self, step):

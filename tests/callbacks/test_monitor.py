@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
+import types
 
 import keras
 import numpy as np
 import pytest
 
 import bt_keras
-from bt_keras.callbacks import RepresentationMonitor
+from bt_keras.callbacks import RepresentationMonitor, input_watch
 from bt_keras.checkpoint import save_restore
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import UsageError
@@ -168,6 +169,27 @@ def test_a_batch_that_is_too_small_warns_once(warned):
     fit(RepresentationMonitor(1), projector=(512,), lambd=0.05)
     (warning,) = warned()
     assert "batch of 8 images is too small for embeddings of 512" in warning
+
+
+@pytest.mark.parametrize(("execution", "speed"), [(1, 6.0), (2, 4.0)])
+def test_speed_counts_images_of_smaller_batches(execution, speed, monkeypatch):
+    """Batches of 8, 8 and 4; the first call does not count; a call takes 1 s."""
+    seconds = iter(range(99))
+    fake = types.SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(input_watch, "time", fake)
+    now = 0
+
+    class Tick(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            nonlocal now
+            now = 1 + next(seconds)
+
+    model = models.tiny()
+    model.compile("sgd", steps_per_execution=execution, jit_compile=False)
+    data = models.pairs(batches=3).unbatch().take(20).batch(8)
+    found = [Tick(), RepresentationMonitor(every_steps=2)]
+    history = model.fit(data, verbose=0, callbacks=found).history
+    assert history["images_per_second"] == [speed]
 
 
 def test_two_monitors_are_one_line():
