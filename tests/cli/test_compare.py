@@ -19,7 +19,7 @@ def test_two_runs(copied, tmp_path, capsys):
     assert lines[0] == ["run", "lambd"]
     assert lines[2:] == [["copied", "0.005"], ["other", "0.25"]]
     assert curves.startswith("run, loss after epoch  1 ")
-    assert numbers.split()[:2] == ["run", "loss"]
+    assert numbers.split()[:5] == ["run", "epochs", "evaluated", "at", "loss"]
 
 
 def test_bad_input_is_named(copied, tmp_path, capsys):

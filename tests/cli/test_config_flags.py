@@ -173,7 +173,7 @@ def test_every_path_flag_needs_a_value(capsys, command):
     values = importlib.import_module(f"bt_keras.cli.{command}").define_flags()
     names = [name for name in values if values[name].flag_type() == "string"]
     for name in names:
-        required = {"workdir", "input", "module", "out"}
+        required = {"workdir", "input", "module", "out", "queue"}
         others = required & {*names} - {name}
         given = [command, *(f"--{other}=x" for other in others)]
         for text in ("", "  "):
