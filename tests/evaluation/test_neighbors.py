@@ -38,6 +38,6 @@ def test_of_equal_neighbors_the_first_are_taken(bank_rows, monkeypatch):
     monkeypatch.setattr(neighbors, "_BANK_VALUES", bank_rows * 4)
     bank = np.tile(np.eye(4), (6, 1))  # Rows 1, 5, 9, ... are the same.
     [(values, positions)] = neighbors.nearest(split(np.eye(4)), split(bank), 5)
-    np.testing.assert_array_equal(values, np.ones((4, 5)))
+    np.testing.assert_allclose(values, np.ones((4, 5)), rtol=1e-6)  # Of unit vectors.
     expected = np.arange(4)[:, np.newaxis] + 4 * np.arange(5)
     np.testing.assert_array_equal(positions, expected)
