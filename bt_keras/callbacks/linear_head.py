@@ -75,7 +75,7 @@ class LinearHead(Observer):
             )(known, logits)
         gradients = tape.gradient(loss, weights)
         hits, rows, bad = _global_counts(logits, labels, in_range)
-        # Features that are not finite give a loss that is not.
+        # Non-finite features give a non-finite loss.
         valid = tf.logical_and(tf.math.is_finite(step.logs["loss"]), bad == 0)
         gradients = [gradient / rows for gradient in gradients]
         self.optimizer.apply(replace_unless(valid, gradients, 0.0), weights)

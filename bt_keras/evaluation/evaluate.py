@@ -189,7 +189,7 @@ def _measure(
     """Yields the results of all measurements, and whether they are new.
 
     Some faults of the data are found only now, such as classes of one image: if `skips`
-    is true, the next evaluator goes on.
+    is true, the next evaluator runs.
     """
     has_measured = False
     for evaluator in evaluators:

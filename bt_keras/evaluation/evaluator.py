@@ -100,7 +100,8 @@ class Evaluator(abc.ABC):
             target: `EvaluationTarget` that `frozen` was made of.
 
         Raises:
-            UsageError: If they do not. `--protocol=all` prints the message and goes on.
+            UsageError: If they do not. `--protocol=all` prints the message
+                and continues with the next evaluator.
         """
         if self.needs_labels:
             for source in (frozen.train_source, frozen.test_source):

@@ -21,11 +21,11 @@ FEATURES, EMBEDDINGS = "features", "embeddings"
 class LabelFree(Evaluator):
     """Computes RankMe, alpha-ReQ, CLID, LiDAR and the loss over its floor.
 
-    RankMe, alpha-ReQ and CLID are of the features of center crops of the training
-    images, RankMe also of their embeddings. LiDAR is of the embeddings of random views
-    of training images, those that the backbone was pretrained with; of their features
-    if there is no projector. The loss is that of the test images, in batches of the
-    training's size, over `bt_keras.scores.loss_floor`.
+    RankMe, alpha-ReQ and CLID are computed on the features of center crops of the
+    training images, RankMe on their embeddings, too. LiDAR is computed on the
+    embeddings of random views of training images, made as in pretraining; without a
+    projector, on their features. The loss is that of the test images, in batches of the
+    size used in training, over `bt_keras.scores.loss_floor`.
 
     What an exported module cannot give is left out, and printed with the reason.
 

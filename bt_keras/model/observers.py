@@ -137,7 +137,7 @@ class Observer:
             Dict of float32 scalars by the names of `metrics`, which must be equal on
             all replicas: computed from the global batch.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement `observe`.")
 
     def observe_test(self, step: StepView) -> dict[str, tf.Tensor]:
         """Sees a step of `evaluate`, and so of the validation in `fit`.

@@ -1,4 +1,4 @@
-"""How many images a run trains on, also where they are not at hand."""
+"""The number of images that a run trains on, even if they are not on this machine."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.gpu
 def test_few_levels_differ_by_more_than_one(recipe):
     """Before the normalization; operations of the jitter enlarge some differences.
 
-    On an H200, 0.34 % of the levels differed by more than one.
+    On an H200 this failed: 0.34 % of the levels differed by more than one. The cause is
+    not known.
     """
     make = bt_keras.views(32, recipe, finish_on_device=True)
     with card.on_cpu():
@@ -25,4 +26,4 @@ def test_few_levels_differ_by_more_than_one(recipe):
     for view, same in zip(finish_crops(crops), expected, strict=True):
         difference = np.abs(view.numpy() - same.numpy())
         levels = 255 * difference * IMAGENET.deviation
-        assert np.mean(levels > 1.01) < 1e-2
+        assert np.mean(levels > 1.01) < 1e-3
