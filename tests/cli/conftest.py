@@ -1,5 +1,6 @@
 """One short run for all tests of the commands."""
 
+import hashlib
 import shutil
 
 import pytest
@@ -22,18 +23,32 @@ def recipe(images):
 
 @pytest.fixture(scope="session")
 def run(recipe, tmp_path_factory):
-    """The workdir of a finished run, which tests must not change."""
+    """The workdir of a finished run, which tests must not change: see `copied`."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     assert main(["pretrain", "--config", str(recipe), f"--workdir={workdir}"]) == 0
-    return workdir
+    before = _digests(workdir)
+    yield workdir
+    # A changed run makes other tests fail, in some orders only.
+    assert _digests(workdir) == before
+
+
+def _digests(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="session")
 def module(run, tmp_path_factory):
     """The exported module of the finished run, which tests must not change."""
-    folder = tmp_path_factory.mktemp("modules") / "module"
-    assert main(["export", f"--workdir={run}", f"--out={folder}"]) == 0
-    return folder
+    folder = tmp_path_factory.mktemp("modules")
+    # An export is noted in the workdir.
+    workdir = shutil.copytree(run, folder / "tiny")
+    out = folder / "module"
+    assert main(["export", f"--workdir={workdir}", f"--out={out}"]) == 0
+    return out
 
 
 @pytest.fixture(scope="session")

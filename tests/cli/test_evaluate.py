@@ -154,17 +154,17 @@ def test_splits_are_chosen(copied, capsys):
     assert "split 'train'" in test
 
 
-def test_a_module_gets_the_results_of_its_run(run, module, images, capsys):
+def test_a_module_gets_the_results_of_its_run(copied, module, images, capsys):
     """The same features give the same votes; no file is written."""
     one_error_line(capsys, ["evaluate", f"--module={module}"], "give --source")
-    before = sorted(p.name for p in (*run.iterdir(), *module.iterdir()))
+    before = sorted(p.name for p in (*copied.iterdir(), *module.iterdir()))
     capsys.readouterr()
     flags = [f"--source={images}", "--k=3", "--temperature=0.5"]
     assert main(["evaluate", f"--module={module}", *flags]) == 0
-    after = sorted(p.name for p in (*run.iterdir(), *module.iterdir()))
+    after = sorted(p.name for p in (*copied.iterdir(), *module.iterdir()))
     assert before == after
     printed = capsys.readouterr().out
-    target = dataclasses.replace(target_from_workdir(Workdir(run)), workdir=None)
+    target = dataclasses.replace(target_from_workdir(Workdir(copied)), workdir=None)
     expected = evaluate(target, overrides={"knn": {"k": 3, "temperature": 0.5}})
     assert printed.endswith("\n" + results_table(expected) + "\n")
 

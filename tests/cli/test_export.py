@@ -102,13 +102,13 @@ def test_a_keras_file(evaluated, tmp_path, capsys):
     one_error_line(capsys, ["export", *flags], "exists already")
 
 
-def test_an_earlier_checkpoint(run, tmp_path, capsys):
+def test_an_earlier_checkpoint(copied, tmp_path, capsys):
     out = tmp_path / "backbone.keras"
-    flags = [f"--workdir={run}", f"--out={out}", "--format=keras"]
+    flags = [f"--workdir={copied}", f"--out={out}", "--format=keras"]
     parts = ["'epoch-0003'", "'epoch-0001', 'epoch-0002'"]
     one_error_line(capsys, ["export", *flags, "--checkpoint=epoch-0003"], *parts)
     assert main(["export", *flags, "--checkpoint=epoch-0001"]) == 0
-    checkpoint = save_restore.load(run / "checkpoints" / "epoch-0001.keras")
+    checkpoint = save_restore.load(copied / "checkpoints" / "epoch-0001.keras")
     images = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
     np.testing.assert_allclose(
         keras.models.load_model(out)(images),

@@ -84,6 +84,8 @@ def test_bad_names_and_options_create_no_workdir(
     arguments, tmp_path, capsys, flag, parts
 ):
     field = flag.partition("=")[0]
-    others = [a for a in arguments if not a.startswith(field)]
+    # On some CPUs, bfloat16 has a warning of its own.
+    left_out = (field, "--config.precision")
+    others = [a for a in arguments if not a.startswith(left_out)]
     one_error_line(capsys, [*others, f"--workdir={tmp_path / 'run'}", flag], *parts)
     assert not (tmp_path / "run").exists()

@@ -64,9 +64,10 @@ def test_the_page_is_written_into_the_folder_of_the_run(copied, capsys):
     assert len(page) < 5e6
 
 
-def test_several_runs_on_one_page(copied, run, tmp_path):
+def test_several_runs_on_one_page(copied, tmp_path):
     out = tmp_path / "compared.html"
-    flags = [f"--workdir={copied}", f"--compare={run}", f"--out={out}"]
+    other = shutil.copytree(copied, tmp_path / "tiny")
+    flags = [f"--workdir={copied}", f"--compare={other}", f"--out={out}"]
     assert main(["report", *flags]) == 0
     assert "<title>copied, tiny: bt_keras</title>" in out.read_text()
     assert not (copied / "report.html").exists()

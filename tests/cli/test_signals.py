@@ -148,9 +148,9 @@ def test_export_leaves_nothing_behind(exporting, copied, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_process_that_checks_a_module_ends(run, tmp_path, monkeypatch, capsys):
+def test_the_process_that_checks_a_module_ends(copied, tmp_path, monkeypatch, capsys):
     module, pid = tmp_path / "module", tmp_path / "pid"
-    assert main(["export", f"--workdir={run}", f"--out={module}"]) == 0
+    assert main(["export", f"--workdir={copied}", f"--out={module}"]) == 0
     script = tmp_path / "script.py"
     script.write_text(
         "import os, pathlib, signal, time\n"
