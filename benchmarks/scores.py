@@ -18,7 +18,7 @@ from bt_keras.studies import ranking
 from bt_keras.studies.queue import FINISHED, Queue
 from bt_keras.studies.run_queue import run_queue
 
-_LAMBDAS = (5e-4, 5e-3, 5e-2)
+_LAMBDAS = (5e-5, 5e-3, 5e-1)
 _RATES = (0.05, 0.4)
 _CROPS = (0.08, 0.5)
 _WIDTHS = (64, 512)
@@ -43,7 +43,7 @@ def _parser():
     positive = options.positive(int)
     parser.add_argument("--out", required=True, help="folder of the queue")
     parser.add_argument("--runs", type=positive, default=None, help="only the first")
-    parser.add_argument("--epochs", type=positive, default=4)
+    parser.add_argument("--epochs", type=positive, default=6)
     return parser
 
 
