@@ -39,13 +39,10 @@ def define_flags() -> absl_flags.FlagValues:
         "workdir": "Folder of the run to evaluate. Give either --workdir or --module.",
         "module": "Exported module to evaluate: a folder, a .tar.gz file or a URL. "
         "The results are printed, but not stored.",
-        "train_split": "Split of the labeled images to train on. Defaults to the split "
-        "in the run's config.",
-        "test_split": "Split of the images to test on. Defaults to the split in the "
-        "run's config.",
     }
     for name, description in text.items():
         absl_flags.DEFINE_string(name, None, description, flag_values=values)
+    image_flags.define_splits(values, "labeled images to train on", "images to test on")
     flags.define_checkpoint(values)
     image_flags.define(values, "Labeled images to evaluate on")
     absl_flags.DEFINE_string(

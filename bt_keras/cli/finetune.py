@@ -45,16 +45,11 @@ def define_flags() -> absl_flags.FlagValues:
     for name in ("module", "out"):
         absl_flags.mark_flag_as_required(name, flag_values=values)
     image_flags.define(values, "Labeled images to train on", "module")
-    text(
-        "train_split",
-        None,
-        "Split of the images to train on. Defaults to that in the module's config.",
-    )
-    text(
-        "test_split",
-        None,
-        "Split of the images to test on. Defaults to that in the module's config, and "
-        "for images with one split only to --held_out.",
+    image_flags.define_splits(
+        values,
+        "images to train on",
+        "images to test on; for images with one split only, see --held_out",
+        "module",
     )
     absl_flags.DEFINE_float(
         "held_out",

@@ -40,6 +40,26 @@ def define(values: absl_flags.FlagValues, purpose: str, origin: str = "run") -> 
     )
 
 
+def define_splits(
+    values: absl_flags.FlagValues, train: str, test: str, origin: str = "run"
+) -> None:
+    """Adds `--train_split` and `--test_split` to a command's flags.
+
+    Args:
+        values: The command's flags.
+        train: String, what the first is of, such as `"labeled images to train on"`.
+        test: String, what the second is of.
+        origin: String, as for `define`. Defaults to `"run"`.
+    """
+    for name, purpose in (("train_split", train), ("test_split", test)):
+        absl_flags.DEFINE_string(
+            name,
+            None,
+            f"Split of the {purpose}. Defaults to that in the {origin}'s config.",
+            flag_values=values,
+        )
+
+
 def apply(values: absl_flags.FlagValues, config: ConfigDict) -> None:
     """Changes how a config reads images, by the flags of `define`."""
     images = config.data  # Other images are not arranged like the run's.

@@ -8,6 +8,7 @@ Examples:
 
     bt-keras report --workdir runs/demo
     bt-keras report --workdir runs/demo --nohtml
+    bt-keras report --workdir runs/demo --test_split "test[:1000]"
     bt-keras report --workdir runs/demo --compare runs/b,runs/c --out compared.html
 """
 
@@ -17,13 +18,15 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from bt_keras.cli import faults, flags, start
+from bt_keras.cli import faults, flags, image_flags, start
 from bt_keras.errors import UsageError
 
 ADVICE = faults.Advice(
     memory="lower config.evaluation.batch_size in the run's config.json, or give "
     "--nohtml"
 )
+# Flags that only a page has.
+_OF_PAGE = ("out", "compare", "train_split", "test_split")
 
 
 def define_flags() -> absl_flags.FlagValues:
@@ -44,6 +47,11 @@ def define_flags() -> absl_flags.FlagValues:
         "and recipes are shown on the same page.",
         flag_values=values,
     )
+    image_flags.define_splits(
+        values,
+        "images among which the page finds neighbors",
+        "images whose spectrum, neighbors, map and confusion matrix the page shows",
+    )
     return values
 
 
@@ -51,8 +59,9 @@ def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments)
-    if not values.html and (values.out or values.compare):
-        raise UsageError("--nohtml writes no page: leave out --out and --compare.")
+    given = [f"--{name}" for name in _OF_PAGE if values[name].value]
+    if not values.html and given:
+        raise UsageError(f"--nohtml writes no page: leave out {' and '.join(given)}.")
 
     from bt_keras.evaluation.report import report
     from bt_keras.workdir import Workdir
@@ -71,16 +80,16 @@ def _write_page(values, workdirs):
     try:
         library.check()
     except UsageError as error:
-        if values["html"].present or values.out or values.compare:
+        if values["html"].present or any(values[name].value for name in _OF_PAGE):
             raise
         print(f"no page is written: {error}")
         return
     start.tensorflow()
-    from bt_keras import report
+    from bt_keras.report import html_page, show
 
     out = values.out or workdirs[0].path / "report.html"
-    runs = [report.read(workdir) for workdir in workdirs]
-    report.render(runs).save(out)
+    runs = show.read_all(workdirs, values.train_split, values.test_split)
+    html_page.render(runs).save(out)
     if runs[0].gaps:
         print(f"missing in the page: {', '.join(sorted(runs[0].gaps))}")
     print(f"page:  {out}")

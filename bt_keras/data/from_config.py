@@ -38,6 +38,20 @@ def open_source(
     )
 
 
+def split_names(
+    config: ConfigDict, train_split: str | None = None, test_split: str | None = None
+) -> tuple[str, str]:
+    """Returns the names of the splits to train on and to test on.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        train_split: Optional string. Defaults to `None`: that in the config.
+        test_split: Optional string. Defaults to `None`: that in the config.
+    """
+    data = config.data
+    return train_split or data.train_split, test_split or data.test_split
+
+
 def statistics(config: ConfigDict) -> Statistics:
     """Returns the mean and the standard deviation of a config.
 

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from bt_keras.data import faults
-from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import open_source, split_names
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluator import (
@@ -128,12 +128,12 @@ def _freeze(
     strategy: tf.distribute.Strategy | None,
 ) -> FrozenBackbone:
     config = target.config
-    train_split, test_split = splits
-    train = open_source(config, train_split or config.data.train_split, source)
+    train_split, test_split = split_names(config, *splits)
+    train = open_source(config, train_split, source)
     try:
-        test = open_source(config, test_split or config.data.test_split, source)
+        test = open_source(config, test_split, source)
     except UsageError as error:
-        if test_split or needs_test:
+        if splits[1] or needs_test:
             raise
         print(f"no test images: {error}")
         test = train

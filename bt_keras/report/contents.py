@@ -182,6 +182,9 @@ class Contents:
         module: Optional `Module`.
         held_out: Boolean, whether neighbors, map and confusion matrix are those of
             images that are not training images. Defaults to `True`.
+        splits: Optional tuple of the names of the splits of the images, if they were
+            chosen: those among which neighbors are found, and those of `held_out`.
+            Defaults to `None`: the run's.
         gaps: Dict from keys of `SECTIONS` to a sentence that says why the part is
             missing.
     """
@@ -204,6 +207,7 @@ class Contents:
     throughput: dict[int, float] = dataclasses.field(default_factory=dict)
     module: Module | None = None
     held_out: bool = True
+    splits: tuple[str, str] | None = None
     gaps: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def require(self, section: str) -> Any:

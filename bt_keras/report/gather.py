@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from bt_keras.checkpoint import latest
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
-from bt_keras.report import feature_views, network, run_files
+from bt_keras.report import feature_views, images, network, run_files
 from bt_keras.report.contents import Contents
 from bt_keras.report.gaps import Gaps
 from bt_keras.report.network import Samples
@@ -21,9 +21,15 @@ from bt_keras.workdir import Workdir
 
 # Sections that show features of single images.
 NEED_IMAGES = ("neighbors", "feature_map", "confusion")
+_NEED_FEATURES = ("spectra", *NEED_IMAGES)
 
 
-def read(workdir: str | os.PathLike | Workdir) -> Contents:
+def read(
+    workdir: str | os.PathLike | Workdir,
+    *,
+    train_split: str | None = None,
+    test_split: str | None = None,
+) -> Contents:
     """Reads the files of a run, and computes features of its images.
 
     What is missing or damaged is named in `Contents.gaps`. Features that
@@ -32,18 +38,25 @@ def read(workdir: str | os.PathLike | Workdir) -> Contents:
 
     Args:
         workdir: String or path of a run's folder, or its `bt_keras.workdir.Workdir`.
+        train_split: Optional string, the split of the images among which neighbors are
+            found. Defaults to `None`: that of the run's config.
+        test_split: Optional string, the split of the other images. Defaults to `None`:
+            that of the run's config.
 
     Returns:
         `bt_keras.report.Contents`.
 
     Raises:
-        UsageError: If the folder holds no run.
+        UsageError: If the folder holds no run, or the images of a split that is given
+            cannot be read.
     """
     if not isinstance(workdir, Workdir):
         workdir = Workdir(workdir)
     config = workdir.config()
     gaps = Gaps()
-    parts = _from_files(workdir, config, gaps) | _from_network(workdir, config, gaps)
+    splits = train_split, test_split
+    parts = _from_files(workdir, config, gaps)
+    parts |= _from_network(workdir, config, splits, gaps)
     return Contents(
         name=Path(os.path.realpath(workdir.path)).name,
         path=str(workdir.path),
@@ -92,7 +105,12 @@ def _throughput(workdir, config):
     return run_files.throughput(workdir, progress.steps_per_epoch * config.batch_size)
 
 
-def _from_network(workdir: Workdir, config: ConfigDict, gaps: Gaps) -> dict[str, Any]:
+def _from_network(
+    workdir: Workdir,
+    config: ConfigDict,
+    splits: tuple[str | None, str | None],
+    gaps: Gaps,
+) -> dict[str, Any]:
     found = {
         "correlations": gaps.attempt(
             ["correlations"],
@@ -100,8 +118,16 @@ def _from_network(workdir: Workdir, config: ConfigDict, gaps: Gaps) -> dict[str,
             (),
         )
     }
-    make = functools.partial(network.samples, workdir, config)
-    samples = gaps.attempt(["spectra", *NEED_IMAGES], make, None)
+    open_images = functools.partial(images.sources, config, *splits)
+    if any(splits):  # An error of the user's, not a part that is missing.
+        sources = open_images()
+        found["splits"] = tuple(source.split for source in sources[:2])
+    else:
+        sources = gaps.attempt(_NEED_FEATURES, open_images, None)
+    if sources is None:
+        return found
+    make = functools.partial(network.samples, workdir, sources)
+    samples = gaps.attempt(_NEED_FEATURES, make, None)
     if samples is not None:
         knn = config.evaluation.knn
         found |= from_samples(samples, knn.k, knn.temperature, gaps)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from bt_keras.data import Source
-from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import open_source, split_names
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.label_subsets import take_subset
 
@@ -19,11 +19,15 @@ QUERY_IMAGES = 2_000
 _SEED = (0, 0)
 
 
-def sources(config: ConfigDict) -> tuple[Source, Source, bool]:
+def sources(
+    config: ConfigDict, train_split: str | None = None, test_split: str | None = None
+) -> tuple[Source, Source, bool]:
     """Opens samples of the images of a run.
 
     Args:
         config: `ConfigDict` of the run.
+        train_split: Optional string, as for `split_names`. Defaults to `None`.
+        test_split: Optional string, as for `split_names`. Defaults to `None`.
 
     Returns:
         `(bank, queries, held_out)`: training images; test images, or other training
@@ -32,8 +36,9 @@ def sources(config: ConfigDict) -> tuple[Source, Source, bool]:
     Raises:
         UsageError: If the images cannot be read.
     """
-    train = open_source(config)
-    test = _test_images(config, train)
+    first, second = split_names(config, train_split, test_split)
+    train = open_source(config, first)
+    test = _test_images(config, second, train, is_required=bool(test_split))
     if test is not None:
         return sample(train, BANK_IMAGES), sample(test, QUERY_IMAGES), True
     every = sample(train, BANK_IMAGES + QUERY_IMAGES)
@@ -43,16 +48,15 @@ def sources(config: ConfigDict) -> tuple[Source, Source, bool]:
     return bank, queries, False
 
 
-def _test_images(config, train):
+def _test_images(config, split, train, is_required):
     """Returns the test images, or `None` if the data have one split only."""
-    split = config.data.test_split
     if split == train.split:
         return None
     try:
         return open_source(config, split)
     except UsageError:
         # Damaged images and the wrong name of a split are no reason to show others.
-        if split in train.splits or len(train.splits) > 1:
+        if is_required or split in train.splits or len(train.splits) > 1:
             raise
         return None
 

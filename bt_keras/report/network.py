@@ -17,7 +17,6 @@ from bt_keras.errors import UsageError
 from bt_keras.evaluation.features import Features
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.report import images
 from bt_keras.report.contents import UNTRAINED, Correlation, Spectrum
 from bt_keras.scores.rankme import EPSILON
 from bt_keras.scores.spectrum import eigenvalues, entropy_rank
@@ -131,18 +130,18 @@ def summarize(network: str, matrix: np.ndarray, pairs: int) -> Correlation:
     )
 
 
-def samples(workdir: Workdir, config: ConfigDict) -> Samples:
+def samples(workdir: Workdir, sources: tuple[Source, Source, bool]) -> Samples:
     """Computes or reads the features of samples of a run's images.
 
     Args:
         workdir: `Workdir` of the run.
-        config: `ConfigDict` of the run.
+        sources: What `bt_keras.report.images.sources` returns.
 
     Raises:
-        UsageError: If there is no checkpoint, or the images cannot be read.
+        UsageError: If there is no checkpoint, or an image cannot be read.
     """
     target = target_from_workdir(workdir)
-    bank, queries, held_out = images.sources(config)
+    bank, queries, held_out = sources
     frozen = target.frozen(bank, queries, needs_labels=False)
     untrained = target_from_workdir(workdir, untrained=True)
     # Not kept: a run keeps the features of one network.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from bt_keras.report.contents import Contents
 from bt_keras.report.gather import read
 from bt_keras.report.html_page import Page, render
 from bt_keras.workdir import Workdir
@@ -13,6 +14,9 @@ from bt_keras.workdir import Workdir
 def page(
     workdir: str | os.PathLike | Workdir,
     compare: Sequence[str | os.PathLike | Workdir] = (),
+    *,
+    train_split: str | None = None,
+    test_split: str | None = None,
 ) -> Page:
     """Makes a page that shows a run.
 
@@ -22,11 +26,31 @@ def page(
         workdir: String or path of a run's folder, or its `bt_keras.workdir.Workdir`.
         compare: Sequence of the same, other runs whose curves, accuracies and spectra
             are shown with those of the first. Defaults to `()`.
+        train_split: Optional string, as for `read`, for all runs. Defaults to `None`.
+        test_split: Optional string, as for `read`, for all runs. Defaults to `None`.
 
     Returns:
         `Page`, which a notebook displays; its method `save` writes it to a file.
 
     Raises:
-        UsageError: If a folder holds no run.
+        UsageError: If a folder holds no run, or the images of a split that is given
+            cannot be read.
     """
-    return render([read(each) for each in (workdir, *compare)])
+    return render(read_all((workdir, *compare), train_split, test_split))
+
+
+def read_all(
+    workdirs: Sequence[str | os.PathLike | Workdir],
+    train_split: str | None = None,
+    test_split: str | None = None,
+) -> list[Contents]:
+    """Reads what a page shows; arguments and errors as for `page`.
+
+    Args:
+        workdirs: Sequence of the run and of those that it is compared with.
+        train_split: Optional string. Defaults to `None`.
+        test_split: Optional string. Defaults to `None`.
+    """
+    return [
+        read(each, train_split=train_split, test_split=test_split) for each in workdirs
+    ]

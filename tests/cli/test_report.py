@@ -1,5 +1,6 @@
 """From a run to its report: `evaluate`, `export` and `report` one after the other."""
 
+import json
 import runpy
 import shutil
 import sys
@@ -73,6 +74,21 @@ def test_several_runs_on_one_page(copied, tmp_path):
     assert not (copied / "report.html").exists()
 
 
+def test_splits_are_chosen_for_every_run(copied, tmp_path, capsys):
+    config = json.loads((copied / "config.json").read_text())
+    config["data"]["test_split"] = "night"
+    (copied / "config.json").write_text(json.dumps(config))
+    other = shutil.copytree(copied, tmp_path / "other")
+    flags = [f"--workdir={copied}", f"--compare={other}"]
+    one_error_line(capsys, ["report", *flags, "--test_split=noon"], "no split 'noon'")
+    assert not (copied / "report.html").exists()
+    assert main(["report", *flags, "--test_split=test"]) == 0
+    assert "missing in the page: module, results" in capsys.readouterr().out
+    page = (copied / "report.html").read_text()
+    assert "of split &#39;test&#39;" in page
+    assert "no split" not in page  # No gap of the other run, either.
+
+
 def test_without_the_extra_the_table_is_printed(copied, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "altair", None)
     assert main(["report", f"--workdir={copied}"]) == 0
@@ -87,6 +103,9 @@ def test_without_the_extra_the_table_is_printed(copied, capsys, monkeypatch):
 def test_flags_of_the_page(copied, tmp_path, capsys):
     command = ["report", f"--workdir={copied}"]
     one_error_line(capsys, [*command, "--nohtml", "--out=a.html"], "leave out --out")
+    splits = ["--train_split=train", "--test_split=test"]
+    words = "leave out --train_split and --test_split"
+    one_error_line(capsys, [*command, "--nohtml", *splits], words)
     one_error_line(capsys, [*command, f"--compare={tmp_path}"], "holds no run")
     one_error_line(capsys, [*command, f"--out={tmp_path}"], "cannot be written")
 

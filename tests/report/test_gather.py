@@ -181,7 +181,8 @@ def test_large_data_are_sampled_in_a_fixed_order(monkeypatch, evaluated):
     monkeypatch.setattr(images, "BANK_IMAGES", 7)
     monkeypatch.setattr(images, "QUERY_IMAGES", 5)
     workdir = Workdir(evaluated)
-    first, second = (network.samples(workdir, workdir.config()) for _ in range(2))
+    sources = images.sources(workdir.config())
+    first, second = (network.samples(workdir, sources) for _ in range(2))
     assert first.bank.num_images == len(first.bank_features.labels) == 7
     assert first.queries.num_images == len(first.query_features.labels) == 5
     np.testing.assert_array_equal(
@@ -210,7 +211,7 @@ def test_many_classes_are_reduced_to_those_with_the_most_errors(monkeypatch):
 def test_the_map_shows_the_classes_with_the_most_images(monkeypatch, evaluated):
     monkeypatch.setattr(feature_views, "_MAP_CLASSES", 1)
     workdir = Workdir(evaluated)
-    found = network.samples(workdir, workdir.config())
+    found = network.samples(workdir, images.sources(workdir.config()))
     labels = np.array([1] * 10 + [0] * 8)
     features = dataclasses.replace(found.query_features, labels=labels)
     shown = feature_views.feature_map(

@@ -112,6 +112,16 @@ def test_the_page_says_whether_training_saw_the_images(held_out):
     assert page.count("there are no test images") == (0 if held_out else 3)
 
 
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_page_names_the_splits_that_were_chosen(held_out):
+    chosen = contents(held_out=held_out, splits=("train[:9]", "extra"))
+    page = render([chosen]).html
+    assert page.count("of split &#39;extra&#39;") == 3
+    assert ("other images of split &#39;train[:9]&#39;" in page) == (not held_out)
+    assert "that training did not see" not in page
+    assert "there are no test images" not in page
+
+
 def test_a_page_of_several_long_runs_with_many_metrics_is_small():
     metrics = [f"metric {number}" for number in range(20)]
     lines = [

@@ -37,6 +37,18 @@ def test_the_wrong_name_of_a_split_is_not_hidden(config):
         images.sources(config)
 
 
+def test_splits_are_chosen(config):
+    config.data.test_split = "tset"
+    bank, queries, held_out = images.sources(config, "test", "train")
+    assert (bank.split, queries.split, held_out) == ("test", "train", True)
+
+
+def test_a_chosen_split_that_data_of_one_split_lack_is_named(config):
+    config.data.source += "/train"
+    with pytest.raises(UsageError, match="no split 'test'"):
+        images.sources(config, test_split="test")
+
+
 def test_damaged_test_images_are_not_hidden(config, tmp_path):
     (tmp_path / "test" / "dark" / "0.png").write_bytes(b"damaged")
     with pytest.raises(UsageError, match=r"0\.png"):
