@@ -69,7 +69,7 @@ def _flops(result):
 
 
 def _cpu_field(field):
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         if name.strip() == field:
             return value.strip()

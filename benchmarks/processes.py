@@ -33,7 +33,7 @@ def anonymous():
 def reset_peak():
     """Resets the peak memory of this process."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak(pid="self"):
@@ -62,7 +62,7 @@ def cpu_seconds(pid="self"):
 def die_first():
     """Makes the kernel kill this process first when memory runs out."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
 
 
 def _descendants(pid):
@@ -77,7 +77,12 @@ def _descendants(pid):
 def _cpu_ticks(pid):
     with contextlib.suppress(OSError):
         # The name in parentheses may contain spaces; utime and stime follow it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="utf-8")
+            .rpartition(")")[2]
+            .split()
+        )
         return int(fields[11]) + int(fields[12])
     return 0
 
@@ -85,6 +90,6 @@ def _cpu_ticks(pid):
 def _kilobytes(file, *fields):
     """Sums fields of a file with `Name: 123 kB` lines; 0 if it does not exist."""
     with contextlib.suppress(OSError):
-        lines = Path(file).read_text().splitlines()
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
         return sum(int(line.split()[1]) for line in lines if line.startswith(fields))
     return 0

@@ -91,10 +91,12 @@ def fresh_memory(request):
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         status = dict(
             line.split(":", 1)
-            for line in Path("/proc/self/status").read_text().splitlines()
+            for line in Path("/proc/self/status")
+            .read_text(encoding="utf-8")
+            .splitlines()
         )
         now, peak = (int(status[key].split()[0]) // 1024 for key in ("VmRSS", "VmHWM"))
-        with open(path, "a") as file:
+        with open(path, "a", encoding="utf-8") as file:
             file.write(f"{worker} {now} {peak} {request.node.name}\n")
 
 

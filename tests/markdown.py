@@ -39,7 +39,7 @@ def pages(pattern: str) -> list[Path]:
 
 def blocks(page: Path) -> list[Block]:
     """Returns a page's code blocks in order."""
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     return [
         Block(
             match["language"],
@@ -53,17 +53,17 @@ def blocks(page: Path) -> list[Block]:
 
 def inline_code(page: Path) -> list[str]:
     """Returns the inline code of a page, each in one line."""
-    prose = _BLOCK.sub("", page.read_text())
+    prose = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     return [" ".join(code.split()) for code in _INLINE.findall(prose)]
 
 
 def links(page: Path) -> list[str]:
     """Returns the targets of a page's links and images."""
-    return _LINK.findall(_BLOCK.sub("", page.read_text()))
+    return _LINK.findall(_BLOCK.sub("", page.read_text(encoding="utf-8")))
 
 
 def anchors(page: Path) -> set[str]:
     """Returns the anchors of a page's headings, as GitHub derives them."""
-    text = _BLOCK.sub("", page.read_text())
+    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     titles = [title.replace("`", "").lower() for title in _HEADING.findall(text)]
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}

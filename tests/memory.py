@@ -9,7 +9,7 @@ def resident_kb():
     """Returns the resident memory in KiB, without what the allocator could return."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmRSS:")[1].split()[0])
 
 

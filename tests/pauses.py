@@ -69,7 +69,7 @@ def add_hooks(recipe):
 def wait(process, log):
     """Waits until a process has paused; fails with its log if it has ended."""
     found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    assert found.si_code == os.CLD_STOPPED, Path(log).read_text()
+    assert found.si_code == os.CLD_STOPPED, Path(log).read_text(encoding="utf-8")
 
 
 def send(process, number):

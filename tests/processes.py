@@ -22,7 +22,7 @@ def start(arguments, log, environment=None, cwd=ROOT):
     Returns:
         `subprocess.Popen`.
     """
-    with open(log, "w") as file:
+    with open(log, "w", encoding="utf-8") as file:
         return subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             stdout=file,
@@ -84,4 +84,6 @@ def free_ports(count):
 def finish(processes, logs):
     """Waits for processes that must exit with status 0, or fails with their logs."""
     statuses = [process.wait() for process in processes]
-    assert not any(statuses), "\n".join(Path(log).read_text() for log in logs)
+    assert not any(statuses), "\n".join(
+        Path(log).read_text(encoding="utf-8") for log in logs
+    )

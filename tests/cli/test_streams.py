@@ -39,7 +39,7 @@ def test_the_first_error_is_kept_and_later_text_discarded():
 
 def test_a_full_device_is_replaced_by_the_null_device():
     """Python flushes again when the process ends, and TensorFlow prints, too."""
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         stream = streams.TolerantStream(full)
         stream.write("text\n")
         stream.flush()
@@ -80,7 +80,7 @@ def swapped(monkeypatch):
 
 
 def test_report_to_a_full_device_is_one_line(run, swapped, capsys):
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         swapped("stdout", full)
         assert main(["report", f"--workdir={run}", "--nohtml"]) == 2
     error = capsys.readouterr().err

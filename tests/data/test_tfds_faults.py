@@ -34,7 +34,7 @@ def shards(tmp_path):
                 file.write(next(records).numpy())
     for name in ("features.json", "label.labels.txt"):
         shutil.copy(os.path.join(SHIPPED, name), folder)
-    with open(os.path.join(SHIPPED, "dataset_info.json")) as file:
+    with open(os.path.join(SHIPPED, "dataset_info.json"), encoding="utf-8") as file:
         info = json.load(file)
     train = next(split for split in info["splits"] if split["name"] == "train")
     train["shardLengths"] = [str(length) for length in _LENGTHS]

@@ -198,7 +198,9 @@ def main(ways, module, images, folder):
         set_seeds()
         features, findings = way(module, np.load(images))
         np.save(os.path.join(folder, f"{way.__name__}.npy"), features)
-        with open(os.path.join(folder, f"{way.__name__}.json"), "w") as file:
+        with open(
+            os.path.join(folder, f"{way.__name__}.json"), "w", encoding="utf-8"
+        ) as file:
             json.dump(findings, file)
 
 

@@ -49,7 +49,7 @@ def values(model):
 
 
 def rows(workdir):
-    with open(workdir / "log.csv", newline="") as file:
+    with open(workdir / "log.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
