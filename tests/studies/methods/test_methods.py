@@ -1,0 +1,73 @@
+"""What every method has to do: train on replicas as on one device, save and load."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bt_keras
+from bt_keras.studies.methods.asymmetric import Asymmetric
+from bt_keras.studies.methods.loss_variants import LossVariant
+from tests.models import pairs, tiny
+
+# A fresh projector: a part of a model belongs to one model.
+METHODS = {
+    "features": functools.partial(LossVariant, normalization="features"),
+    "covariance": functools.partial(
+        LossVariant, normalization="centered", batch_norm=False
+    ),
+    "cross-entropy": functools.partial(LossVariant, objective="cross_entropy"),
+    "stop-gradient": functools.partial(Asymmetric, stop_gradient=True),
+    "predictor": functools.partial(Asymmetric, predictor=8),
+}
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def trained(method, strategy=None, **kwargs):
+    """Trains for two steps; returns the model and its logs."""
+    keras.utils.set_random_seed(0)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        model = METHODS[method](tiny().backbone, (16, 16), **kwargs)
+        # Plain SGD shows every gradient; LARS would hide its scale.
+        model.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=False)
+    history = model.fit(pairs(), epochs=2, verbose=0)
+    return model, history.history
+
+
+@every_method
+def test_two_replicas_train_like_one(method, replicas):
+    one, logs = trained(method)
+    two, logs_of_two = trained(method, replicas(2))
+    assert logs.keys() == logs_of_two.keys()
+    for name, values in logs.items():
+        np.testing.assert_allclose(values, logs_of_two[name], rtol=1e-4, err_msg=name)
+    for ours, theirs in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+@every_method
+def test_every_weight_trains(method):
+    keras.utils.set_random_seed(0)
+    untrained = METHODS[method](tiny().backbone, (16, 16))
+    model, logs = trained(method)
+    assert np.isfinite([*logs.values()]).all()
+    for before, after in zip(
+        untrained.trainable_variables, model.trainable_variables, strict=True
+    ):
+        assert (np.asarray(before) != np.asarray(after)).any(), after.path
+
+
+@every_method
+def test_a_saved_model_trains_on_with_the_same_bits(method, tmp_path):
+    model, _ = trained(method)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    config = model.get_config()
+    assert all(loaded.get_config()[name] == config[name] for name in ("lambd",))
+    for each in (model, loaded):
+        each.fit(pairs(), verbose=0)
+    for ours, theirs in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
