@@ -63,6 +63,13 @@ def get_config():
     # Arguments of the function that `name` names.
     config.backbone.options = ConfigDict()
 
+    # The class of the model: Barlow Twins, or a subclass with another loss, such as
+    # those of bt_keras.studies.methods, or "mine.Method" of ./mine.py.
+    config.method = ConfigDict()
+    config.method.name = "bt_keras.BarlowTwins"
+    # Other arguments of the class.
+    config.method.options = ConfigDict()
+
     # Widths of the projector's layers.
     config.projector = (8192, 8192, 8192)
     # Weight of the redundancy term; the official code uses 0.0051.

@@ -84,11 +84,11 @@ _SEQUENCES = _BANDS | {
 for _name in ("evaluation.semi.", "evaluation.finetune."):
     _NUMBERS |= {_name + field: kind for field, kind in _TRAINING.items()}
     _SEQUENCES |= {_name + field: kind for field, kind in _GRIDS.items()}
-_OPTIONS = ("backbone.options.", "optimizer.options.")
+_OPTIONS = ("backbone.options.", "method.options.", "optimizer.options.")
 _VIEWS = ("views.a.", "views.b.")
 # Sections with fields that configs/default.py does not list: arguments of the
-# network's function and of the optimizer's class, and the fields in which a view
-# differs from the recipe.
+# network's function and of the classes of the method and the optimizer, and the fields
+# in which a view differs from the recipe.
 OPEN = (*_OPTIONS, *_VIEWS)
 _CHOICES = {
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+
 import keras
 from ml_collections import ConfigDict
 
+from bt_keras import checks
 from bt_keras import config as config_lib
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, one_line
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.networks import importing, network_by_name, resnet
 
 _RESNET = "resnet"
 _FIELD = "config.backbone.name"
+_METHOD = "config.method.name"
+_CLASS = "such as bt_keras.BarlowTwins"
 
 
 def build_model(config: ConfigDict) -> BarlowTwins:
@@ -28,18 +33,13 @@ def build_model(config: ConfigDict) -> BarlowTwins:
     keras.config.set_dtype_policy(config.precision)
     try:
         backbone = _build_backbone(config)
-        return BarlowTwins(
-            backbone,
-            config.projector,
-            config.lambd,
-            microbatches=config.microbatches,
-        )
+        return _build_method(config, backbone)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
 def import_network(config: ConfigDict) -> None:
-    """Imports what defines the layers of a config's network.
+    """Imports what defines the model and the layers of a config's network.
 
     Call it before loading a checkpoint: Keras finds registered classes only once their
     module is imported.
@@ -48,11 +48,41 @@ def import_network(config: ConfigDict) -> None:
         config: `ConfigDict` with the fields of configs/default.py.
 
     Raises:
-        UsageError: If there is no such network.
+        UsageError: If there is no such network or method.
     """
+    _method(config)
     if config.backbone.name != _RESNET:
         with config_lib.naming(_FIELD):
             importing.find(config.backbone.name)
+
+
+def _method(config):
+    """Returns the class that `config.method.name` names."""
+    name = config.method.name
+    with config_lib.naming(_METHOD):
+        found = importing.named(name, "method", f"a class with its module, {_CLASS}")
+        if not inspect.isclass(found) or not issubclass(found, BarlowTwins):
+            raise UsageError(
+                f"{name} is {checks.described(found)}, not a subclass of "
+                "bt_keras.BarlowTwins."
+            )
+    return found
+
+
+def _build_method(config, backbone):
+    method, options = _method(config), _with_tuples(config.method.options.to_dict())
+    parts = backbone, config.projector, config.lambd
+    try:
+        return method(*parts, microbatches=config.microbatches, **options)
+    except UsageError:
+        raise
+    except (TypeError, ValueError) as error:  # Keras raises both for unknown names.
+        if not options:
+            raise
+        raise UsageError(
+            f"config.method.options: {config.method.name} raises "
+            f"{type(error).__name__}: {one_line(error).rstrip('.')}."
+        ) from error
 
 
 def _build_backbone(config):

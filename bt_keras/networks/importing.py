@@ -23,9 +23,7 @@ _OTHERS = {*sys.stdlib_module_names, "keras", "numpy", "tensorflow"}
 
 
 def find(name: str) -> Callable:
-    """Imports the function or class of a name.
-
-    Modules are searched for in the current folder, too, after all other places.
+    """Imports the function or class that makes a network.
 
     Args:
         name: String, the function or class with its module, such as
@@ -35,8 +33,8 @@ def find(name: str) -> Callable:
         The function or class.
 
     Raises:
-        UsageError: If there is none, importing it raises an error, or it cannot make a
-            network: it is not callable, or belongs to Python, NumPy or TensorFlow.
+        UsageError: As `named`, or if it cannot make a network: it is not callable, or
+            belongs to Python, NumPy or TensorFlow.
 
     Example:
 
@@ -44,28 +42,47 @@ def find(name: str) -> Callable:
     >>> importing.find("keras.applications.MobileNet").__name__
     'MobileNet'
     """
-    parts = name.split(".")
-    if not all(part.isidentifier() for part in parts):
-        raise UsageError(
-            f"the network {name!r} must be a function with its module, {_EXAMPLE}."
-        )
-    if len(parts) == 1:
+    if name.isidentifier():
         raise UsageError(
             f"the network {name!r} is neither 'resnet' nor a function with its module, "
             f"{_near(name, keras.applications, _APPLICATIONS[0]) or _EXAMPLE}."
         )
+    found = named(name, "network", f"a function with its module, {_EXAMPLE}")
+    _check(name, found)
+    return found
+
+
+def named(name: str, kind: str, expected: str) -> Any:
+    """Imports what a name with its module stands for.
+
+    Modules are searched for in the current folder, too, after all other places.
+
+    Args:
+        name: String, such as `"keras.applications.MobileNet"`.
+        kind: String, what it is, for messages, such as `"network"`.
+        expected: String, what a name must be, for messages, such as `"a function with
+            its module"`.
+
+    Returns:
+        The object.
+
+    Raises:
+        UsageError: If there is none, or importing it raises an error.
+    """
+    parts = name.split(".")
+    if len(parts) == 1 or not all(part.isidentifier() for part in parts):
+        raise UsageError(f"the {kind} {name!r} must be {expected}.")
     found: Any
-    found, rest = _import_longest(name, parts)
+    found, rest = _import_longest(f"{kind} {name!r}", parts)
     for index, part in enumerate(rest):
         if not hasattr(found, part):
             place = ".".join(parts[: len(parts) - len(rest) + index])
             near = _near(part, found, place)
             raise UsageError(
-                f"the network {name!r} does not exist: {place} has no {part!r}"
+                f"the {kind} {name!r} does not exist: {place} has no {part!r}"
                 f"{near and '; ' + near}."
             )
         found = getattr(found, part)
-    _check(name, found)
     return found
 
 
@@ -75,7 +92,7 @@ def is_application(function: Callable) -> bool:
     return f"{module}.".startswith(tuple(f"{each}." for each in _APPLICATIONS))
 
 
-def _import_longest(name: str, parts: list[str]) -> tuple[ModuleType, list[str]]:
+def _import_longest(what: str, parts: list[str]) -> tuple[ModuleType, list[str]]:
     """Imports the longest module of a name; returns it and the other parts."""
     if (folder := os.getcwd()) not in sys.path:
         sys.path.append(folder)  # Programs that pip installs do not have it.
@@ -94,7 +111,7 @@ def _import_longest(name: str, parts: list[str]) -> tuple[ModuleType, list[str]]
         except SystemExit as error:
             raise UsageError(f"the module {module} calls sys.exit.") from error
     raise UsageError(
-        f"the network {name!r} cannot be imported: there is no module {parts[0]!r}, "
+        f"the {what} cannot be imported: there is no module {parts[0]!r}, "
         "neither installed nor in the current folder."
     )
 

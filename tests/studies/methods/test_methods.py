@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import bt_keras
 from bt_keras.studies.methods.asymmetric import Asymmetric
 from bt_keras.studies.methods.loss_variants import LossVariant
 from tests.models import pairs, tiny

@@ -1,0 +1,45 @@
+"""The method of a config: which class is built, and names that are none."""
+
+import pytest
+
+import bt_keras
+from bt_keras import UsageError
+from bt_keras.model.from_config import build_model
+from bt_keras.studies.methods.loss_variants import LossVariant
+
+
+def config(**method):
+    values = bt_keras.config.load("demo")
+    values.backbone.width = 0.05
+    values.projector = (8, 8)
+    values.method.update(method)
+    return values
+
+
+def test_by_default_it_is_barlow_twins():
+    assert type(build_model(config())) is bt_keras.BarlowTwins
+
+
+def test_a_subclass_with_options():
+    name = "bt_keras.studies.methods.loss_variants.LossVariant"
+    model = build_model(config(name=name, options={"normalization": "features"}))
+    assert type(model) is LossVariant
+    assert model.normalization == "features"
+    assert model.lambd == 5e-3
+
+
+@pytest.mark.parametrize(
+    ("method", "parts"),
+    [
+        ({"name": "BarlowTwins"}, ("a class with its module", "bt_keras.BarlowTwins")),
+        ({"name": "bt_keras.BarlowTwin"}, ("no 'BarlowTwin'", "bt_keras.BarlowTwins")),
+        ({"name": "bt_keras.LARS"}, ("is the class LARS, not a subclass",)),
+        ({"name": "nowhere.Method"}, ("the method 'nowhere.Method'", "no module")),
+        ({"options": {"temperature": 1}}, ("config.method.options", "temperature")),
+    ],
+)
+def test_what_is_no_method(method, parts):
+    with pytest.raises(UsageError) as error:
+        build_model(config(**method))
+    for part in ("config.method", *parts):
+        assert part in str(error.value)
