@@ -3,10 +3,12 @@
 python -m benchmarks.scores --out runs/scores
 
 The runs differ in lambda, the learning rate, the smallest crop and the width of the
-projector. A queue makes them (`bt-keras study`): the same command continues it.
+projector. A queue makes them (`bt-keras study`): the same command continues it, and a
+second process with the same --out works on the same runs.
 """
 
 import argparse
+import collections
 import itertools
 import sys
 
@@ -35,7 +37,13 @@ def main():
     command = [sys.executable, "-m", "bt_keras.cli", "study", f"--queue={queue.path}"]
     run_queue(queue, lambda name: [*command, f"--entry={name}"])
     outcomes = {name: queue.outcome(name) for name in queue.names()}
-    _tables({n: o for n, o in outcomes.items() if o and o.status == FINISHED})
+    finished = {n: o for n, o in outcomes.items() if o and o.status == FINISHED}
+    _print_runs(finished)
+    if len(finished) > 2:
+        runs = {name: outcome.values for name, outcome in finished.items()}
+        alike = _groups(queue, runs)
+        for accuracy in _ACCURACIES:
+            _print_agreement(runs, alike, accuracy)
 
 
 def _parser():
@@ -67,30 +75,50 @@ def configs(epochs):
         yield f"lambda={lambd:g}-rate={rate:g}-crop={crop:g}-width={width}", config
 
 
-def _tables(outcomes):
-    runs = {name: outcome.values for name, outcome in outcomes.items()}
-    columns = (*_ACCURACIES, *sorted(k for k in _all(runs) if "labelfree" in k))
+def _groups(queue, runs):
+    """Returns the runs in groups of equal lambda and projector."""
+    groups = collections.defaultdict(dict)
+    for name, values in runs.items():
+        config, _ = queue.entry(name)
+        groups[config.lambd, tuple(config.projector)][name] = values
+    return [group for group in groups.values() if len(group) > 2]
+
+
+def _print_runs(outcomes):
+    keys = {key for outcome in outcomes.values() for key in outcome.values}
+    columns = (*_ACCURACIES, *sorted(key for key in keys if "labelfree" in key))
     table.line(["run", *(c.removeprefix("labelfree ") for c in columns), "seconds"])
     table.line(["---"] * (len(columns) + 2))
     for name, outcome in outcomes.items():
         numbers = [f"{outcome.values[column]:.4g}" for column in columns]
         table.line([name, *numbers, f"{outcome.seconds:.0f}"])
-    if len(runs) < 3:
-        return
-    for accuracy in _ACCURACIES:
-        measured = np.array([values[accuracy] for values in runs.values()])
-        print(
-            f"\n{len(runs)} runs, {accuracy}: best {100 * measured.max():.2f} %, mean "
-            f"{100 * measured.mean():.2f} %, worst {100 * measured.min():.2f} %\n"
-        )
-        table.line(["score", "Kendall's tau", "p", "regret, points"])
-        table.line(["---"] * 4)
-        for score, tau, p, regret in ranking.agreement(runs, accuracy):
-            table.line([score, f"{tau:.2f}", f"{p:.2g}", f"{100 * regret:.2f}"])
 
 
-def _all(runs):
-    return {key for values in runs.values() for key in values}
+def _print_agreement(runs, groups, accuracy):
+    measured = np.array([values[accuracy] for values in runs.values()])
+    print(
+        f"\n{len(runs)} runs, {accuracy}: best {100 * measured.max():.2f} %, mean "
+        f"{100 * measured.mean():.2f} %, worst {100 * measured.min():.2f} %; in the "
+        f"{len(groups)} groups of equal lambda and projector, the mean is "
+        f"{np.mean([_below_best(group, accuracy) for group in groups]):.2f} points "
+        "below the best\n"
+    )
+    columns = ["score", "Kendall's tau", "p", "regret, points"]
+    table.line([*columns, "tau in groups", "regret in groups, points"])
+    table.line(["---"] * 6)
+    inside = [ranking.agreement(group, accuracy) for group in groups]
+    for index, (score, tau, p, regret) in enumerate(ranking.agreement(runs, accuracy)):
+        row = [score, f"{tau:.2f}", f"{p:.2g}", f"{100 * regret:.2f}"]
+        found = np.array([rows[index][1:] for rows in inside])
+        if len(found):
+            row += [f"{found[:, 0].mean():.2f}", f"{100 * found[:, 2].mean():.2f}"]
+        table.line(row)
+
+
+def _below_best(runs, accuracy):
+    """Returns the regret of a random choice, in points."""
+    measured = np.array([values[accuracy] for values in runs.values()])
+    return 100 * (measured.max() - measured.mean())
 
 
 if __name__ == "__main__":

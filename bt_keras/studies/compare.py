@@ -64,24 +64,20 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
     parts = [_recipes(configs), loss_table(named), _numbers(values, epochs)]
     if any(key.startswith("labelfree ") for run in values.values() for key in run):
         parts.append(_ranking(score, values))
-        parts += _other_widths(score, evaluated)
+        parts.append(_caution(score, configs))
     return "\n\n".join(filter(None, parts))
 
 
-def _other_widths(score, evaluated):
-    """Returns a line for ranks of embeddings of different widths."""
-    widths = {
-        run["labelfree loss embeddings"].width
-        for run in evaluated.values()
-        if "labelfree loss embeddings" in run
-    }
-    if score not in ranking.GROW_WITH_THE_WIDTH or len(widths) < 2:
-        return []
-    found = ", ".join(map(str, sorted(widths)))
-    return [
-        f"the embeddings have different widths ({found}), with which {score} grows: "
-        "rank by --score=rankme_features or --score=loss_over_floor."
-    ]
+def _caution(score, configs):
+    """Returns a line if the runs differ in fields that change the score."""
+    prefixes = ranking.CHANGES_WITH.get(score, ())
+    fields = differing_fields(list(configs.values()))
+    if found := [field for field in fields if field.startswith(prefixes)]:
+        return (
+            f"the runs differ in {', '.join(found)}, with which {score} changes: it "
+            "ranks only runs with the same values."
+        )
+    return ""
 
 
 def _short_names(workdirs):

@@ -103,7 +103,11 @@ class Queue:
         }
         path = self._file("entries", name)
         if os.path.lexists(path):
-            if self._read(path) != entry:
+            # Of an earlier version, it may lack fields that have been added since.
+            theirs, protocols = self.entry(name)
+            if config_lib.differences(theirs, config) or protocols != tuple(
+                evaluations
+            ):
                 raise UsageError(
                     f"queue {self.path} has another run {name!r}: take another name, "
                     "or another queue."
@@ -212,10 +216,6 @@ class Queue:
 
     def _file(self, folder, name):
         return self.path / folder / f"{name}.json"
-
-    def _read(self, path):
-        with reading.reporting_damage(path, _ADVICE):
-            return reading.read_json_object(path)
 
     def _write(self, path, text):
         with atomic.atomic_file(path, replace=True) as temporary:

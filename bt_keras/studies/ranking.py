@@ -47,10 +47,18 @@ SCORES = {
     "loss_over_floor": _minus(_of("labelfree loss_over_floor embeddings")),
 }
 
-# The score with the longest record for runs of one method (arXiv 2210.02885).
-DEFAULT = "rankme"
-# Ranks of the embeddings, at most as high as these are wide.
-GROW_WITH_THE_WIDTH = ("rankme", "lidar")
+# It chose best among runs with the same projector and lambda: docs/scores.md.
+DEFAULT = "loss_over_floor"
+# Fields of a config with which a score changes, whatever the features are worth, by the
+# beginnings of their names.
+_OF_THE_LOSS = ("lambd", "projector", "batch_size", "views.")
+CHANGES_WITH = {
+    "rankme": ("projector",),
+    "rankme_features": ("backbone.",),
+    "lidar": ("projector", "views."),
+    "loss": _OF_THE_LOSS,
+    "loss_over_floor": _OF_THE_LOSS,
+}
 
 
 def goodness(score: str, runs: Mapping[str, Mapping[str, float]]) -> np.ndarray:

@@ -35,7 +35,8 @@ def test_recipes_results_and_the_ranking(tmp_path):
             make_run(tmp_path / "low", 5.0, lambd=0.1, seed=1),
             make_run(tmp_path / "high", 80.0, lambd=0.02, seed=2),
             make_run(tmp_path / "middle", 31.25, lambd=0.02, seed=2, loss=123.456),
-        ]
+        ],
+        "rankme",
     )
     recipes, curves, numbers, ranking = (
         part.splitlines() for part in text.split("\n\n")
@@ -101,7 +102,7 @@ def test_other_images_cannot_be_compared(tmp_path):
     with pytest.raises(UsageError, match=r"a and c .* evaluated \(.*\) on different"):
         compare([first, other])
     moved = make_run(tmp_path / "d", 5.0, source="/other/photos")
-    assert compare([other, moved])
+    assert compare([other, moved], "rankme")
 
 
 def test_other_settings_cannot_be_compared(tmp_path):
@@ -124,12 +125,22 @@ def add_loss(workdir, batch, width):
 
 
 def test_batches_and_widths_may_differ(tmp_path):
-    first, second = (make_run(tmp_path / name, 5.0) for name in "ab")
+    first = make_run(tmp_path / "a", 5.0, batch_size=128, projector=(64, 64))
+    second = make_run(tmp_path / "b", 5.0, batch_size=256)
     add_loss(first, 128, 64)
     add_loss(second, 256, 512)
-    text = compare([first, second]).splitlines()
-    assert "widths (64, 512), with which rankme grows" in text[-1]
-    assert "widths" not in compare([first, second], "loss")
+    text = compare([first, second], "loss").splitlines()
+    assert "differ in batch_size, projector, with which loss changes" in text[-1]
+    text = compare([first, second], "rankme").splitlines()
+    assert "differ in projector, with which rankme changes" in text[-1]
+
+
+def test_fields_that_leave_a_score_as_it_is(tmp_path):
+    runs = [
+        make_run(tmp_path / name, 5.0, lambd=0.1 * k)
+        for k, name in ((1, "a"), (2, "b"))
+    ]
+    assert "changes" not in compare(runs, "rankme")
 
 
 def test_a_run_without_images_json(tmp_path):
@@ -146,7 +157,7 @@ def test_runs_without_results(tmp_path):
     first = make_run(tmp_path / "a", 5.0)
     with pytest.raises(UsageError, match="b has neither losses nor results"):
         compare([first, make_run(tmp_path / "b", loss=None)])
-    text = compare([first, make_run(tmp_path / "c")])
+    text = compare([first, make_run(tmp_path / "c")], "rankme")
     assert "\n1      a" in text
     assert "\nnot ranked: c has no result 'labelfree rankme embeddings'" in text
     with pytest.raises(UsageError, match="holds no run"):

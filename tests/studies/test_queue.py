@@ -46,6 +46,14 @@ def test_an_entry_is_read_as_it_was_added(queue):
     assert queue.names() == ["a", "b", "c"]
 
 
+def test_an_entry_of_an_earlier_version_lacks_fields(queue):
+    path = queue.path / "entries" / "b.json"
+    entry = json.loads(path.read_text())
+    del entry["config"]["method"]
+    path.write_text(json.dumps(entry))
+    queue.add("b", recipe(lambd=0.02, projector=(8, 8)), ("cached",))
+
+
 def test_another_run_of_the_same_name_is_an_error(queue):
     for fields, evaluations in (({"lambd": 0.5}, ("cached",)), ({}, ("full",))):
         made = recipe(**{"lambd": 0.02, "projector": (8, 8), **fields})
