@@ -11,6 +11,7 @@ Examples:
     bt-keras convert --input resnet50.pth --output resnet50.keras
     bt-keras report --workdir runs/cifar10
     bt-keras compare runs/*
+    bt-keras study loss
 
 Usage:
 

@@ -28,7 +28,7 @@ from ml_collections import ConfigDict
 
 from bt_keras import config as config_lib
 from bt_keras import system
-from bt_keras.errors import UsageError
+from bt_keras.errors import UsageError, listed
 from bt_keras.files import atomic, reading, storage
 from bt_keras.workdir import Workdir, writable
 
@@ -97,23 +97,27 @@ class Queue:
             )
         with config_lib.naming(f"run {name!r} of queue {self.path}"):
             config_lib.check(config)
+        if os.path.lexists(self._file("entries", name)):
+            self._check_equal(name, config, evaluations)
+            return
         entry = {
             "config": json.loads(config_lib.to_json(config)),
             "evaluations": list(evaluations),
         }
-        path = self._file("entries", name)
-        if os.path.lexists(path):
-            # Of an earlier version, it may lack fields that have been added since.
-            theirs, protocols = self.entry(name)
-            if config_lib.differences(theirs, config) or protocols != tuple(
-                evaluations
-            ):
-                raise UsageError(
-                    f"queue {self.path} has another run {name!r}: take another name, "
-                    "or another queue."
-                )
-            return
-        self._write(path, json.dumps(entry, indent=2) + "\n")
+        text = json.dumps(entry, indent=2) + "\n"
+        self._write(self._file("entries", name), text)
+
+    def _check_equal(self, name, config, evaluations):
+        # Fields that were added to configs/default.py later have their defaults.
+        there, protocols = self.entry(name)
+        changed = [field for field, *_ in config_lib.differences(there, config)]
+        if tuple(evaluations) != protocols:
+            changed.append("evaluations")
+        if changed:
+            raise UsageError(
+                f"queue {self.path} has another run {name!r} (it differs in "
+                f"{listed(changed, 3)}): take another name, or another queue."
+            )
 
     def names(self) -> list[str]:
         """Returns the names of all runs, sorted."""

@@ -53,7 +53,7 @@ def test_a_run_in_this_process(queue, images, capsys):
 
 def test_bad_input_is_named(queue, images, capsys):
     one_error_line(capsys, ["study", f"--queue={queue.path}"], "no runs")
-    one_error_line(capsys, ["study"], "--queue is missing")
+    one_error_line(capsys, ["study", "--queue="], "--queue is empty")
     add(queue, "a", images)
     command = ["study", f"--queue={queue.path}", "--entry=b"]
     one_error_line(capsys, command, "no run 'b'")

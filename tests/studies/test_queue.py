@@ -55,10 +55,22 @@ def test_an_entry_of_an_earlier_version_lacks_fields(queue):
 
 
 def test_another_run_of_the_same_name_is_an_error(queue):
-    for fields, evaluations in (({"lambd": 0.5}, ("cached",)), ({}, ("full",))):
+    for fields, evaluations, changed in (
+        ({"lambd": 0.5}, ("cached",), "lambd"),
+        ({}, ("full",), "evaluations"),
+    ):
         made = recipe(**{"lambd": 0.02, "projector": (8, 8), **fields})
-        with pytest.raises(UsageError, match="has another run 'b'"):
+        with pytest.raises(UsageError, match=f"has another run 'b' .*'{changed}'"):
             queue.add("b", made, evaluations)
+
+
+def test_an_entry_without_a_later_field_of_the_configs_is_the_same(queue):
+    path = queue.path / "entries" / "b.json"
+    entry = json.loads(path.read_text())
+    del entry["config"]["method"]
+    path.write_text(json.dumps(entry))
+    queue.add("b", recipe(lambd=0.02, projector=(8, 8)), ("cached",))
+    assert json.loads(path.read_text()) == entry
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a/b", ".a", "a b", "a" * 101])

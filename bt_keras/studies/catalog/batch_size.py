@@ -1,0 +1,51 @@
+"""Batch sizes of Barlow Twins and SimCLR (the paper's Figure 2)."""
+
+from bt_keras.studies.study import Study, Variant
+
+_SIMCLR = "bt_keras.studies.methods.simclr.SimCLR"
+_BATCHES = (32, 64, 128, 256, 512, 1024)
+_MIDDLE = 256
+# Learning rates of Barlow Twins on ImageNet for a batch size of 256. The author gives
+# them in issue 7 of facebookresearch/barlowtwins, that of 64 as a guess; that of 32
+# continues the row.
+_RATES = {
+    **{32: 1.4, 64: 1.0, 128: 0.7, 256: 0.4, 512: 0.3, 1024: 0.25},
+    **{2048: 0.2, 4096: 0.2},
+}
+_BARLOW_TWINS_PAPER = {128: 69.7, 256: 70.7, 512: 71.4, 1024: 71.7}
+_SIMCLR_PAPER = {64: 59.2, 128: 63.6, 256: 64.3, 512: 66.5, 1024: 67.4}
+
+
+def _rate(batch, field):
+    """Scales a rate of the config as the author's rates for the two batch sizes."""
+    return lambda config: (
+        config.optimizer[field] * _RATES[batch] / _RATES[config.batch_size]
+    )
+
+
+def _variants(method, paper, fields):
+    for batch in _BATCHES:
+        rates = {
+            f"optimizer.{field}": _rate(batch, field)
+            for field in ("learning_rate", "bias_learning_rate")
+        }
+        yield Variant(
+            f"{method}_{batch}",
+            {"batch_size": batch, **rates, **fields},
+            paper.get(batch),
+            against=f"{method}_{_MIDDLE}",
+        )
+
+
+BATCH_SIZE = Study(
+    name="batch_size",
+    title="Batch size, against SimCLR",
+    source="Barlow Twins: the author's table in issue 7 of the official code; SimCLR: "
+    "Table 16 of BYOL (1000 epochs). Each method is compared with its own batch of "
+    f"{_MIDDLE}; both have the author's learning rates, scaled",
+    baseline=f"barlow_twins_{_MIDDLE}",
+    variants=(
+        *_variants("barlow_twins", _BARLOW_TWINS_PAPER, {}),
+        *_variants("simclr", _SIMCLR_PAPER, {"method.name": _SIMCLR}),
+    ),
+)

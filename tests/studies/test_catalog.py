@@ -1,0 +1,131 @@
+"""The studies have the figures of the papers, and configs that runs can use."""
+
+import pytest
+
+from bt_keras import config as config_lib
+from bt_keras.model.from_config import build_model
+from bt_keras.networks.resnet import DEPTHS
+from bt_keras.studies.catalog import STUDIES
+from bt_keras.studies.scales import SCALES, configs
+
+
+def made(study, scale="small"):
+    return {
+        name.removeprefix("seed0-"): config
+        for name, config in configs(STUDIES[study], SCALES[scale], seed=0)
+    }
+
+
+def papers(study):
+    return {v.name: v.paper for v in STUDIES[study].variants if v.paper is not None}
+
+
+def test_names():
+    assert list(STUDIES) == [
+        *("loss", "asymmetry", "batch_size", "augmentations", "projector", "lambd")
+    ]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("study", STUDIES)
+def test_all_configs_are_valid_and_differ(study, scale):
+    found = made(study, scale)
+    for config in found.values():
+        config_lib.check(config)
+    assert len({config_lib.to_json(config) for config in found.values()}) == len(found)
+    assert STUDIES[study].baseline in found
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_variants_differ_from_the_baseline_only_in_their_fields(study):
+    variants, found = STUDIES[study].variants, made(study)
+    base = SCALES["small"].recipe()
+    for variant in variants:
+        if variant.name in found:
+            changed = config_lib.differences(found[variant.name], base)
+            names = {name for name, _, _ in changed}
+            assert names <= {field for field in variant.fields}, variant.name
+
+
+def test_the_figures_of_tables_5_and_6():
+    assert papers("loss") == {
+        "baseline": 71.4,
+        "invariance_only": 57.3,
+        "redundancy_only": 0.1,
+        "along_features": 69.8,
+        "no_batch_norm": 71.2,
+        "covariance": 53.4,
+        "cross_entropy": 63.3,
+    }
+    assert papers("asymmetry") == {
+        **{"baseline": 71.4, "stop_gradient": 70.5, "predictor": 70.2, "both": 61.3}
+    }
+    for study in ("augmentations", "lambd"):  # Only plotted.
+        assert list(papers(study).values()) == [71.4]
+    assert papers("projector") == {}
+
+
+def test_predictors_are_as_wide_as_the_embeddings():
+    for scale, width in (("small", 512), ("imagenet", 8192)):
+        options = made("asymmetry", scale)["both"].method.options
+        assert options.to_dict() == {"stop_gradient": True, "predictor": width}
+
+
+def test_learning_rates_follow_the_author_for_the_batch_size():
+    rates = {
+        name: config.optimizer.learning_rate
+        for name, config in made("batch_size", "imagenet").items()
+    }
+    author = {64: 1.0, 128: 0.7, 256: 0.4, 512: 0.3, 1024: 0.25}
+    for batch, rate in author.items():
+        for method in ("barlow_twins", "simclr"):
+            assert rates[f"{method}_{batch}"] == pytest.approx(rate)
+    # Of the scale's own batch size, the rate is the scale's own.
+    small = SCALES["small"].recipe()
+    own = made("batch_size")[f"barlow_twins_{small.batch_size}"]
+    assert own.optimizer.learning_rate == small.optimizer.learning_rate
+
+
+def test_each_method_is_compared_with_itself():
+    study = STUDIES["batch_size"]
+    assert {study.reference(v).name for v in study.variants} == {
+        *("barlow_twins_256", "simclr_256")
+    }
+    assert study.variant("simclr_1024").paper == 67.4
+
+
+def test_views_lose_one_augmentation_after_the_other():
+    found = made("augmentations", "imagenet")
+    removed = [
+        {name for name, value in config.views.b.items() if value == 0}
+        for config in found.values()
+    ]
+    assert removed == sorted(removed, key=len)
+    assert found["crop"].views.a == found["crop"].views.b
+    assert "crop_and_blur" not in made("augmentations")  # Its recipe has no blur.
+
+
+def test_widths_and_depths():
+    shapes = {n: config.projector for n, config in made("projector").items()}
+    assert shapes["width_16"] == (16, 16, 16)
+    assert shapes["width_4096"] == (4096,) * 3
+    assert [len(shapes[f"depth_{d}"]) for d in (1, 2, 4)] == [1, 2, 4]
+
+
+def test_configs_survive_json():
+    for study in STUDIES:
+        for config in made(study).values():
+            again = config_lib.from_json(config_lib.to_json(config))
+            assert config_lib.differences(config, again) == []
+
+
+@pytest.mark.parametrize("study", ["loss", "asymmetry"])
+def test_models_can_be_built(study, monkeypatch):
+    monkeypatch.setitem(DEPTHS, 6, ("basic", (1, 1)))
+    for name, config in made(study).items():
+        config.backbone.depth = 6
+        config.projector = (8, 8)
+        model = build_model(config)
+        options = config.method.options.to_dict()
+        assert options.items() <= model.get_config().items(), name
+        assert type(model).__name__ == config.method.name.rpartition(".")[2]

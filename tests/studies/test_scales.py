@@ -1,0 +1,39 @@
+import pytest
+
+from bt_keras import config as config_lib
+from bt_keras.studies.catalog import STUDIES
+from bt_keras.studies.scales import MOST_SEEDS, SCALES, configs, run_name
+
+
+def test_seeds_are_set_and_names_sort_by_seed():
+    study = STUDIES["loss"]
+    names = []
+    for seed in range(MOST_SEEDS):
+        for name, config in configs(study, SCALES["small"], seed):
+            assert config.seed == seed
+            names.append(name)
+    assert len(set(names)) == len(names)
+    by_name = [name.partition("-")[0] for name in sorted(names)]
+    assert by_name == [name.partition("-")[0] for name in names]
+    assert names[0] == run_name(0, "baseline") == "seed0-baseline"
+
+
+def test_the_scales_are_their_config_files():
+    cifar, imagenet = SCALES["cifar"].recipe(), SCALES["imagenet"].recipe()
+    assert config_lib.differences(cifar, config_lib.load("cifar10")) == []
+    changed = config_lib.differences(imagenet, config_lib.default())
+    assert changed == [("epochs", 300, 1000)]
+    assert not SCALES["imagenet"].trains
+
+
+def test_small_runs_are_smaller_than_the_demo():
+    small, demo = SCALES["small"].recipe(), config_lib.load("demo")
+    assert small.views.size < demo.views.size
+    assert small.data.source == "shipped"
+    assert small.threads == 1
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_omitted_variants_exist(scale):
+    names = {v.name for study in STUDIES.values() for v in study.variants}
+    assert SCALES[scale].omits <= names
