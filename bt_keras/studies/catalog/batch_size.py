@@ -18,9 +18,12 @@ _SIMCLR_PAPER = {64: 59.2, 128: 63.6, 256: 64.3, 512: 66.5, 1024: 67.4}
 
 def _rate(batch, field):
     """Scales a rate of the config as the author's rates for the two batch sizes."""
-    return lambda config: (
-        config.optimizer[field] * _RATES[batch] / _RATES[config.batch_size]
-    )
+
+    def scaled(config):
+        ratio = _RATES[batch] / _RATES[config.batch_size]
+        return float(f"{config.optimizer[field] * ratio:.4g}")
+
+    return scaled
 
 
 def _variants(method, paper, fields):
