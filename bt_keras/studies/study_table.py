@@ -30,7 +30,7 @@ def study_table(study: Study, scale: str, outcomes: Outcomes) -> str:
     rows = summarize(study, outcomes)
     parts = [
         f"# {study.title}",
-        f"Runs: {scale}. Paper: {study.source}.",
+        f"Runs: {scale}. The paper's figures: {study.source}.",
         markdown_table(_header(rows), [_cells(row, rows) for row in rows]),
     ]
     if lines := missing(study, outcomes):
@@ -82,7 +82,7 @@ def _header(rows):
 
 def _cells(row: Row, rows):
     is_reference = row.reference == row.variant
-    against = [] if not _has_several_references(rows) else [row.reference.name]
+    against = ["" if is_reference else row.reference.name]
     paper = "" if row.variant.paper is None else f"{row.variant.paper:.1f}"
     paper_difference = _signed(row.paper_difference, 1)
     measured = [
@@ -91,7 +91,8 @@ def _cells(row: Row, rows):
         for cell in _measured(row.accuracies.get(metric), is_reference)
     ]
     seeds = f"{row.finished} of {row.planned}"
-    return [row.variant.name, *against, paper, paper_difference, seeds, *measured]
+    shown = against if _has_several_references(rows) else []
+    return [row.variant.name, *shown, paper, paper_difference, seeds, *measured]
 
 
 def _measured(accuracy: Accuracy | None, is_reference):

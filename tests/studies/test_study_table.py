@@ -29,7 +29,9 @@ def test_the_columns():
     assert plotted[:7] == [
         *("plotted", "", "", "1 of 1", "90.00", "+9.00", "undecided")
     ]
-    assert text.startswith("# Constructed numbers\n\nRuns: tiny runs. Paper: here.\n")
+    assert text.startswith(
+        "# Constructed numbers\n\nRuns: tiny runs. The paper's figures: here.\n"
+    )
     assert "Without results" not in text
 
 

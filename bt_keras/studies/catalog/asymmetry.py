@@ -18,7 +18,7 @@ def _variant(name, paper, **options):
 ASYMMETRY = Study(
     name="asymmetry",
     title="Stop-gradient and predictor",
-    source="Table 6 of the paper",
+    source="Table 6",
     baseline="baseline",
     variants=(
         Variant("baseline", paper=71.4),

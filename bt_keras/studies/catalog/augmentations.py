@@ -10,8 +10,7 @@ def _without(*fields):
 AUGMENTATIONS = Study(
     name="augmentations",
     title="Removal of augmentations",
-    source="Figure 3 of the paper, which plots the variants without numbers; all have "
-    "the flip",
+    source="Figure 3, which plots the variants without numbers; all have the flip",
     baseline="baseline",
     variants=(
         Variant("baseline", paper=71.4),

@@ -16,7 +16,7 @@ def _variant(name, paper, lambd=None, **options):
 LOSS = Study(
     name="loss",
     title="Terms and normalization of the loss",
-    source="Table 5 of the paper; it gives neither temperature nor lambda of the "
+    source="Table 5; it gives neither temperature nor lambda of the "
     "cross-entropy, here 0.1 and 1",
     baseline="baseline",
     variants=(

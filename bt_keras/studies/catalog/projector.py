@@ -10,7 +10,7 @@ _DEPTH = 3
 PROJECTOR = Study(
     name="projector",
     title="Width and depth of the projector",
-    source="Figure 4 of the paper, which plots widths without numbers; all layers have "
+    source="Figure 4, which plots widths without numbers; all layers have "
     f"one width, {_MIDDLE} for other depths than {_DEPTH}",
     baseline=f"width_{_MIDDLE}",
     variants=(
