@@ -64,15 +64,6 @@ def test_another_run_of_the_same_name_is_an_error(queue):
             queue.add("b", made, evaluations)
 
 
-def test_an_entry_without_a_later_field_of_the_configs_is_the_same(queue):
-    path = queue.path / "entries" / "b.json"
-    entry = json.loads(path.read_text())
-    del entry["config"]["method"]
-    path.write_text(json.dumps(entry))
-    queue.add("b", recipe(lambd=0.02, projector=(8, 8)), ("cached",))
-    assert json.loads(path.read_text()) == entry
-
-
 @pytest.mark.parametrize("name", ["", "../a", "a/b", ".a", "a b", "a" * 101])
 def test_names_are_those_of_files(queue, name):
     with pytest.raises(UsageError, match="take a name"):
