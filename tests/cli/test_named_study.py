@@ -61,8 +61,8 @@ def test_the_studies_are_listed(capsys):
 
 def test_a_study_from_its_runs_to_its_table(scale, in_this_process, tmp_path, capsys):
     out = tmp_path / "out"
-    command = ["study", "tiny", f"--out={out}"]
-    assert main([*command, "--seeds=2"]) == 0
+    command = ["study", "tiny", f"--out={out}", "--seeds=2"]
+    assert main(command) == 0
     table = (out / "table.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.endswith(table)
     assert "| baseline | 70.0 " in table
