@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from bt_keras.distribution import strategies
 
 # Pixels of a picture.
 SIDE = 96
@@ -52,6 +54,39 @@ def local_values(strategy: tf.distribute.Strategy, buffer: tf.Variable) -> list:
         buffer: `tf.Variable` of `per_replica`.
     """
     return [np.asarray(v) for v in strategy.experimental_local_results(buffer)]
+
+
+def gatherer(
+    strategy: tf.distribute.Strategy, variables: Sequence[tf.Variable]
+) -> Callable[[], list[np.ndarray]]:
+    """Makes a function that reads variables of all replicas, also of other workers.
+
+    Args:
+        strategy: `tf.distribute.Strategy`, in whose scope `per_replica` was called.
+        variables: Sequence of `tf.Variable` of `per_replica`.
+
+    Returns:
+        Function without arguments, which all workers must call. It returns a list of
+        arrays (R, ...), one for each variable, with its values on R replicas.
+    """
+    if strategies.num_workers(strategy) == 1:
+        return lambda: [np.stack(local_values(strategy, each)) for each in variables]
+
+    def pack():
+        return tf.concat([tf.reshape(each, [1, -1]) for each in variables], axis=1)
+
+    # One collective. Outside of a graph TensorFlow would trace one for every call.
+    gather = tf.function(
+        lambda: strategy.gather(strategy.run(pack), axis=0), autograph=False
+    )
+    ends = np.cumsum([each.shape.num_elements() for each in variables])[:-1]
+
+    def read():
+        parts = np.split(gather().numpy(), ends, axis=1)
+        pairs = zip(parts, variables, strict=True)
+        return [part.reshape(-1, *each.shape) for part, each in pairs]
+
+    return read
 
 
 def padded(views: Sequence[tf.Tensor], rows: int) -> tf.Tensor:

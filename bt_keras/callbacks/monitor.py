@@ -99,8 +99,7 @@ class RepresentationMonitor(keras.callbacks.Callback):
         if log_dir is not None:
             statistics = augmentation_statistics.check(statistics)
             self._summaries = Summaries(Path(log_dir) / "monitor", statistics)
-        self._rules = rules.Rules()
-        self._watch = InputWatch()
+        self._rules, self._watch = rules.Rules(), InputWatch()
         self._times = StepTimes()
 
     def set_model(self, model):
@@ -112,6 +111,8 @@ class RepresentationMonitor(keras.callbacks.Callback):
                 "the model has a RepresentationMonitor already, which logs the same "
                 "names: leave one out."
             )
+        if self.observer.model is not model:  # Another model is another run.
+            self._rules, self._watch = rules.Rules(), InputWatch()
         model.observe(self.observer)
         self._watch.set_model(model)
 
@@ -204,7 +205,10 @@ class RepresentationMonitor(keras.callbacks.Callback):
             **{name: self._values[name] for name in shared},
         )
         self._lowest = float(np.fmin(self._lowest, snapshot.loss))
-        for sentence in self._rules(reading):
+        sentences = self._rules(reading)
+        if not strategies.is_chief(self.model.distribute_strategy):
+            return  # The readings of all workers are the same.
+        for sentence in sentences:
             print(flush=True)  # Ends the line of the progress bar.
             logging.warning("%s", sentence)
 

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from bt_keras import networks
 from bt_keras.callbacks import buffers, gradient_sketch
-from bt_keras.distribution import strategies
 from bt_keras.model.observers import Observer, StepView
 
 # Rows of a replica that are kept, and numbers of a tensor: fewer rows of wide ones.
@@ -89,6 +88,13 @@ class StepSnapshots(Observer):
         bands = _bands(model.backbone)
         shape = (2, _PAIRS, buffers.SIDE, buffers.SIDE, bands)
         self._views = buffers.per_replica(shape) if bands else None
+        self._gather = buffers.gatherer(
+            self._strategy,
+            [
+                *(self._numbers, self._features, self._embeddings),
+                *(self._norms, self._gradients, self._dots),
+            ],
+        )
 
     def newest(self) -> int:
         """Returns the number of the last step with a snapshot, 0 before the first."""
@@ -147,29 +153,22 @@ class StepSnapshots(Observer):
 
     def read(self) -> Snapshot:
         """Joins the newest snapshot of all replicas; all workers must call it."""
-        numbers = self._of_replicas(self._numbers)
+        numbers, features, embeddings, norms, gradients, dots = self._gather()
         counts = numbers[:, 0].astype(int)
         views = None
         if self._views is not None:
             views = buffers.local_values(self._strategy, self._views)[0][:, : counts[0]]
         return Snapshot(
             batch=int(counts.sum()),
-            features=_joined(self._of_replicas(self._features), counts),
-            embeddings=_joined(self._of_replicas(self._embeddings), counts),
+            features=_joined(features, counts),
+            embeddings=_joined(embeddings, counts),
             loss=float(numbers[0, 1]),
             redundancy=float(numbers[0, 2]),
-            weight_norms=self._of_replicas(self._norms)[0].astype(np.float64),
-            gradient_norms=gradient_sketch.norms(self._of_replicas(self._gradients)),
-            dots=self._of_replicas(self._dots).sum(axis=0, dtype=np.float64),
+            weight_norms=norms[0].astype(np.float64),
+            gradient_norms=gradient_sketch.norms(gradients),
+            dots=dots.sum(axis=0, dtype=np.float64),
             views=views,
         )
-
-    def _of_replicas(self, buffer):
-        """Returns an array with the values of a buffer on all replicas."""
-        if strategies.num_workers(self._strategy) == 1:
-            return np.stack(buffers.local_values(self._strategy, buffer))
-        values = self._strategy.run(lambda: tf.identity(buffer)[tf.newaxis])
-        return self._strategy.gather(values, axis=0).numpy()
 
 
 def _joined(replicas, counts):
