@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import keras
-
-from bt_keras import networks
 from bt_keras.model import both_views
 from bt_keras.model.barlow_twins import BarlowTwins
 
 _FLOAT = 4  # bytes
-_BATCH_NORMS = (networks.BatchNormalization, keras.layers.BatchNormalization)
+# A variable that both batch norms have, Keras's and that of `bt_keras.networks`, and no
+# other layer of theirs.
+_STATISTIC = "moving_mean"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,22 +52,26 @@ class Traffic:
         )
 
 
-def of_step(model: BarlowTwins, rows: int, width: int, implementation: str) -> Traffic:
+def of_step(
+    model: BarlowTwins, rows: int, width: int, implementation: str | None
+) -> Traffic:
     """Counts what `BarlowTwins.train_step` says that it sends.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled.
         rows: Integer, the images n of a replica.
         width: Integer, the width D of the embeddings.
-        implementation: `"gram"` or `"correlation"`.
+        implementation: `"gram"` or `"correlation"`, or `None` for the loss of another
+            method, which is not counted.
 
     Returns:
         `Traffic`.
     """
-    if implementation == "gram":
-        gathered, reduced = 2 * rows * width, 1 + 2 * width
-    else:
-        gathered, reduced = 4 * width + 1, width**2 + 3 * width
+    gathered, reduced = {
+        "gram": (2 * rows * width, 1 + 2 * width),
+        "correlation": (4 * width + 1, width**2 + 3 * width),
+        None: (0, 0),
+    }[implementation]
     both = (both_views.VIEWS, both_views.FEATURES)
     return Traffic(
         loss_gathered=gathered,
@@ -82,9 +85,9 @@ def of_step(model: BarlowTwins, rows: int, width: int, implementation: str) -> T
 def _of_batch_norm(model, network, stacked):
     """Counts the floats of a network's layers, in all micro-batches."""
     channels = [
-        layer.moving_mean.shape[0]
-        for layer in network._flatten_layers()
-        if isinstance(layer, _BATCH_NORMS)
+        variable.shape[0]
+        for variable in network.non_trainable_variables
+        if variable.name == _STATISTIC
     ]
     counts = 1 if model.stacks in stacked else 2  # One number for each collective.
     forward = sum(4 * size + counts for size in channels)
