@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ml_collections import ConfigDict
 
-from bt_keras import system
 from bt_keras.augmentation import recipes
-from bt_keras.distribution import devices
+from bt_keras.errors import listed
 from bt_keras.plan.images import Images
 from bt_keras.plan.memory import Memory
+from bt_keras.plan.room import Room
+from bt_keras.plan.step_cost import StepCost
 
 # The largest floor of the loss without a warning, divided by the width.
 _FLOOR = 0.1
@@ -20,19 +21,26 @@ _WARMUP = 1 / 3  # The largest part of the training without a warning.
 # Below these, a run with LARS at the paper's rates has hardly begun.
 _LARS_STEPS, _LARS_RATE, _LARS_TRUST = 10_000, 0.2, 1e-3
 _NORM_ROWS = 16
+_SHOWN = 3  # Names of layers in a line.
 
 
 def warnings(
-    config: ConfigDict, images: Images, memory: Memory, floor: float, replicas: int
+    config: ConfigDict,
+    images: Images,
+    cost: StepCost,
+    floor: float | None,
+    replicas: int,
+    room: Room | None,
 ) -> list[str]:
     """Lists what speaks against a run as it is planned.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
         images: `Images`.
-        memory: `Memory` of a replica.
-        floor: Float, the floor of the loss.
+        cost: `StepCost`.
+        floor: Float, the floor of the loss, or `None`.
         replicas: Integer > 0.
+        room: `Room` for a replica, or `None` if it is not known.
 
     Returns:
         List of strings, a sentence each.
@@ -41,14 +49,15 @@ def warnings(
         *_of_batch(config, floor),
         *_of_views(config, images),
         *_of_schedule(config, images.count // config.batch_size),
-        of_memory(config, memory, replicas),
+        of_memory(config, cost.memory, replicas, room),
+        of_left_out(cost.left_out),
     ]
     return list(filter(None, found))
 
 
-def _of_batch(config: ConfigDict, floor: float) -> Iterator[str]:
+def _of_batch(config: ConfigDict, floor: float | None) -> Iterator[str]:
     width = config.projector[-1]
-    if floor > _FLOOR * width:
+    if floor is not None and floor > _FLOOR * width:
         yield (
             f"the batch of {config.batch_size} is small for embeddings of {width} "
             f"dimensions: the loss cannot fall below {floor / width:.0%} of D; raise "
@@ -102,27 +111,52 @@ def _of_schedule(config: ConfigDict, steps_per_epoch: int) -> Iterator[str]:
         )
 
 
-def of_memory(config: ConfigDict, memory: Memory, replicas: int) -> str:
-    """Says what to do where a CPU's run does not fit into the memory of this machine.
+def of_memory(
+    config: ConfigDict, memory: Memory, replicas: int, room: Room | None
+) -> str:
+    """Says what to do where a run does not fit into the memory of this machine.
 
     Args:
         config: `ConfigDict` with the fields of configs/default.py.
         memory: `Memory` of a replica.
         replicas: Integer > 0.
+        room: `Room` for a replica, or `None` if it is not known.
 
     Returns:
         A sentence, or "" if the run fits, or if it is not known.
     """
-    available = None if devices.is_accelerated() else system.total_memory()
-    if available is None or memory.total <= available:
+    if room is None or memory.total <= room.size:
         return ""
     rows = config.batch_size // replicas
     divisors = (k for k in range(2, rows // 2 + 1) if rows % k == 0)
-    fits = (k for k in divisors if memory.with_microbatches(k) <= available)
+    fits = (k for k in divisors if memory.with_microbatches(k) <= room.size)
     advice = "lower config.batch_size, config.projector or config.views.size."
     if config.microbatches == 1 and (k := next(fits, None)):
         advice = f"set config.microbatches={k}, or {advice}"
     return (
-        f"a replica needs {memory.total / 1e9:,.1f} GB, and this machine has "
-        f"{available / 1e9:,.1f} GB: {advice}"
+        f"a replica needs {memory.total / 1e9:,.1f} GB, and {room.name} has "
+        f"{room.size / 1e9:,.1f} GB: {advice}"
+    )
+
+
+def of_left_out(layers: Sequence[str]) -> str:
+    """Names what a plan does not count.
+
+    Args:
+        layers: Sequence of strings, names of layers.
+
+    Returns:
+        A sentence, or "" if there are none.
+
+    Example:
+
+    >>> from bt_keras.plan import advice
+    >>> advice.of_left_out([])
+    ''
+    """
+    if not layers:
+        return ""
+    return (
+        "the plan lacks operations and activations that it cannot count, of "
+        f"{listed(layers, _SHOWN)}: the run needs more time and memory."
     )

@@ -7,6 +7,7 @@ counted, and no others: they are all but a few percent of a step.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -26,6 +27,7 @@ _CONVOLUTIONS = {
     "DepthwiseConv2dNativeBackpropInput": (1, 2),
     "DepthwiseConv2dNativeBackpropFilter": (None, 2),
 }
+_RECURRENT = ("CudnnRNN",)  # Beginnings of the names of fused layers.
 
 
 def of_operation(operation: tf.Operation) -> int:
@@ -48,6 +50,65 @@ def of_operation(operation: tf.Operation) -> int:
     """
     count = _count(operation) if operation.type in _COUNTED else None
     return count or 0
+
+
+def unknown(operations: Sequence[tf.Operation]) -> list[tf.Operation]:
+    """Finds the operations that `of_operation` should count and cannot.
+
+    The shapes of a convolution or product may be unknown, or it is inside a loop or
+    another function of the graph, as in recurrent layers.
+
+    Args:
+        operations: Sequence of `tf.Operation`s of a graph.
+
+    Returns:
+        List of `tf.Operation`s.
+
+    Example:
+
+    >>> from bt_keras.plan import flops
+    >>> @tf.function
+    ... def product(x):
+    ...     return x @ tf.ones([3, 5])
+    >>> graph = product.get_concrete_function(tf.TensorSpec([None, 3])).graph
+    >>> [each.type for each in flops.unknown(graph.get_operations())]
+    ['MatMul']
+    """
+    calls = {each.name: _called(each.node_def) for each in operations}
+    functions = {}
+    if any(calls.values()):
+        library = operations[0].graph.as_graph_def().library
+        functions = {each.signature.name: each for each in library.function}
+
+    def is_unknown(operation):
+        if operation.type in _COUNTED:
+            return _count(operation) is None
+        is_recurrent = operation.type.startswith(_RECURRENT)
+        return is_recurrent or _has_products(calls[operation.name], functions)
+
+    return [each for each in operations if is_unknown(each)]
+
+
+def _called(node):
+    """Returns the names of the functions that a `NodeDef` calls."""
+    values = node.attr.values()
+    functions = [f for value in values for f in (value.func, *value.list.func)]
+    return {function.name for function in functions if function.name}
+
+
+def _has_products(names, functions):
+    """Returns whether functions have products, or those that they call."""
+    seen, left = set(), list(names)
+    while left:
+        name = left.pop()
+        if name in seen or name not in functions:
+            continue
+        seen.add(name)
+        for node in functions[name].node_def:
+            if node.op in _COUNTED or node.op.startswith(_RECURRENT):
+                return True
+            left.extend(_called(node))
+    return False
 
 
 def of_loss(
@@ -109,15 +170,24 @@ def _of_product(operation):
 
 
 def _of_einsum(operation):
-    """Counts a product by its indices; axes of an ellipsis are not counted."""
+    """Counts a product by its indices."""
     terms = operation.get_attr("equation").decode().partition("->")[0].split(",")
     shapes = [_shape(tensor) for tensor in operation.inputs]
-    if None in shapes or len(terms) < 2 or any("." in term for term in terms):
+    if len(terms) < 2:  # Moves or sums elements.
+        return 0
+    if None in shapes:
         return None
     sizes = {}
     for term, shape in zip(terms, shapes, strict=True):
-        sizes.update(zip(term, shape, strict=True))
+        for index, size in zip(_indices(term, len(shape)), shape, strict=True):
+            sizes[index] = max(size, sizes.get(index, 1))
     return 2 * math.prod(sizes.values())
+
+
+def _indices(term, rank):
+    """Returns a term's letters, and numbers from the right for those of an ellipsis."""
+    before, _, after = term.partition("...")
+    return [*before, *range(len(before) + len(after) - rank, 0), *after]
 
 
 def _shape(tensor):

@@ -75,15 +75,11 @@ def _scaled(plan: Plan, rate: float) -> str:
 
 
 def _loss(plan: Plan) -> Iterator[tuple[str, str]]:
-    config, width = plan.config, plan.config.projector[-1]
-    is_gram = plan.implementation == "gram"
-    matrices = "N x N Gram matrices" if is_gram else "the D x D cross-correlation"
-    relation = "<" if is_gram else ">="
-    yield (
-        "loss",
-        f"by {matrices}: N = {config.batch_size} {relation} 0.75 D = "
-        f"{0.75 * width:g}, fewer operations on any device",
-    )
+    config = plan.config
+    if plan.first_loss is None:
+        yield "loss", f"of {config.method.name}: its start and floor are not known"
+        return
+    yield "loss", _implementation(plan)
     invariance, redundancy = plan.first_loss
     start = invariance + config.lambd * redundancy
     yield (
@@ -95,10 +91,26 @@ def _loss(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "floor of the loss", f"{plan.floor:,.4g}; no weights are below it"
 
 
+def _implementation(plan: Plan) -> str:
+    """Formats how the loss is computed, and why."""
+    batch, width = plan.config.batch_size, plan.config.projector[-1]
+    is_gram = plan.implementation == "gram"
+    text = f"by {'N x N Gram matrices' if is_gram else 'the D x D cross-correlation'}"
+    if plan.config.method.options.get("implementation", "auto") != "auto":
+        return f"{text}, as config.method.options.implementation says"
+    relation = "<" if is_gram else ">="
+    return (
+        f"{text}: N = {batch} {relation} 0.75 D = {0.75 * width:g}, fewer operations "
+        "on any device"
+    )
+
+
 def _machine(plan: Plan) -> Iterator[tuple[str, str]]:
     memory, config = plan.memory, plan.config
+    least = "at least " if plan.left_out else ""
     each = f"of each of {plan.replicas} replicas" if plan.replicas > 1 else "of the run"
-    yield "memory", f"{quantity(memory.total, 'B')} {each}, beside that of TensorFlow"
+    total = quantity(memory.total, "B")
+    yield "memory", f"{least}{total} {each}, beside that of TensorFlow"
     whole = f" of 1 of {config.microbatches} micro-batches"
     parts = {
         "weights": memory.weights,
@@ -122,12 +134,12 @@ def _machine(plan: Plan) -> Iterator[tuple[str, str]]:
         gradients = quantity(4 * plan.traffic.gradients, "B")
         yield (
             "exchange",
-            f"{sent} sent by each replica in a step, in rings; the gradients are "
-            f"{gradients}",
+            f"{least}{sent} sent by each replica in a step, in rings; the gradients "
+            f"are {gradients}",
         )
     yield (
         "operations",
-        f"{quantity(plan.flops, 'FLOP')} a step, "
+        f"{least}{quantity(plan.flops, 'FLOP')} a step, "
         f"{quantity(plan.flops * plan.steps, 'FLOP')} in all",
     )
 

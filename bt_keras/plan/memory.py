@@ -64,7 +64,7 @@ def of_variables(variables: Sequence[keras.Variable]) -> int:
     return sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
 
 
-def of_loss(rows: int, batch: int, width: int, implementation: str) -> int:
+def of_loss(rows: int, batch: int, width: int, implementation: str | None) -> int:
     """Computes the memory of the loss, forward and backward.
 
     Both implementations hold both views' embeddings and their gradients in float32. The
@@ -76,7 +76,8 @@ def of_loss(rows: int, batch: int, width: int, implementation: str) -> int:
         rows: Integer, the images n of a replica.
         batch: Integer, the images N of the global batch.
         width: Integer, the width D of the embeddings.
-        implementation: `"gram"` or `"correlation"`.
+        implementation: `"gram"` or `"correlation"`; `None` for the embeddings and their
+            gradients alone.
 
     Returns:
         Integer, bytes.
@@ -88,6 +89,8 @@ def of_loss(rows: int, batch: int, width: int, implementation: str) -> int:
     34078720
     """
     embeddings = 2 * rows * width
+    if implementation is None:
+        return _FLOAT * 2 * embeddings
     if implementation == "gram":
         gathered = 2 * batch * width if batch > rows else 0
         return _FLOAT * (gathered + 2 * embeddings + 2 * rows * batch)

@@ -24,10 +24,12 @@ class StepCost:
     Attributes:
         memory: `Memory` of a replica.
         flops: Integer, floating-point operations of all replicas.
+        left_out: Tuple of strings, names of layers that could not be counted.
     """
 
     memory: Memory
     flops: int
+    left_out: tuple[str, ...]
 
 
 def of_step(
@@ -35,7 +37,7 @@ def of_step(
     view: tf.TensorSpec,
     replicas: int,
     width: int,
-    implementation: str,
+    implementation: str | None,
 ) -> StepCost:
     """Computes the cost of a training step.
 
@@ -44,7 +46,8 @@ def of_step(
         view: `tf.TensorSpec` of a replica's rows of a view, (n, H, W, C).
         replicas: Integer > 0.
         width: Integer, the width D of the embeddings.
-        implementation: `"gram"` or `"correlation"`.
+        implementation: `"gram"` or `"correlation"`, or `None` for the loss of another
+            method, which is left out.
 
     Returns:
         `StepCost`.
@@ -63,13 +66,15 @@ def of_step(
         loss=memory.of_loss(rows, batch, width, implementation),
         update=memory.of_update(weights, replicas),
     )
-    on_one_cpu = replicas == 1 and not devices.is_accelerated()
     passes = _VIEWS * model.microbatches * replicas
-    return StepCost(
-        memory=parts,
-        flops=passes * sum(_operations(model, cost) for cost in costs)
-        + flops.of_loss(batch, width, implementation, strips=on_one_cpu),
-    )
+    operations = passes * sum(_operations(model, cost) for cost in costs)
+    left_out = [name for cost in costs for name in cost.left_out]
+    if implementation:
+        on_one_cpu = replicas == 1 and not devices.is_accelerated()
+        operations += flops.of_loss(batch, width, implementation, strips=on_one_cpu)
+    else:
+        left_out.append(f"{type(model).__name__}.loss_terms")
+    return StepCost(memory=parts, flops=operations, left_out=tuple(left_out))
 
 
 def _costs(model: BarlowTwins, view: tf.TensorSpec) -> list[Cost]:

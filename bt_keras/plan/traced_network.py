@@ -14,6 +14,8 @@ from bt_keras.plan import flops
 _ALIASES = ("Identity", "Reshape", "Squeeze", "ExpandDims", "StopGradient")
 # Operations that read the shape of a tensor, not its elements.
 _SHAPES = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike")
+# Their outputs of unknown size are notes of the kernel, at most a few bytes a channel.
+_WITH_NOTES = ("FusedBatchNormV3",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Cost:
         passed_back: Integer, the most bytes of gradients of activations at a time.
         forward: Integer, floating-point operations of the forward pass.
         backward: Integer, those of the backward pass.
+        left_out: Tuple of strings, names of layers with operations or activations that
+            could not be counted: their sizes are known only in the run.
     """
 
     kept: int
@@ -33,6 +37,7 @@ class Cost:
     passed_back: int
     forward: int
     backward: int
+    left_out: tuple[str, ...] = ()
 
 
 def cost(network: keras.Layer, view: Any, of_views: bool) -> Cost:
@@ -48,7 +53,7 @@ def cost(network: keras.Layer, view: Any, of_views: bool) -> Cost:
             than features.
 
     Returns:
-        `Cost`. Operations inside of loops, as in recurrent layers, are not counted.
+        `Cost`.
 
     Example:
 
@@ -84,6 +89,7 @@ def cost(network: keras.Layer, view: Any, of_views: bool) -> Cost:
         passed_back=_most_at_a_time(backward, graph.outputs),
         forward=sum(map(flops.of_operation, forward)),
         backward=sum(map(flops.of_operation, backward)),
+        left_out=_left_out([*forward, *backward], [*kept, *copies]),
     )
 
 
@@ -150,6 +156,24 @@ def _most_at_a_time(operations, outputs):
         most = max(most, held)
         held -= freed[index]
     return most
+
+
+def _left_out(operations, kept):
+    """Returns the names of the layers with operations or tensors of unknown size."""
+    unknown = flops.unknown(operations)
+    unknown += [tensor.op for tensor in kept if _is_unknown(tensor)]
+    names = (each.name.removeprefix("gradient_tape/") for each in unknown)
+    # Without the operation: the scopes are those of the layers.
+    return tuple(dict.fromkeys(name.rpartition("/")[0] or name for name in names))
+
+
+def _is_unknown(tensor):
+    """Returns whether a tensor has an unknown size; integers are indices and small."""
+    if tensor.dtype == tf.variant:  # A list of tensors, from a loop.
+        return True
+    is_note = tensor.op.type in _WITH_NOTES
+    size = tensor.shape.num_elements()
+    return tensor.dtype.is_floating and size is None and not is_note
 
 
 def _source(tensor):

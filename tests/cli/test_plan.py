@@ -46,6 +46,22 @@ def test_a_plan_for_replicas_without_images(recipe, capsys):
         assert part in out
 
 
+def test_a_plan_of_another_method(recipe, capsys):
+    method = "bt_keras.studies.methods.loss_variants.LossVariant"
+    flags = [f"--config.method.name={method}", "--replicas=2"]
+    out = printed(capsys, f"--config={recipe}", *flags)
+    for part in (
+        f"loss                of {method}: its start and floor are not known",
+        "memory              at least ",
+        "exchange            at least ",
+        "operations          at least ",
+        "warning: the plan lacks operations and activations that it cannot count, of "
+        "'LossVariant.loss_terms'",
+    ):
+        assert part in out
+    assert "floor of the loss" not in out
+
+
 def test_a_plan_of_a_run_is_that_of_its_config(run, recipe, capsys):
     planned = printed(capsys, f"--workdir={run}")
     assert planned == printed(capsys, f"--config={recipe}")
@@ -60,6 +76,16 @@ def test_a_plan_of_a_run_is_that_of_its_config(run, recipe, capsys):
         (["--config=demo", "--replicas=3"], ["128", "3 replicas"]),
         (["--config=demo", "--config.epochs=1"], ["config.optimizer.warmup_epochs"]),
         (["--config=demo", "--replicas=0"], ["replicas"]),
+        (["--config=demo", "--images=many"], ["images"]),
+        (
+            ["--config=demo", "--config.backbone.name=keras.applications.ResNet5"],
+            ["config.backbone.name", "ResNet5"],
+        ),
+        (
+            ["--config=demo", "--config.method.name=bt_keras.LARS"],
+            ["config.method.name", "not a subclass of bt_keras.BarlowTwins"],
+        ),
+        (["--workdir=nowhere"], ["nowhere"]),
         (["--config=demo", "--config.data.source=nowhere"], ["nowhere"]),
     ],
     ids=lambda value: " ".join(value[-1:]),

@@ -3,30 +3,35 @@ import dataclasses
 import pytest
 
 from bt_keras import config as config_lib
-from bt_keras import scores, system
+from bt_keras import scores
 from bt_keras.data import load
 from bt_keras.plan import advice
 from bt_keras.plan.images import Images
 from bt_keras.plan.memory import Memory
+from bt_keras.plan.room import Room
+from bt_keras.plan.step_cost import StepCost
 
 GB = 10**9
-SMALL = Memory(*[GB] * 8)
+SMALL = Memory(*[GB] * len(dataclasses.fields(Memory)))
 IMAGENET = Images(1_281_167, "")
+ROOM = Room("this machine", 24 * GB)
 
 
-@pytest.fixture(autouse=True)
-def machine(monkeypatch):
-    """A machine of 24 GB without an accelerator."""
-    monkeypatch.setattr(advice.devices, "is_accelerated", lambda: False)
-    monkeypatch.setattr(system, "total_memory", lambda: 24 * GB)
-
-
-def warnings(fields=(), name="default", images=IMAGENET, memory=SMALL, replicas=1):
+def warnings(
+    fields=(),
+    name="default",
+    images=IMAGENET,
+    memory=SMALL,
+    replicas=1,
+    left_out=(),
+    room=ROOM,
+):
     config = config_lib.load(name)
     config.update_from_flattened_dict(dict(fields))
     width = config.projector[-1]
     floor = scores.loss_floor(config.batch_size, width, config.lambd)
-    return advice.warnings(config, images, memory, floor, replicas)
+    cost = StepCost(memory, flops=1, left_out=left_out)
+    return advice.warnings(config, images, cost, floor, replicas, room)
 
 
 def test_there_is_nothing_to_say_about_the_recipe_of_the_paper():
@@ -60,7 +65,8 @@ def test_small_recipes_are_not_blurred():
     with_blur = config_lib.load("default")
     with_blur.update_from_flattened_dict(fields)
     with_blur.views.a.blur, with_blur.views.a.sigma = 0.5, (0.1, 0.5)
-    (found,) = advice.warnings(with_blur, IMAGENET, SMALL, 0.0, 1)
+    cost = StepCost(SMALL, flops=1, left_out=())
+    (found,) = advice.warnings(with_blur, IMAGENET, cost, 0.0, 1, ROOM)
     assert "up to 0.5 pixels" in found
 
 
@@ -90,6 +96,18 @@ def test_weights_beyond_the_machine_have_no_such_advice():
     assert "microbatches" not in found
 
 
-def test_the_memory_of_a_gpu_is_not_known(monkeypatch):
-    monkeypatch.setattr(advice.devices, "is_accelerated", lambda: True)
-    assert warnings(memory=dataclasses.replace(SMALL, weights=30 * GB)) == []
+def test_memory_beyond_a_gpu_names_the_gpu():
+    gpu = Room("a GPU (NVIDIA A100-SXM4-40GB)", 20 * GB)
+    large = dataclasses.replace(SMALL, activations=16 * GB)
+    (found,) = warnings(memory=large, replicas=2, room=gpu)
+    assert "needs 22.0 GB, and a GPU (NVIDIA A100-SXM4-40GB) has 20.0 GB" in found
+    assert "config.microbatches=2" in found
+
+
+def test_nothing_is_said_about_memory_that_is_not_known():
+    assert warnings(memory=dataclasses.replace(SMALL, weights=30 * GB), room=None) == []
+
+
+def test_layers_that_are_not_counted_are_named():
+    (found,) = warnings(left_out=("net/a", "net/b", "net/c", "net/d"))
+    assert "cannot count, of 'net/a', 'net/b', 'net/c' and 1 more:" in found

@@ -30,6 +30,10 @@ def einsum(a, b):
     return tf.raw_ops.Einsum(inputs=[a, b], equation="abc,cd->abd")
 
 
+def with_ellipsis(a, b):
+    return tf.raw_ops.Einsum(inputs=[a, b], equation="...ij,jk->...ik")
+
+
 def transposed_a(a, b):
     return tf.matmul(a, b, transpose_a=True)
 
@@ -48,6 +52,7 @@ PRODUCTS = [
     (transposed_a, (4, 3), (4, 5)),
     (transposed_b, (2, 3, 4), (2, 5, 4)),
     (einsum, (2, 3, 4), (4, 5)),
+    (with_ellipsis, (6, 2, 3, 4), (4, 5)),
 ]
 
 
@@ -73,11 +78,46 @@ def test_gradients_have_the_multiply_adds_of_the_convolution(function, x, kernel
     assert count == 3 * forward  # The convolution itself, too.
 
 
-def test_other_operations_and_unknown_sizes_are_not_counted():
-    assert counted(lambda x: tf.nn.relu(x + 1.0), (2, 3))[0] == 0
-    product = tf.function(lambda x: x @ tf.ones((3, 5)))
-    graph = product.get_concrete_function(tf.TensorSpec((None, 3))).graph
-    assert sum(map(flops.of_operation, graph.get_operations())) == 0
+def transposed(x):
+    return tf.raw_ops.Einsum(inputs=[x], equation="ij->ji")
+
+
+@pytest.mark.parametrize("function", [tf.nn.relu, transposed])
+def test_other_operations_are_not_counted(function):
+    operations = operations_of(function, (2, 3))
+    assert sum(map(flops.of_operation, operations)) == 0
+    assert flops.unknown(operations) == []
+
+
+def operations_of(function, shape):
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec(shape))
+    return traced.graph.get_operations()
+
+
+def product(x):
+    return x @ tf.ones((3, 3))
+
+
+def repeated(body):
+    return lambda x: tf.while_loop(lambda i, x: i < 3, body, (0, x))[1]
+
+
+def test_products_of_unknown_sizes_are_found():
+    operations = operations_of(product, (None, 3))
+    assert sum(map(flops.of_operation, operations)) == 0
+    assert [each.type for each in flops.unknown(operations)] == ["MatMul"]
+    assert flops.unknown(operations_of(product, (2, 3))) == []
+
+
+def test_products_inside_of_functions_are_found():
+    nested = tf.function(lambda x: tf.function(product)(x))
+    (found,) = flops.unknown(operations_of(nested, (2, 3)))
+    assert found.type.endswith("PartitionedCall")
+    (found,) = flops.unknown(
+        operations_of(repeated(lambda i, x: (i, product(x))), (2, 3))
+    )
+    assert found.type.endswith("While")
+    assert flops.unknown(operations_of(repeated(lambda i, x: (i, x + 1)), (2, 3))) == []
 
 
 @pytest.mark.skipif(devices.is_accelerated(), reason="counts the products of a CPU")

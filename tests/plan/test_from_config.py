@@ -5,7 +5,7 @@ from bt_keras import config as config_lib
 from bt_keras.distribution import devices
 from bt_keras.errors import UsageError
 from bt_keras.model.from_config import build_model
-from bt_keras.plan import advice, plan
+from bt_keras.plan import plan, room
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,35 @@ def test_networks_by_name_are_planned(config):
     config.views.size = 32
     planned = plan(config)
     assert planned.memory.activations > 0
+    assert planned.left_out == ()
     # The README of MobileNetV2 states 59 million multiply-adds at 224 pixels, forward;
     # here there are 32 pixels, both views, and gradients of inputs and kernels.
     expected = 2 * 59e6 * (32 / 224) ** 2 * 2 * 3 * config.batch_size
     assert planned.flops == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("replicas", [0, -1, 1.5])
+def test_replicas_are_positive(config, replicas):
+    with pytest.raises(UsageError, match=f"replicas={replicas} must be"):
+        plan(config, replicas=replicas)
+
+
+def test_a_chosen_implementation_is_planned(config):
+    config.method.options = {"implementation": "gram"}
+    assert plan(config).implementation == "gram"
+    config.method.options = {}
+    assert plan(config).implementation == "correlation"
+
+
+def test_the_loss_of_another_method_is_left_out(config):
+    own = plan(config)
+    config.method.name = "bt_keras.studies.methods.loss_variants.LossVariant"
+    other = plan(config)
+    assert other.left_out == ("LossVariant.loss_terms",)
+    assert "'LossVariant.loss_terms'" in other.warnings[-1]
+    assert (other.implementation, other.first_loss, other.floor) == (None, None, None)
+    assert 0 < other.flops < own.flops
+    assert other.memory.activations == own.memory.activations
 
 
 @pytest.mark.slow  # Networks of 0.7 GB.
@@ -81,7 +106,7 @@ def test_the_loss_does_not_start_below_its_floor(demo):
 
 @pytest.mark.skipif(devices.is_accelerated(), reason="about the memory of a CPU")
 def test_no_trial_is_run_that_does_not_fit(config, monkeypatch):
-    monkeypatch.setattr(advice.system, "total_memory", lambda: 10**5)
+    monkeypatch.setattr(room.system, "total_memory", lambda: 10**5)
     assert "this machine has 0.0 GB" in plan(config).warnings[-1]
     with pytest.raises(UsageError, match="--trial: a replica needs"):
         plan(config, trial=True)

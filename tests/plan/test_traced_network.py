@@ -86,6 +86,43 @@ def test_nested_inputs_have_costs():
     assert found.forward == 2 * ROWS * 9 * 5
 
 
+class Occupied(keras.Layer):
+    """Keeps the positive elements, whose number is known only in the run."""
+
+    def call(self, x):
+        positive = tf.boolean_mask(x, x > 0)
+        return tf.reduce_sum(tf.square(positive)) + tf.reduce_sum(x, axis=1)
+
+
+def test_layers_of_unknown_sizes_are_named():
+    inputs = keras.Input((6,))
+    outputs = Occupied(name="occupied")(keras.layers.Dense(5)(inputs))
+    found = traced_network.cost(
+        keras.Model(inputs, outputs, name="net"), tf.TensorSpec((ROWS, 6)), True
+    )
+    assert found.left_out
+    assert all("/occupied" in name for name in found.left_out)
+    assert found.forward == 2 * ROWS * 6 * 5
+
+
+def test_recurrent_layers_are_named():
+    inputs = keras.Input((7, 6))
+    model = keras.Model(inputs, keras.layers.LSTM(5, name="lstm")(inputs), name="net")
+    found = traced_network.cost(model, tf.TensorSpec((ROWS, 7, 6)), of_views=True)
+    assert found.left_out
+    assert all("/lstm" in name for name in found.left_out)
+
+
+def test_transformers_are_counted():
+    inputs = keras.Input((7, 6))
+    x = keras.layers.MultiHeadAttention(2, 3)(inputs, inputs)
+    model = keras.Model(inputs, keras.layers.LayerNormalization()(inputs + x))
+    found = traced_network.cost(model, tf.TensorSpec((ROWS, 7, 6)), of_views=True)
+    assert found.left_out == ()
+    # Queries, keys, values and outputs; products of queries and keys, and with values.
+    assert found.forward == 2 * ROWS * (4 * 7 * 6 * 6 + 2 * 7 * 7 * 6)
+
+
 def test_resnet18_has_the_operations_that_torchvision_states():
     """1.81 GMAC, in the documentation of `ResNet18_Weights`."""
     found = traced_network.cost(
