@@ -129,3 +129,9 @@ def test_models_can_be_built(study, monkeypatch):
         options = config.method.options.to_dict()
         assert options.items() <= model.get_config().items(), name
         assert type(model).__name__ == config.method.name.rpartition(".")[2]
+
+
+def test_the_covariance_has_a_low_rate_of_biases():
+    rates = {n: c.optimizer.bias_learning_rate for n, c in made("loss").items()}
+    assert rates.pop("covariance") == pytest.approx(rates["baseline"] / 100)
+    assert len(set(rates.values())) == 1
