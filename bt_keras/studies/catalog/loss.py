@@ -12,10 +12,10 @@ def _variant(name, paper, fields=None, **options):
 
 
 def _low_bias_rate(config):
-    """A hundredth: LARS does not divide by the norm of these gradients.
+    """Returns a hundredth of the rate of biases and batch norm.
 
-    Without normalization they are so large that the loss becomes infinite in the second
-    epoch of the small scale.
+    LARS does not normalize their gradients. Without normalization of C these are so
+    large that the loss became infinite in the second epoch of the small scale.
     """
     return config.optimizer.bias_learning_rate / 100
 
