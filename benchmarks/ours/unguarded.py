@@ -5,7 +5,7 @@ The only side that uses private API: the guard cannot be disabled otherwise.
 
 from benchmarks import side
 from benchmarks.ours import step
-from bt_keras.model import barlow_twins
+from bt_keras.model import step as model_step
 
 
 def prepare(case):
@@ -16,13 +16,11 @@ def prepare(case):
         traced.append(True)
         return gradients, logs
 
-    barlow_twins.mask_nonfinite = unguarded
+    model_step.mask_nonfinite = unguarded
     work = step.prepare(case)
     # Otherwise, the guard would be compared with itself.
     if not traced:
-        raise RuntimeError(
-            "the step does not use `bt_keras.model.barlow_twins.mask_nonfinite`"
-        )
+        raise RuntimeError("the step does not use `bt_keras.model.step.mask_nonfinite`")
     return work
 
 

@@ -10,15 +10,10 @@ import keras
 import tensorflow as tf
 
 from bt_keras import checks, losses, networks
-from bt_keras.distribution import devices
-from bt_keras.errors import UsageError
-from bt_keras.model import both_views, parts, prefetch
-from bt_keras.model.gradients import batch_gradients, microbatch_gradients
-from bt_keras.model.nonfinite_guard import mask_nonfinite
-from bt_keras.model.observers import Observer, Observers, StepView
-from bt_keras.model.replicated_mean import ReplicatedMean
-from bt_keras.model.step_function import StepFunction
-from bt_keras.model.view_pairs import expected_view, unpack_element
+from bt_keras.model import both_views, parts, prefetch, serialization, step
+from bt_keras.model.observers import Observer, Observers
+from bt_keras.model.replicated_mean import means, update_means
+from bt_keras.model.step_function import chosen_jit_compile, renewed
 
 
 @keras.saving.register_keras_serializable("bt_keras")
@@ -93,9 +88,7 @@ class BarlowTwins(keras.Model):
         self.backbone, self.projector = parts.checked_parts(
             backbone, projector, self.distribute_strategy
         )
-        self._trackers = [
-            ReplicatedMean(name=name) for name in ("loss", "invariance", "redundancy")
-        ]
+        self._trackers = means("loss", "invariance", "redundancy")
         self._observers = Observers(self)
         self.stacks: str | None = None  # `compile` decides, see `both_views`.
         self.built = True
@@ -148,14 +141,11 @@ class BarlowTwins(keras.Model):
             **kwargs: Keyword arguments of `keras.Model.compile` (`run_eagerly`,
                 `steps_per_execution`, `auto_scale_loss`).
         """
-        if jit_compile == "auto":
-            with self.distribute_strategy.scope():
-                jit_compile = devices.xla_pays()
+        jit_compile = chosen_jit_compile(jit_compile, self.distribute_strategy)
         self.stacks = both_views.stacked_part(self)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # A step that creates the optimizer's variables would be traced twice.
-        with self.distribute_strategy.scope():
-            parts.build_optimizer(self.optimizer, self.trainable_variables)
+        parts.build_optimizer(self)
 
     def compile_from_config(self, config):
         # The device may differ from the one where the model was saved.
@@ -187,11 +177,6 @@ class BarlowTwins(keras.Model):
             UsageError: If another one has its name, or the model overrides `project`,
                 so that its features are not known.
         """
-        if both_views.overrides_project(self):
-            raise UsageError(
-                f"{type(self).__name__} overrides `project`, so that observers cannot "
-                "see its features: change the backbone or the projector instead."
-            )
         self._observers.add(observer)
 
     def unobserve(self, observer: Observer) -> None:
@@ -237,32 +222,15 @@ class BarlowTwins(keras.Model):
             0. Weights stay finite then, but momentum and decay still move them, so stop
             training (`keras.callbacks.TerminateOnNaN`).
         """
-        views, labels = unpack_element(data, expected_view(self.backbone))
-        if self.microbatches == 1:
-            gradients, logs, outputs = batch_gradients(self, *views)
-        else:
-            count = self.microbatches
-            gradients, logs, outputs = microbatch_gradients(self, *views, count)
-        scale = getattr(self.optimizer, "dynamic_scale", None)
-        gradients, logs = mask_nonfinite(gradients, logs, scale)
-        variables = self.trainable_variables
-        step = StepView(views, *outputs, labels, logs, gradients, variables)
-        logs = logs | self._observers.observe(step, scale)
-        self.optimizer.apply(gradients, variables)
-        return logs
+        return step.train(self, data, self._observers)
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """Returns the logs of `train_step` without training."""
-        views, labels = unpack_element(data, expected_view(self.backbone))
-        outputs = both_views.forward_test(self, *views)
-        logs = self.loss_terms(*outputs.embeddings)
-        step = StepView(views, *outputs, labels, logs, gradients=(), variables=())
-        return logs | self._observers.observe_test(step)
+        return step.test(self, data, self._observers)
 
     def make_train_function(self, force=False):
         parts.check_trains(self.backbone)
-        if force or self._is_outdated(self.train_function):
-            self.train_function = StepFunction(self, self.train_step)
+        self.train_function = renewed(self.train_function, self, self.train_step, force)
 
     def trace_train_step(self, dataset: tf.data.Dataset) -> None:
         """Traces the step that `fit` will run on a dataset, which takes seconds.
@@ -278,12 +246,7 @@ class BarlowTwins(keras.Model):
             self.train_function.trace(dataset.element_spec)
 
     def make_test_function(self, force=False):
-        if force or self._is_outdated(self.test_function):
-            self.test_function = StepFunction(self, self.test_step)
-
-    def _is_outdated(self, function):
-        """Returns whether a function is missing, or was made with other observers."""
-        return getattr(function, "observers", None) != self.observers
+        self.test_function = renewed(self.test_function, self, self.test_step, force)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Skips Keras's build: it consumes a batch, and fails with several workers."""
@@ -306,29 +269,11 @@ class BarlowTwins(keras.Model):
 
     def update_metrics(self, logs: dict[str, tf.Tensor]) -> None:
         """Adds the logs of a step, equal on all replicas, to the means of the epoch."""
-        # Packed, because TensorFlow would merge the sums of a loss and of a total into
-        # one `AddN`, whose order, and so the last digit, changes from call to call.
-        trackers = [tracker for tracker in self.metrics if tracker.name in logs]
-        values = tf.unstack(tf.stack([logs[tracker.name] for tracker in trackers]))
-        for tracker, value in zip(trackers, values, strict=True):
-            tracker.update_state(value)
+        update_means(self.metrics, logs)
 
     def get_config(self) -> dict:
-        return {
-            **super().get_config(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "projector": keras.saving.serialize_keras_object(self.projector),
-            "lambd": self.lambd,
-            "implementation": self.implementation,
-            "microbatches": self.microbatches,
-        }
+        return super().get_config() | serialization.config_of(self)
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None):
-        config = dict(config)
-        for part in ("backbone", "projector"):
-            config[part] = keras.saving.deserialize_keras_object(
-                config[part], custom_objects=custom_objects
-            )
-        with parts.loading():
-            return cls(**config)
+        return serialization.construct(cls, config, custom_objects)

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from bt_keras.errors import UsageError, shown
+from bt_keras.model.both_views import overrides_project
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -171,6 +172,11 @@ class Observers:
 
     def add(self, observer: Observer) -> None:
         """Builds an observer and adds it, unless it is there already."""
+        if overrides_project(self._model):
+            raise UsageError(
+                f"{type(self._model).__name__} overrides `project`, so that observers "
+                "cannot see its features: change the backbone or the projector instead."
+            )
         if not isinstance(observer, Observer):
             raise UsageError(
                 f"model.observe takes an Observer, got a {type(observer).__name__}."

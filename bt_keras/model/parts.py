@@ -149,28 +149,26 @@ def created_in_scope(
     return strategy.extended.variable_created_in_scope(variable.value)
 
 
-def build_optimizer(
-    optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
-) -> None:
-    """Creates the variables of an optimizer; call it in the scope of the strategy.
+def build_optimizer(model: keras.Model) -> None:
+    """Creates the variables of a model's optimizer in the scope of its strategy.
 
     Args:
-        optimizer: Keras optimizer.
-        variables: List of `keras.Variable`, the trainable variables.
+        model: `keras.Model`, compiled.
 
     Raises:
         UsageError: If the optimizer was made in another scope and cannot train here.
     """
-    strategy = tf.distribute.get_strategy()
-    try:
-        optimizer.build(variables)
-    except (RuntimeError, ValueError) as error:
-        if created_in_scope(optimizer.variables[0], strategy):
-            raise
-        raise UsageError(
-            f"the optimizer {optimizer.name!r} was made outside the scope of the "
-            "model's strategy: make it inside `with strategy.scope():`."
-        ) from error
+    optimizer, strategy = model.optimizer, model.distribute_strategy
+    with strategy.scope():
+        try:
+            optimizer.build(model.trainable_variables)
+        except (RuntimeError, ValueError) as error:
+            if created_in_scope(optimizer.variables[0], strategy):
+                raise
+            raise UsageError(
+                f"the optimizer {optimizer.name!r} was made outside the scope of the "
+                "model's strategy: make it inside `with strategy.scope():`."
+            ) from error
 
 
 def is_foreign(value: Any) -> bool:

@@ -88,6 +88,38 @@ class StepFunction:
                 raise StopIteration
 
 
+def renewed(
+    function: StepFunction | None, model, step: Callable, force: bool
+) -> StepFunction:
+    """Returns the function of a step, a new one if the old one cannot be used.
+
+    Args:
+        function: `StepFunction` so far, or `None`.
+        model: `bt_keras.BarlowTwins`, compiled.
+        step: See `StepFunction`.
+        force: Boolean, whether to make a new one in any case.
+    """
+    # The graph has the observers with which it was traced.
+    if force or function is None or function.observers != model.observers:
+        return StepFunction(model, step)
+    return function
+
+
+def chosen_jit_compile(
+    jit_compile: bool | str, strategy: tf.distribute.Strategy
+) -> bool | str:
+    """Returns whether a step is compiled with XLA.
+
+    Args:
+        jit_compile: Boolean, or `"auto"` for the devices where XLA is faster.
+        strategy: `tf.distribute.Strategy` of the model.
+    """
+    if jit_compile != "auto":
+        return jit_compile
+    with strategy.scope():
+        return devices.xla_pays()
+
+
 def _one_step(model, step, checked_rows, logged):
     """Returns the function that runs a step on an element of the dataset.
 
