@@ -15,7 +15,7 @@ from bt_keras.augmentation.statistics import Statistics
 from bt_keras.callbacks import representation
 from bt_keras.callbacks.pictures import heat_map
 from bt_keras.callbacks.snapshot import Snapshot
-from bt_keras.errors import UsageError, one_line
+from bt_keras.files import event_files
 
 # Rows and columns of the picture of C.
 _SIDE = 256
@@ -94,12 +94,5 @@ class Summaries:
                 yield
             self._open.flush()
 
-    @contextlib.contextmanager
-    def _reporting(self) -> Iterator[None]:
-        try:
-            yield
-        except tf.errors.OpError as error:
-            raise UsageError(
-                f"{self._folder} cannot be written ({one_line(error.message)}): free "
-                "space, or choose another folder."
-            ) from error
+    def _reporting(self) -> contextlib.AbstractContextManager[None]:
+        return event_files.reporting(self._folder, "choose another folder.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
-from bt_keras.errors import UsageError, one_line
+from bt_keras.files import event_files
+
+_ADVICE = "take another --workdir. The same command resumes from the newest checkpoint."
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -52,15 +52,5 @@ class TensorBoard(keras.callbacks.TensorBoard):
         with self._reporting():
             super().on_train_end(logs)
 
-    @contextlib.contextmanager
-    def _reporting(self) -> Iterator[None]:
-        try:
-            yield
-        # A full disk and a full memory are the same class of error in TensorFlow, but
-        # nothing is computed here.
-        except tf.errors.OpError as error:
-            raise UsageError(
-                f"{self.log_dir} cannot be written ({one_line(error.message)}): free "
-                "space, or take another --workdir. The same command resumes from the "
-                "newest checkpoint."
-            ) from error
+    def _reporting(self) -> contextlib.AbstractContextManager[None]:
+        return event_files.reporting(self.log_dir, _ADVICE)
