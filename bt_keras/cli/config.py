@@ -24,13 +24,7 @@ manual_end = config_manual.text
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
     values = flags.new()
-    config_flags.define(values)
-    absl_flags.DEFINE_string(
-        "workdir",
-        None,
-        "Folder of the run whose config is printed. Cannot be used with --config.",
-        flag_values=values,
-    )
+    config_flags.define_with_workdir(values, "the run whose config is printed")
     return values
 
 
@@ -38,8 +32,8 @@ def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments, known_only=True)
-    config_flags.require_one(values)
+    config = config_flags.resolve_one(values, arguments)
 
     from bt_keras import config as config_lib
 
-    print(config_lib.to_json(config_flags.resolve(values, arguments)), end="")
+    print(config_lib.to_json(config), end="")

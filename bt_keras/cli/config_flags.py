@@ -32,20 +32,41 @@ def define(values: absl_flags.FlagValues) -> None:
     )
 
 
-def require_one(values: absl_flags.FlagValues) -> None:
-    """Checks that a command has either `--config` or `--workdir`.
+def define_with_workdir(values: absl_flags.FlagValues, run: str) -> None:
+    """Adds `--config` and `--workdir`, of which users give one, for `resolve_one`.
 
     Args:
-        values: The command's parsed flags, with both of them.
+        values: The command's flags.
+        run: String, the run in the help, such as `"the run whose config is printed"`.
+    """
+    define(values)
+    absl_flags.DEFINE_string(
+        "workdir",
+        None,
+        f"Folder of {run}. Cannot be used with --config.",
+        flag_values=values,
+    )
+
+
+def resolve_one(values: absl_flags.FlagValues, arguments: Sequence[str]) -> ConfigDict:
+    """Returns the config of a command that has either `--config` or `--workdir`.
+
+    Args:
+        values: The command's parsed flags, see `define_with_workdir`.
+        arguments: The command's arguments.
+
+    Returns:
+        `ConfigDict`, see `resolve`.
 
     Raises:
-        UsageError: If both or none are given.
+        UsageError: If both or none are given, or as `resolve`.
     """
     if (values.config is None) == (values.workdir is None):
         raise UsageError(
             "give one of --config (a config file or a name) and --workdir (a run)"
             f"{', not both' if values.config else ''}."
         )
+    return resolve(values, arguments)
 
 
 def resolve(values: absl_flags.FlagValues, arguments: Sequence[str]) -> ConfigDict:

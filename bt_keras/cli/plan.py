@@ -34,13 +34,7 @@ manual_end = config_manual.text
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
     values = flags.new()
-    config_flags.define(values)
-    absl_flags.DEFINE_string(
-        "workdir",
-        None,
-        "Folder of a run whose config is planned. Cannot be used with --config.",
-        flag_values=values,
-    )
+    config_flags.define_with_workdir(values, "a run whose config is planned")
     absl_flags.DEFINE_integer(
         "images",
         None,
@@ -72,8 +66,7 @@ def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
     flags.parse(values, arguments, known_only=True)
-    config_flags.require_one(values)
-    config = config_flags.resolve(values, arguments)
+    config = config_flags.resolve_one(values, arguments)
     start.tensorflow()
 
     from bt_keras.plan import describe, plan
