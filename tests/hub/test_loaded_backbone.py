@@ -1,13 +1,10 @@
-import json
-import shutil
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras.hub import HubBackbone, metadata
+from bt_keras.hub import HubBackbone
 from bt_keras.networks import LoadedBackbone
 from tests.conftest import half_precision, relative_error
 
@@ -21,20 +18,6 @@ def classifier(layer, learning_rate=1e-2):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(learning_rate), loss, jit_compile=False)
     return model
-
-
-@pytest.fixture
-def module(exported, tmp_path):
-    """A copy of the module, without checksums: as written by another program."""
-    ignore = shutil.ignore_patterns("SHA256SUMS")
-    return shutil.copytree(exported.folder, tmp_path / "module", ignore=ignore)
-
-
-def changed(folder, change):
-    """Gives a module another architecture."""
-    path = folder / metadata.FOLDER / "bt_keras.json"
-    path.write_text(change(path.read_text()))
-    return folder
 
 
 def test_it_is_one_flat_model(exported, capsys):
@@ -255,66 +238,6 @@ def test_images_outside_0_to_1_are_refused(exported):
     assert trusting(exported.levels).shape == (4, 32)
 
 
-def other_weights(text):
-    return text.replace('"filters": 8', '"filters": 6')
-
-
-def other_features(text):
-    assert '"class_name": "ReLU"' in text
-    return text.replace('"negative_slope": 0.0', '"negative_slope": 0.5')
-
-
-def other_variables(text):
-    return text.replace('"use_bias": false', '"use_bias": true')
-
-
-def a_lambda(text):
-    return text.replace('"class_name": "ReLU"', '"class_name": "Lambda"')
-
-
-def damaged(text):
-    return text[:-100]
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (other_weights, "do not fit|cannot be rebuilt"),
-        (other_variables, "do not fit"),
-        (other_features, "other features"),
-        (a_lambda, "'Lambda' is unknown, or not safe"),
-        (damaged, "no readable"),
-    ],
-)
-def test_the_graph_is_loaded_where_the_network_does_not_fit(
-    exported, module, change, reason
-):
-    folder = changed(module, change)
-    with pytest.warns(UserWarning, match=rf"({reason}).*graph is loaded") as warned:
-        layer = bt_keras.load_backbone(folder)
-    assert type(layer) is HubBackbone
-    assert len(warned) == 1
-    assert "\n" not in str(warned[0].message)
-    assert relative_error(layer(exported.images), exported.features()) < 1e-5
-
-
-def test_damaged_weights_are_one_line(module):
-    for path in (module / "variables").iterdir():
-        path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(bt_keras.UsageError, match="cannot be loaded") as error:
-        bt_keras.load_backbone(module)
-    assert "\n" not in str(error.value)
-    with pytest.raises(bt_keras.UsageError, match="damaged") as error:
-        bt_keras.hub.read_backbone(module)
-    assert "\n" not in str(error.value)
-
-
-def test_nothing_of_the_graph_is_needed(exported, module):
-    (module / "saved_model.pb").write_bytes(b"damaged")
-    backbone = bt_keras.load_backbone(module)
-    assert relative_error(backbone(exported.images), exported.features()) < 1e-5
-
-
 def test_names_of_layers_may_be_those_of_the_normalization(tmp_path):
     inputs = keras.Input((None, None, 3), name="images")
     x = keras.layers.Conv2D(4, 3, name="image_normalization")(inputs)
@@ -345,11 +268,3 @@ def test_sums_sequential_and_nested_networks(tmp_path):
         bt_keras.export_backbone(backbone, tmp_path / f"again{number}")
         again = bt_keras.load_backbone(tmp_path / f"again{number}")
         assert relative_error(again(images), graph(images)) < 1e-5
-
-
-def test_architectures_are_json_of_the_metadata(exported):
-    """The tests above replace parts of this text."""
-    path = exported.folder / metadata.FOLDER / "bt_keras.json"
-    text = path.read_text()
-    for change in (other_weights, other_features, other_variables, a_lambda):
-        assert json.loads(change(text)) != json.loads(text), change
