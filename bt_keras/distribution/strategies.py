@@ -14,7 +14,7 @@ from bt_keras.distribution import cluster as clusters
 from bt_keras.distribution import devices
 from bt_keras.distribution.cluster import Cluster
 from bt_keras.distribution.stop_request import StopRequest
-from bt_keras.errors import UsageError, one_line
+from bt_keras.errors import StoppedError, UsageError, one_line
 
 NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 # Exceptions of TensorFlow in a step when another worker is lost.
@@ -210,3 +210,22 @@ def lost_worker(
     named = re.findall(r"/job:(?:worker|chief)/replica:\d+/task:(\d+)", text)
     others = [number for number in named if int(number) != own]
     return f"worker {others[-1]}" if others else "another worker"
+
+
+@contextlib.contextmanager
+def stopped_by_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Raises `StoppedError` for errors of TensorFlow that mean a lost worker.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        lost = lost_worker(error, strategy)
+        if not lost:
+            raise
+        raise StoppedError(
+            f"{lost} of the {num_workers(strategy)} stopped responding; the same "
+            "command on all workers resumes from the last checkpoint"
+        ) from error

@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from bt_keras import data
 from bt_keras.data import faults
 from bt_keras.distribution import strategies
-from bt_keras.training import probes, sample_views, setup
-from bt_keras.training.statistics import with_measured
+from bt_keras.training import sample_views, setup
+from bt_keras.training.inputs import open_inputs
 from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
 
@@ -41,15 +41,10 @@ def dry_run(
     strategy = strategy or tf.distribute.get_strategy()
     setup.apply(config)
     folder = Workdir(workdir)
-    folder.check_config(config)
-    replicas = strategy.num_replicas_in_sync
-    config = with_measured(config, folder, replicas)
-    source, views = setup.load_data(config, replicas)
-    held_out = setup.load_held_out(config, source, views, replicas)
-    probes.from_config(config, source, held_out, views.statistics, folder.tensorboard)
-    steps_per_epoch = source.steps_per_epoch(config.batch_size)
+    inputs = open_inputs(config, folder, strategy)
+    config, source, views = inputs.config, inputs.source, inputs.views
     with strategy.scope():
-        model = setup.new_model(config, steps_per_epoch)
+        model = setup.new_model(config, inputs.steps_per_epoch)
         model.optimizer.build(model.trainable_variables)
     warm_start = WarmStart(model, init_from, views.statistics) if init_from else None
     start = time.monotonic()
@@ -60,20 +55,22 @@ def dry_run(
         with writable(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
         folder.replace(folder.sample_views, sample_views.draw(batch, views.statistics))
-        described = [each.describe() for each in (warm_start, source, held_out) if each]
-        print(*described, *_describe(config, model, steps_per_epoch), sep="\n")
+        described = [warm_start.describe()] if warm_start else []
+        described += [*inputs.describe(), *_describe(inputs, model)]
+        print(*described, sep="\n")
         print(f"the first batch was read in {seconds:.1f} s")
         print(f"first pairs of views: {folder.sample_views}")
         print("nothing was trained: --dry_run")
 
 
-def _describe(config, model, steps_per_epoch):
+def _describe(inputs, model):
+    config, steps = inputs.config, inputs.steps_per_epoch
     size = config.views.size
     yield (
         f"backbone: {model.backbone.count_params():,} weights; projector: "
         f"{model.projector.count_params():,}"
     )
     yield (
-        f"{config.epochs} epochs of {steps_per_epoch} steps, each on "
+        f"{config.epochs} epochs of {steps} steps, each on "
         f"{config.batch_size} pairs of views of {size} x {size} pixels"
     )

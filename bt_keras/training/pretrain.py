@@ -9,31 +9,25 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from bt_keras import data, optimizers
-from bt_keras.augmentation import Views
+from bt_keras import optimizers
 from bt_keras.checkpoint.callbacks import CheckpointPolicy
 from bt_keras.checkpoint.progress import Progress
-from bt_keras.data import faults, sharding
-from bt_keras.data.source import Source
+from bt_keras.data import faults
 from bt_keras.distribution import strategies
-from bt_keras.errors import StoppedError, UsageError
+from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.training import probes, same_images, setup, warm_start
-from bt_keras.training.nonfinite import NonFiniteError
+from bt_keras.training import same_images, setup, warm_start
+from bt_keras.training.inputs import Inputs, open_inputs
+from bt_keras.training.rollback import ON_NAN, Rollback
 from bt_keras.training.run import Settings, Training
 from bt_keras.training.sample_views import FirstPairs
-from bt_keras.training.statistics import with_measured
-from bt_keras.training.validation import HeldOut
+from bt_keras.training.warm_start import WarmStart
 from bt_keras.workdir import Workdir, writable
-
-# What to do when the loss or a gradient is non-finite.
-ON_NAN = ("stop", "rollback")
 
 
 def pretrain(
@@ -82,154 +76,121 @@ def pretrain(
         raise UsageError(f"--on_nan={on_nan} is not one of {', '.join(ON_NAN)}.")
     setup.apply(config)
     folder = Workdir(workdir)
-    with _lost_workers_stop(strategy):
+    with strategies.stopped_by_lost_workers(strategy):
         with strategies.raise_on_all_workers(strategy):
-            folder.check_config(config)
-            replicas = strategy.num_replicas_in_sync
-            config = with_measured(config, folder, replicas)
-            source, views = setup.load_data(config, replicas)
-            held_out = setup.load_held_out(config, source, views, replicas)
-            probing = probes.from_config(
-                config, source, held_out, views.statistics, folder.tensorboard
-            )
-            pairs = _pairs(source, views, config)
-            first_pairs = _first_pairs(pairs, source, views, config, strategy)
+            inputs = open_inputs(config, folder, strategy)
+            first_pairs = inputs.first_pairs(strategy)
             draws = strategies.is_chief(strategy) and not folder.checkpoints.exists()
             if draws:
                 first_pairs.start()  # While the model is built.
-        training = _training(config, source, pairs, held_out, probing, folder, strategy)
+        training = _training(inputs, folder, strategy)
         if training.is_chief:
-            for images in (source, held_out):
-                if images:
-                    print(images.describe(), flush=True)
+            for line in inputs.describe():
+                print(line, flush=True)
         model = training.make_model()
         with strategies.raise_on_all_workers(strategy):
+            statistics = inputs.views.statistics
             start = warm_start.read(
-                model, folder, init_from, views.statistics, training.is_chief
+                model, folder, init_from, statistics, training.is_chief
             )
             if draws:
-                with strategy.scope():  # While the views are compiled.
-                    model.trace_train_step(pairs(first_step=0))
-                # Images that cannot be read leave no folder behind.
-                first_pairs.picture()
+                _trace_and_draw(model, inputs, first_pairs, strategy)
         with contextlib.ExitStack() as stack:
             with strategies.raise_on_all_workers(strategy):
                 stack.enter_context(folder.locked(training.is_chief))
-            progress, path = training.resume_point()
-            with strategies.raise_on_all_workers(strategy):
-                if path and training.is_chief and not allow_other_images:
-                    same_images.check(folder, source)
-            training.restore(model, path)
-            if start and not path:
-                with strategy.scope():
-                    start.assign()
-            with strategies.raise_on_all_workers(strategy):
-                if training.is_chief:
-                    if start and not path:
-                        # Before the config: a run that is killed here is no run yet.
-                        start.write(folder, progress)
-                    folder.claim(config)
-                    same_images.record(folder, source)
-                    _prepare(folder, first_pairs, progress, path)
-            return _train(training, model, progress, on_nan)
-
-
-def _pairs(source: Source, views: Callable, config: ConfigDict) -> Callable:
-    """Returns the function from `first_step` to the dataset that a run trains on."""
-    # Two calls in succession return one dataset, which is then traced once.
-    return functools.lru_cache(maxsize=1)(
-        functools.partial(
-            data.pairs,
-            source,
-            views,
-            config.batch_size,
-            config.seed,
-            endless=True,
-            labels=config.callbacks.linear_probe,
-        )
-    )
-
-
-def _first_pairs(
-    pairs: Callable,
-    source: Source,
-    views: Views,
-    config: ConfigDict,
-    strategy: tf.distribute.Strategy,
-) -> FirstPairs:
-    make = functools.partial(pairs, first_step=0)
-    if (pipelines := sharding.num_input_pipelines(strategy)) > 1:
-        # A distributed dataset belongs to all workers; the shapes are those of a shard.
-        rows = max(2, config.batch_size // pipelines)
-        make = functools.partial(data.pairs, source, views, rows, config.seed)
-    return FirstPairs(make, source.find_fault, views.statistics)
+            progress = _begin_or_resume(
+                training, model, inputs, start, first_pairs, allow_other_images
+            )
+            return _rollback(inputs, on_nan).train(training, model, progress)
 
 
 def _training(
-    config: ConfigDict,
-    source: Source,
-    pairs: Callable,
-    held_out: HeldOut | None,
-    probing: probes.Probes,
-    workdir: Workdir,
-    strategy: tf.distribute.Strategy,
+    inputs: Inputs, workdir: Workdir, strategy: tf.distribute.Strategy
 ) -> Training:
-    steps_per_epoch = source.steps_per_epoch(config.batch_size)
-    rate = config.optimizer.learning_rate
-    checkpoint = config.checkpoint
+    config, source, steps = inputs.config, inputs.source, inputs.steps_per_epoch
+    batch_size, seed = config.batch_size, config.seed
     return Training(
         workdir,
         strategy,
-        new_model=functools.partial(setup.new_model, config, steps_per_epoch),
-        pairs=pairs,
+        new_model=functools.partial(setup.new_model, config, steps),
+        pairs=inputs.pairs,
         find_fault=functools.partial(
-            faults.in_batches,
-            source.find_fault,
-            steps_per_epoch,
-            config.batch_size,
-            config.seed,
+            faults.in_batches, source.find_fault, steps, batch_size, seed
         ),
-        held_out=held_out,
-        probes=probing,
-        schedule=optimizers.schedule(config, rate, steps_per_epoch),
-        settings=Settings(
-            epochs=config.epochs,
-            steps_per_epoch=steps_per_epoch,
-            images={
-                "images": source.num_images,
-                "images (a digest of names and sizes)": same_images.digest_number(
-                    source
-                ),
-                **(held_out.numbers() if held_out else {}),
-            },
-            max_rollbacks=checkpoint.max_rollbacks,
-            checkpoints=CheckpointPolicy(
-                keep=checkpoint.keep,
-                keep_every=checkpoint.keep_every,
-                every_steps=checkpoint.every_steps,
-                every_minutes=checkpoint.every_minutes,
-            ),
+        held_out=inputs.held_out,
+        probes=inputs.probes,
+        settings=_settings(inputs),
+    )
+
+
+def _settings(inputs: Inputs) -> Settings:
+    source, held_out = inputs.source, inputs.held_out
+    checkpoint = inputs.config.checkpoint
+    digest = same_images.digest_number(source)
+    return Settings(
+        epochs=inputs.config.epochs,
+        steps_per_epoch=inputs.steps_per_epoch,
+        images={
+            "images": source.num_images,
+            "images (a digest of names and sizes)": digest,
+            **(held_out.numbers() if held_out else {}),
+        },
+        checkpoints=CheckpointPolicy(
+            keep=checkpoint.keep,
+            keep_every=checkpoint.keep_every,
+            every_steps=checkpoint.every_steps,
+            every_minutes=checkpoint.every_minutes,
         ),
     )
 
 
-def _train(
-    training: Training, model: BarlowTwins, progress: Progress, on_nan: str
-) -> BarlowTwins:
-    """Trains to the end of the run, with rollbacks if the user asked for them."""
-    while True:
-        try:
-            training.train(model, progress)
-            return model
-        except NonFiniteError as error:
-            diagnosis = training.diagnosis(model, error)
-            if on_nan == "stop":
-                raise UsageError(
-                    f"{diagnosis}. The checkpoints in {training.workdir.checkpoints} "
-                    "are from before it; --on_nan=rollback resumes from the last one "
-                    "and skips these batches."
-                ) from error
-            model, progress = training.roll_back(model, error, diagnosis)
+def _rollback(inputs: Inputs, on_nan: str) -> Rollback:
+    config = inputs.config
+    rate = config.optimizer.learning_rate
+    schedule = optimizers.schedule(config, rate, inputs.steps_per_epoch)
+    return Rollback(on_nan, config.checkpoint.max_rollbacks, inputs.pairs, schedule)
+
+
+def _trace_and_draw(
+    model: BarlowTwins,
+    inputs: Inputs,
+    first_pairs: FirstPairs,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    with strategy.scope():  # While the views are compiled.
+        model.trace_train_step(inputs.pairs(first_step=0))
+    # Images that cannot be read leave no folder behind.
+    first_pairs.picture()
+
+
+def _begin_or_resume(
+    training: Training,
+    model: BarlowTwins,
+    inputs: Inputs,
+    start: WarmStart | None,
+    first_pairs: FirstPairs,
+    allow_other_images: bool,
+) -> Progress:
+    """Brings the model and the workdir to the newest checkpoint, or to the start."""
+    folder, strategy, source = training.workdir, training.strategy, inputs.source
+    progress, path = training.resume_point()
+    start = None if path else start
+    with strategies.raise_on_all_workers(strategy):
+        if path and training.is_chief and not allow_other_images:
+            same_images.check(folder, source)
+    training.restore(model, path)
+    if start:
+        with strategy.scope():
+            start.assign()
+    with strategies.raise_on_all_workers(strategy):
+        if training.is_chief:
+            if start:
+                # Before the config: a run that is killed here is no run yet.
+                start.write(folder, progress)
+            folder.claim(inputs.config)
+            same_images.record(folder, source)
+            _prepare(folder, first_pairs, progress, path)
+    return progress
 
 
 def _prepare(
@@ -247,18 +208,3 @@ def _prepare(
             workdir.replace(workdir.sample_views, first_pairs.picture())
     if path:
         print(f"resuming after step {progress.step} ({progress.epochs} epochs): {path}")
-
-
-@contextlib.contextmanager
-def _lost_workers_stop(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Raises `StoppedError` for TensorFlow's errors that mean a lost worker."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        lost = strategies.lost_worker(error, strategy)
-        if not lost:
-            raise
-        raise StoppedError(
-            f"{lost} of the {strategies.num_workers(strategy)} stopped responding; the "
-            "same command on all workers resumes from the last checkpoint"
-        ) from error

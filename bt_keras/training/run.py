@@ -1,10 +1,9 @@
-"""Build, restore, train and roll back a run."""
+"""Build, restore and train a run."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,11 +22,7 @@ from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.training.epoch_log import EpochLog
 from bt_keras.training.image_faults import saved_before_faults
-from bt_keras.training.nonfinite import (
-    NonFiniteError,
-    NonFiniteWatch,
-    largest_activation,
-)
+from bt_keras.training.nonfinite import NonFiniteWatch
 from bt_keras.training.probes import Probes
 from bt_keras.training.tensorboard import TensorBoard
 from bt_keras.training.validation import HeldOut
@@ -42,19 +37,17 @@ class Settings:
         epochs: Integer > 0, epochs of the run.
         steps_per_epoch: Integer > 0, training steps per epoch.
         images: Dict from names to integers of the images, compared between workers.
-        max_rollbacks: Integer >= 0, the largest number of rollbacks.
         checkpoints: `CheckpointPolicy`, when checkpoints are written and removed.
     """
 
     epochs: int
     steps_per_epoch: int
     images: dict[str, int]
-    max_rollbacks: int
     checkpoints: CheckpointPolicy
 
 
 class Training:
-    """The steps of a run: build the model, restore it, train it, roll it back.
+    """The steps of a run: build the model, restore it, train it.
 
     Args:
         workdir: `Workdir` of the run.
@@ -67,7 +60,6 @@ class Training:
             batches that returns a `UsageError` if their images cannot be read, or None.
         held_out: `HeldOut`, the images whose loss is logged after every epoch, or None.
         probes: `Probes`, the callbacks that measure the features.
-        schedule: Function from a step to its learning rate.
         settings: `Settings`.
     """
 
@@ -80,7 +72,6 @@ class Training:
         find_fault: Callable[[tf.errors.OpError, int, int], UsageError | None],
         held_out: HeldOut | None,
         probes: Probes,
-        schedule: Callable,
         settings: Settings,
     ):
         self.workdir = workdir
@@ -92,7 +83,6 @@ class Training:
         self._held_out = held_out
         self._probes = probes
         self._attached: list[keras.callbacks.Callback] = []
-        self._schedule = schedule
         self._settings = settings
         self._stop = StopRequest(strategy, strategies.num_workers(strategy))
 
@@ -184,63 +174,6 @@ class Training:
                 )
         for observer in model.observers:
             model.unobserve(observer)
-
-    def diagnosis(self, model: BarlowTwins, error: NonFiniteError) -> str:
-        """Describes a non-finite step in one line.
-
-        Args:
-            model: The model after that step.
-            error: `NonFiniteError` of that step.
-
-        Returns:
-            The step, its learning rate, the largest activation, and suggested fixes.
-        """
-        batches = itertools.islice(
-            self._pairs(first_step=error.batches.start), len(error.batches)
-        )
-        rate = float(self._schedule(error.after.step - 1))
-        try:
-            activation = largest_activation(model, batches)
-        except tf.errors.OpError:  # Out of memory: report without the activation.
-            activation = None
-        return error.describe(rate, activation)
-
-    def roll_back(
-        self, model: BarlowTwins, error: NonFiniteError, diagnosis: str
-    ) -> tuple[BarlowTwins, Progress]:
-        """Restores the last checkpoint and skips the batches that led to the error.
-
-        Args:
-            model: The model after the non-finite step.
-            error: `NonFiniteError` of that step.
-            diagnosis: String that describes the step, for the log.
-
-        Returns:
-            `(model, progress)` to resume with.
-
-        Raises:
-            UsageError: If the run was already rolled back `max_rollbacks` times.
-        """
-        rollbacks = error.before.rollbacks
-        if rollbacks >= self._settings.max_rollbacks:
-            raise UsageError(
-                f"{diagnosis}. The run was already rolled back {rollbacks} times, as "
-                "often as config.checkpoint.max_rollbacks allows."
-            )
-        progress, path = self.resume_point()
-        logging.warning(
-            "%s. Rolling back to step %d and skipping %d batches.",
-            diagnosis,
-            progress.step,
-            error.after.batch - progress.batch,
-        )
-        if self.is_chief:
-            self.workdir.cut_log(progress.epoch)
-        if path:
-            self.restore(model, path)
-        else:
-            model = self.make_model()
-        return model, progress.skip_to(error.after.batch, rollbacks + 1)
 
     def _callbacks(self, progress: Progress) -> list[keras.callbacks.Callback]:
         """Returns the tracker first, then what adds logs, loggers, and checkpoints."""

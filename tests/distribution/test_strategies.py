@@ -5,6 +5,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras.distribution import strategies
+from bt_keras.errors import StoppedError
 
 
 def strategy_of(jobs, task_type, task_id):
@@ -61,6 +62,20 @@ def test_a_lost_worker_is_distinguished_from_other_errors(error, lost):
     assert (found is None) == (lost is None)
     assert (found or "").startswith(lost or "")
     assert strategies.lost_worker(error, tf.distribute.get_strategy()) is None
+
+
+def test_a_lost_worker_stops_this_one():
+    strategy = strategy_of(PAIR, "worker", 0)
+    with (
+        pytest.raises(StoppedError, match=r"^worker 1 of the 2 stopped responding; "),
+        strategies.stopped_by_lost_workers(strategy),
+    ):
+        raise tf.errors.UnavailableError(None, None, LOST)
+    with (
+        pytest.raises(tf.errors.InvalidArgumentError, match="shapes"),
+        strategies.stopped_by_lost_workers(strategy),
+    ):
+        raise tf.errors.InvalidArgumentError(None, None, "shapes")
 
 
 def test_names_of_strategies():
