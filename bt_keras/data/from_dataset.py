@@ -61,23 +61,62 @@ def from_dataset(
     spec = dataset_levels.image_spec(dataset)
     bits = checks.number("bits", bits, checks.BITS)
     repeats = _repeats(spec.shape[-1], channels)
-    if isinstance(class_names, str):
-        raise UsageError(f"class_names={class_names!r} must be a sequence of strings.")
-    names = None
-    if class_names is not None and isinstance(dataset.element_spec, tuple):
-        names = tuple(class_names)
+    names = _label_names(class_names, dataset)
     if spec.shape.rank == 4:
         dataset = dataset.unbatch()
     sides, bands = spec.shape[-3:-1].as_list(), repeats * spec.shape[-1]
-    image_shape = (*sides, bands)
+    is_known = None not in sides
+    num_images = _count(dataset)
+    dataset_levels.check(dataset, bits)
+    record = _encoder(bits, repeats, has_labels=names is not None)
+    bytes_each = math.prod((*(sides if is_known else _TYPICAL_SIDES), bands))
+    return Source(
+        name="tf.data",
+        split="train",
+        num_images=num_images,
+        image_shape=(*sides, bands),
+        records=_reader(dataset, record, num_images, bytes_each),
+        decode=_decoder((*sides, bands)),
+        class_names=names,
+        smallest_side=min(sides) if is_known else None,
+    )
+
+
+def _label_names(class_names, dataset):
+    """Returns the names of the labels, `None` if there are none or they are ignored."""
+    if isinstance(class_names, str):
+        raise UsageError(f"class_names={class_names!r} must be a sequence of strings.")
+    if class_names is None or not isinstance(dataset.element_spec, tuple):
+        return None
+    return tuple(class_names)
+
+
+def _encoder(bits, repeats, has_labels):
+    """Returns the function from an element of the dataset to a record."""
 
     def record(image, label=NO_LABEL):
-        label = NO_LABEL if names is None else label
+        label = label if has_labels else NO_LABEL
         image = dataset_levels.to_levels(image, bits)
         image = tf.repeat(image, repeats, axis=-1) if repeats > 1 else image
         # As strings, images of different sizes can be batched for shuffling.
         image = tf.io.serialize_tensor(image)
         return {"image": image, "label": tf.reshape(tf.cast(label, tf.int64), ())}
+
+    return record
+
+
+def _decoder(image_shape):
+    """Returns the function from a record to an image and its label."""
+
+    def decode(record):
+        image = tf.io.parse_tensor(record["image"], tf.uint8)
+        return tf.ensure_shape(image, image_shape), record["label"]
+
+    return decode
+
+
+def _reader(dataset, record, num_images, bytes_each):
+    """Returns the function that reads records in an order, see `Source`."""
 
     def in_order(first):
         # A dataset can only be read from its beginning.
@@ -88,24 +127,7 @@ def from_dataset(
             return in_order(first)
         return shuffle_blocks(in_order, num_images, bytes_each, shuffle_seed, first)
 
-    def decode(record):
-        image = tf.io.parse_tensor(record["image"], tf.uint8)
-        return tf.ensure_shape(image, image_shape), record["label"]
-
-    num_images = _count(dataset)
-    dataset_levels.check(dataset, bits)
-    is_known = None not in sides
-    bytes_each = math.prod((*(sides if is_known else _TYPICAL_SIDES), bands))
-    return Source(
-        name="tf.data",
-        split="train",
-        num_images=num_images,
-        image_shape=image_shape,
-        records=records,
-        decode=decode,
-        class_names=names,
-        smallest_side=min(sides) if is_known else None,
-    )
+    return records
 
 
 def _repeats(bands, channels):

@@ -103,8 +103,7 @@ def pairs(
     >>> view_a.shape
     TensorShape([4, 32, 32, 3])
     """
-    if not isinstance(split, str):
-        raise UsageError(f"split={checks.described(split)} must be a string.")
+    _check_split(split)
     endless = checks.choice("endless", endless, (True, False))
     skip_corrupt = checks.choice("skip_corrupt", skip_corrupt, (True, False))
     fixed_views = checks.choice("fixed_views", fixed_views, (True, False))
@@ -112,20 +111,13 @@ def pairs(
     seed = checks.number("seed", seed, checks.INT64)
     first_step = checks.number("first_step", first_step, checks.STEP)
     batch_size = checks.number("batch_size", batch_size, _BATCH, _BATCH_ADVICE)
-    bands = None if isinstance(source, tf.data.Dataset) else _channels(views)
-    source = load(source, split, skip_corrupt, channels=bands)
-    if labels:
-        source.require_labels("a dataset with labels=True")
+    source = _load(source, views, split, skip_corrupt, labels)
     strategy = tf.distribute.get_strategy()
     check(source, views, batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = source.steps_per_epoch(batch_size)
 
     def make_shard(shard):
-        if endless or fixed_views:
-            starts = tf.data.Dataset.from_tensors(tf.constant(first_step, tf.int64))
-        else:
-            starts = _first_steps(first_step, steps_per_epoch)
-        length = ENDLESS if endless and not fixed_views else steps_per_epoch
+        starts, length = _steps(first_step, steps_per_epoch, endless, fixed_views)
         made = batches(source, views, batch_size, seed, starts, length, shard, labels)
         return made.repeat() if endless and fixed_views else made
 
@@ -146,6 +138,28 @@ def split_labels(element: Any) -> tuple[Any, tf.Tensor | None]:
     """
     views, label = element
     return (views, label) if isinstance(views, (tuple, list)) else (element, None)
+
+
+def _check_split(split):
+    if not isinstance(split, str):
+        raise UsageError(f"split={checks.described(split)} must be a string.")
+
+
+def _load(source, views, split, skip_corrupt, labels):
+    bands = None if isinstance(source, tf.data.Dataset) else _channels(views)
+    source = load(source, split, skip_corrupt, channels=bands)
+    if labels:
+        source.require_labels("a dataset with labels=True")
+    return source
+
+
+def _steps(first_step, steps_per_epoch, endless, fixed_views):
+    """Returns the first step of an iteration, as a dataset, and its number of steps."""
+    if endless or fixed_views:
+        starts = tf.data.Dataset.from_tensors(tf.constant(first_step, tf.int64))
+    else:
+        starts = _first_steps(first_step, steps_per_epoch)
+    return starts, ENDLESS if endless and not fixed_views else steps_per_epoch
 
 
 def _first_steps(first_step, steps_per_epoch):
