@@ -131,17 +131,21 @@ def export_backbone(
         _check_unused(backbone, "no images", **unused)
         inputs = network_inputs(backbone, examples)
     with unfrozen(backbone, head):
-        maps = feature_maps(backbone)
-        described = describe(backbone, head, list(maps), inputs, about)
-        folder = os.path.expanduser(folder)
-        # TensorFlow's errors are those of the file system: the model was called before.
-        errors = (tf.errors.OpError,)
-        with atomic.atomic_directory(folder, errors=errors) as temporary:
-            saved_model.save(str(temporary), backbone, head, maps, inputs, described)
-            extra = temporary / metadata.FOLDER
-            extra.mkdir()
-            reference_sample.write(extra, backbone, head, maps, inputs)
-            _write_documents(temporary, described)
+        _write(os.path.expanduser(folder), backbone, head, inputs, about)
+
+
+def _write(folder, backbone, head, inputs, about):
+    """Writes the whole folder or nothing."""
+    maps = feature_maps(backbone)
+    described = describe(backbone, head, list(maps), inputs, about)
+    # TensorFlow's errors are those of the file system: the model was called before.
+    errors = (tf.errors.OpError,)
+    with atomic.atomic_directory(folder, errors=errors) as temporary:
+        saved_model.save(str(temporary), backbone, head, maps, inputs, described)
+        extra = temporary / metadata.FOLDER
+        extra.mkdir()
+        reference_sample.write(extra, backbone, head, maps, inputs)
+        _write_documents(temporary, described)
 
 
 def _write_documents(folder, described):
