@@ -13,7 +13,7 @@ from bt_keras.evaluation.tables import is_share, table
 from bt_keras.files import reading
 from bt_keras.studies import ranking
 from bt_keras.studies.curves import loss_table
-from bt_keras.studies.queue import differing_fields
+from bt_keras.studies.results_table import differing_fields
 from bt_keras.studies.run_values import newest_results, run_values
 from bt_keras.workdir import Workdir
 

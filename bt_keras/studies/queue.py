@@ -14,15 +14,12 @@ entries that have none. Nothing here needs TensorFlow.
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import io
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -30,6 +27,7 @@ from bt_keras import config as config_lib
 from bt_keras import system
 from bt_keras.errors import UsageError, listed
 from bt_keras.files import atomic, reading, storage
+from bt_keras.studies.results_table import results_csv
 from bt_keras.workdir import Workdir, writable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,99}")
@@ -199,24 +197,11 @@ class Queue:
             yield system.try_lock(file)
 
     def _results(self):
-        """Returns results.csv: the fields in which runs differ, and their values."""
         names = self.names()
-        fields = {name: config_lib.fields(self.entry(name)[0]) for name in names}
-        differing = differing_fields(list(fields.values()))
-        rows = []
-        for name in names:
-            if outcome := self.outcome(name):
-                own = {"run": name, "status": outcome.status}
-                own |= {field: fields[name].get(field, "") for field in differing}
-                own |= {**outcome.values, "seconds": round(outcome.seconds, 1)}
-                rows.append({**own, "error": outcome.error})
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        columns = [c for c in columns if c not in ("seconds", "error")]
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, [*columns, "seconds", "error"], restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-        return buffer.getvalue()
+        configs = {name: config_lib.fields(self.entry(name)[0]) for name in names}
+        found = ((name, self.outcome(name)) for name in names)
+        outcomes = {name: dataclasses.asdict(each) for name, each in found if each}
+        return results_csv(configs, outcomes)
 
     def _file(self, folder, name):
         return self.path / folder / f"{name}.json"
@@ -234,26 +219,3 @@ def _parse_outcome(content):
     }
     error = str(content["error"])
     return Outcome(content["status"], float(content["seconds"]), values, error)
-
-
-def differing_fields(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lists the fields in which configs differ.
-
-    Args:
-        configs: Sequence of dicts, what `bt_keras.config.fields` returns.
-
-    Returns:
-        List of strings, sorted.
-
-    Example:
-
-    >>> from bt_keras.studies.queue import differing_fields
-    >>> differing_fields([{"lambd": 0.1, "seed": 0}, {"lambd": 0.2, "seed": 0}])
-    ['lambd']
-    """
-    names = sorted({name for config in configs for name in config})
-    return [
-        name
-        for name in names
-        if any(config.get(name) != configs[0].get(name) for config in configs)
-    ]

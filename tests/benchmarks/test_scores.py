@@ -4,7 +4,8 @@ import pytest
 
 from benchmarks import scores
 from bt_keras import config as config_lib
-from bt_keras.studies.queue import Queue, differing_fields
+from bt_keras.studies.queue import Queue
+from bt_keras.studies.results_table import differing_fields
 
 
 @pytest.mark.parametrize("epochs", [1, 4])
