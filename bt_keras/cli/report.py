@@ -8,6 +8,7 @@ Examples:
 
     bt-keras report --workdir runs/demo
     bt-keras report --workdir runs/demo --nohtml
+    bt-keras report --workdir runs/demo --nocompute
     bt-keras report --workdir runs/demo --test_split "test[:1000]"
     bt-keras report --workdir runs/demo --compare runs/b,runs/c --out compared.html
 """
@@ -40,6 +41,15 @@ def define_flags() -> absl_flags.FlagValues:
         "folder of the run.",
         flag_values=values,
     )
+    absl_flags.DEFINE_bool(
+        "compute",
+        True,
+        "Show on the page what is computed with the network: C, spectrum, neighbors, "
+        "map and confusion matrix. This takes the GPU, also while a run trains on it, "
+        "and as long as up to 14,000 images need through the network, and 4,000 for "
+        "each run of --compare. --nocompute only reads files.",
+        flag_values=values,
+    )
     absl_flags.DEFINE_list(
         "compare",
         [],
@@ -62,6 +72,10 @@ def run(arguments: Sequence[str]) -> None:
     given = [f"--{name}" for name in _OF_PAGE if values[name].value]
     if not values.html and given:
         raise UsageError(f"--nohtml writes no page: leave out {' and '.join(given)}.")
+    if not values.compute and (values.train_split or values.test_split):
+        raise UsageError(
+            "--nocompute reads no images: leave out --train_split and --test_split."
+        )
 
     from bt_keras.evaluation.report import report
     from bt_keras.workdir import Workdir
@@ -84,11 +98,12 @@ def _write_page(values, workdirs):
             raise
         print(f"no page is written: {error}")
         return
-    start.tensorflow()
+    start.tensorflow(devices=values.compute)
     from bt_keras.report import html_page, show
 
     out = values.out or workdirs[0].path / "report.html"
-    runs = show.read_all(workdirs, values.train_split, values.test_split)
+    splits = values.train_split, values.test_split
+    runs = show.read_all(workdirs, *splits, compute=values.compute)
     html_page.render(runs).save(out)
     if runs[0].gaps:
         print(f"missing in the page: {', '.join(sorted(runs[0].gaps))}")

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 _NOT_FOR_KERAS = ("sklearn", "matplotlib")
 
 
-def tensorflow(num_threads: int = 0) -> None:
+def tensorflow(num_threads: int = 0, devices: bool = True) -> None:
     """Imports TensorFlow and initializes its devices.
 
     Args:
         num_threads: Integer >= 0, as for `strategy`. Defaults to `0`.
+        devices: Boolean. With `False`, the devices are left alone until an operation
+            needs one, as those of other processes that train. Defaults to `True`.
     """
     with _quietly():
         import tensorflow as tf
@@ -32,7 +34,8 @@ def tensorflow(num_threads: int = 0) -> None:
         from bt_keras.distribution import threads
 
         threads.limit(num_threads)  # The devices start TensorFlow.
-        tf.config.list_logical_devices()
+        if devices:
+            tf.config.list_logical_devices()
 
 
 def local_strategy(name: str, num_threads: int = 0) -> tf.distribute.Strategy:

@@ -23,6 +23,7 @@ from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.measurements import FinishedMeasurements
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.target import EvaluationTarget
+from bt_keras.workdir import Workdir
 
 _NONE_ALLOWED = "the data allow no protocol: see the reasons above."
 
@@ -77,7 +78,7 @@ def evaluate(
     evaluators = _build(protocol, target, overrides or {})
     source = target.source_name(source)
     # Raises before work that takes hours.
-    stored = results_file.read(workdir.results_file) if workdir else []
+    stored = _stored(workdir) if workdir else []
     splits = train_split, test_split
     skips = _is_all(protocol)
     needs_test = not skips and any(each.needs_labels for each in evaluators)
@@ -114,6 +115,11 @@ def _build(
         build_evaluator(name, config.evaluation, config.seed, **overrides.get(name, {}))
         for name in evaluator_names(protocol)
     ]
+
+
+def _stored(workdir: Workdir) -> list[Result]:
+    workdir.check_writable()
+    return results_file.read(workdir.results_file)
 
 
 def _is_all(protocol: str) -> bool:

@@ -23,6 +23,7 @@ from bt_keras.evaluation.features import Features
 from bt_keras.files import reading
 from bt_keras.workdir import writable
 
+_READ = "read from"
 _NAME = re.compile(r"[A-Za-z0-9-]{1,40}-[0-9a-f]{16}")
 
 
@@ -36,6 +37,9 @@ class FeatureFolder:
         settings: Dict of JSON values, what else features depend on besides the network
             and the images. Defaults to `{}`.
         dtype: String, `"float32"` or `"float16"`. Defaults to `"float32"`.
+        read_only: Boolean, whether nothing is written into the folder: features that
+            are not complete there are kept as long as they are used. Defaults to
+            `False`.
 
     Example:
 
@@ -55,11 +59,13 @@ class FeatureFolder:
         network: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
         dtype: str = "float32",
+        read_only: bool = False,
     ):
         self._path = path
         self._network = dict(network or {})
         self._settings = dict(settings or {})
         self._dtype = dtype
+        self._read_only = read_only
 
     def features(
         self,
@@ -69,7 +75,8 @@ class FeatureFolder:
     ) -> Features:
         """Returns the features of a split; computes those that are missing.
 
-        If another process computes the same features, this one waits for them.
+        If another process computes the same features, this one waits for them, except
+        with a folder that is read only.
 
         Args:
             images: Dict of JSON values, what the images are, with their `"split"`.
@@ -85,22 +92,26 @@ class FeatureFolder:
             return feature_store.temporary(shape, self._dtype, compute)
         title = f"features of split {images['split']!r}"
         stored = self._stored(images, shape)
+        if not self._read_only:
+            return self._kept(title, stored, compute)
+        if stored.intact()[0] < shape[0]:
+            return feature_store.temporary(shape, self._dtype, compute)
+        return _opened(title, stored, _READ)
+
+    def _kept(self, title, stored, compute):
+        count = stored.shape[0]
         with writable(self._path.parent):
             self._path.mkdir(exist_ok=True)
         notice = f"{title}: another process computes them; waiting for it."
         with system.locked(_lock(stored.folder), notice):
             done, checksums = stored.intact()
-            if 0 < done < shape[0]:
-                print(f"{title}: continued after {done} of {shape[0]} images")
-            if done < shape[0]:
-                self._remove_other_networks()
-                stored.fill(compute, done, checksums)
-                place = f"{_size(stored.folder)} in {stored.folder}"
-            else:
-                place = f"read from {stored.folder}"
-            features = stored.open()
-        print(f"{title}: {shape[0]} x {shape[1]}, {place}", flush=True)
-        return features
+            if 0 < done < count:
+                print(f"{title}: continued after {done} of {count} images")
+            if done == count:
+                return _opened(title, stored, _READ)
+            self._remove_other_networks()
+            stored.fill(compute, done, checksums)
+            return _opened(title, stored, f"{_size(stored.folder)} in")
 
     def _stored(self, images, shape):
         identity = {
@@ -127,6 +138,13 @@ class FeatureFolder:
                 size = _size(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 print(f"removed {folder}: {size} of features of another network")
+
+
+def _opened(title, stored, how):
+    features = stored.open()
+    count, width = stored.shape
+    print(f"{title}: {count} x {width}, {how} {stored.folder}", flush=True)
+    return features
 
 
 def _lock(folder):

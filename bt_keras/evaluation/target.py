@@ -68,10 +68,11 @@ class EvaluationTarget:
         test: Source,
         needs_labels: bool = True,
         strategy: tf.distribute.Strategy | None = None,
+        keep: bool = True,
     ) -> FrozenBackbone:
         """Returns the backbone in evaluation mode, with images to evaluate it on.
 
-        The features are kept in the workdir if there is one.
+        Features that the workdir has are read.
 
         Args:
             train: `bt_keras.data.Source`.
@@ -79,6 +80,8 @@ class EvaluationTarget:
             needs_labels: Boolean, as for `FrozenBackbone`. Defaults to `True`.
             strategy: `tf.distribute.Strategy`, as for `FrozenBackbone`. Defaults to
                 `None`.
+            keep: Boolean, whether features that are computed are kept in the workdir
+                if there is one. Defaults to `True`.
 
         Raises:
             UsageError: As `FrozenBackbone`.
@@ -92,18 +95,19 @@ class EvaluationTarget:
             batch_size=self.config.evaluation.batch_size,
             needs_labels=needs_labels,
             statistics=statistics(self.config),
-            folder=self._feature_folder(),
+            folder=self._feature_folder(keep),
             strategy=strategy,
             pretext=self.pretext,
         )
 
-    def _feature_folder(self):
+    def _feature_folder(self, keep):
         if self.workdir is None:  # They are not kept.
             return FeatureFolder()
         dtype = self.config.evaluation.feature_dtype
         network = feature_identity.of_network(self.backbone)
         settings = feature_identity.of_settings(self.config)
-        return FeatureFolder(self.workdir.features, network, settings, dtype)
+        path = self.workdir.features
+        return FeatureFolder(path, network, settings, dtype, read_only=not keep)
 
 
 def target_from_workdir(
@@ -122,10 +126,9 @@ def target_from_workdir(
         `EvaluationTarget`.
 
     Raises:
-        UsageError: If the run has no such checkpoint or its folder cannot be written.
+        UsageError: If the run has no such checkpoint.
     """
     config = workdir.checked_config()
-    workdir.check_writable()
     epoch, model = latest.load_model(workdir, config, untrained, checkpoint)
     name = "untrained" if untrained else "pretrained"
     pretext = Pretext(

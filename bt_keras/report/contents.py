@@ -25,6 +25,12 @@ SECTIONS = {
     "throughput": "Throughput",
     "module": "Exported module",
 }
+# Those that show features of single images.
+NEED_IMAGES = ("neighbors", "feature_map", "confusion")
+# Those that are computed with the network.
+COMPUTED = ("correlations", "spectra", *NEED_IMAGES)
+# Those that show all runs of a page, not only the first.
+OF_ALL_RUNS = ("curves", "results", "spectra", "throughput")
 
 
 @dataclasses.dataclass(frozen=True)

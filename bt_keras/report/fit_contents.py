@@ -14,9 +14,9 @@ from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.model.view_pairs import expected_view, unpack_element
 from bt_keras.report import images, network, run_files
-from bt_keras.report.contents import Contents
+from bt_keras.report.contents import NEED_IMAGES, Contents
 from bt_keras.report.gaps import Gaps
-from bt_keras.report.gather import NEED_IMAGES, from_samples
+from bt_keras.report.gather import from_samples
 from bt_keras.report.log_points import log_point
 from bt_keras.training import sample_views
 
@@ -100,7 +100,7 @@ def _samples(label, model, sources, size, resize_ratio, statistics):
         statistics=statistics,
     )
     spectra = (network.spectrum(label, frozen.test),)
-    return network.Samples(bank, queries, frozen.train, frozen.test, spectra)
+    return network.Samples(bank, queries, frozen, spectra)
 
 
 def _log(history):

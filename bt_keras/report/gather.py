@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from bt_keras import checks
 from bt_keras.checkpoint import latest
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
 from bt_keras.report import feature_views, images, network, run_files
-from bt_keras.report.contents import Contents
+from bt_keras.report.contents import COMPUTED, NEED_IMAGES, Contents
 from bt_keras.report.gaps import Gaps
 from bt_keras.report.network import Samples
 from bt_keras.scores import loss_floor
 from bt_keras.workdir import Workdir
 
-# Sections that show features of single images.
-NEED_IMAGES = ("neighbors", "feature_map", "confusion")
 _NEED_FEATURES = ("spectra", *NEED_IMAGES)
 
 
@@ -29,12 +29,13 @@ def read(
     *,
     train_split: str | None = None,
     test_split: str | None = None,
+    compute: Collection[str] = COMPUTED,
 ) -> Contents:
     """Reads the files of a run, and computes features of its images.
 
     What is missing or damaged is named in `Contents.gaps`. Features that
     `bt-keras evaluate` has stored are read; of larger data sets, a sample of 10,000
-    training images and 2,000 test images is computed.
+    training images and 2,000 test images is computed. Nothing is written.
 
     Args:
         workdir: String or path of a run's folder, or its `bt_keras.workdir.Workdir`.
@@ -42,6 +43,9 @@ def read(
             found. Defaults to `None`: that of the run's config.
         test_split: Optional string, the split of the other images. Defaults to `None`:
             that of the run's config.
+        compute: Collection of strings, what to compute with the network, some of
+            `"correlations"`, `"spectra"`, `"neighbors"`, `"feature_map"` and
+            `"confusion"`. Defaults to all of them; `()` needs no GPU and no images.
 
     Returns:
         `bt_keras.report.Contents`.
@@ -50,10 +54,12 @@ def read(
         UsageError: If the folder holds no run, or the images of a split that is given
             cannot be read.
     """
+    for section in compute:
+        checks.choice("compute", section, COMPUTED)
     if not isinstance(workdir, Workdir):
         workdir = Workdir(workdir)
     config = workdir.config()
-    gaps = Gaps()
+    gaps = Gaps(left_out=[each for each in COMPUTED if each not in compute])
     splits = train_split, test_split
     parts = _from_files(workdir, config, gaps)
     parts |= _from_network(workdir, config, splits, gaps)
@@ -119,13 +125,12 @@ def _from_network(
         )
     }
     open_images = functools.partial(images.sources, config, *splits)
-    if any(splits):  # An error of the user's, not a part that is missing.
-        sources = open_images()
-        found["splits"] = tuple(source.split for source in sources[:2])
-    else:
-        sources = gaps.attempt(_NEED_FEATURES, open_images, None)
+    # A split that is given but cannot be read is an error, not a missing part.
+    sources = gaps.attempt(_NEED_FEATURES, open_images, None, required=any(splits))
     if sources is None:
         return found
+    if any(splits):
+        found["splits"] = tuple(source.split for source in sources[:2])
     make = functools.partial(network.samples, workdir, sources)
     samples = gaps.attempt(_NEED_FEATURES, make, None)
     if samples is not None:

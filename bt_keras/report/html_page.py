@@ -19,7 +19,7 @@ from bt_keras.errors import UsageError
 from bt_keras.evaluation.tables import results_table
 from bt_keras.files import atomic
 from bt_keras.report import feature_figures, figures, pictures
-from bt_keras.report.contents import SECTIONS, Contents
+from bt_keras.report.contents import OF_ALL_RUNS, SECTIONS, Contents
 from bt_keras.report.verdicts import verdict
 
 _TEMPLATE = "page.html.jinja"
@@ -80,6 +80,7 @@ def render(runs: Sequence[Contents]) -> Page:
         runs=runs,
         main=main,
         titles=SECTIONS,
+        of_all_runs=OF_ALL_RUNS,
         verdicts=[(run.name, *verdict(run)) for run in runs],
         charts=names,
         specs=specs,

@@ -15,6 +15,7 @@ from bt_keras.checkpoint import latest
 from bt_keras.data import Source
 from bt_keras.errors import UsageError
 from bt_keras.evaluation.features import Features
+from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.report.contents import UNTRAINED, Correlation, Spectrum
@@ -35,8 +36,7 @@ class Samples:
     Args:
         bank: `Source` of training images.
         queries: `Source` of other images.
-        bank_features: `Features` of the trained network.
-        query_features: `Features` of the trained network.
+        frozen: `FrozenBackbone` of both, the trained network.
         spectra: Tuple of `Spectrum`, the untrained network's first.
         held_out: Boolean, whether the queries are not training images. Defaults to
             `True`.
@@ -44,10 +44,19 @@ class Samples:
 
     bank: Source
     queries: Source
-    bank_features: Features
-    query_features: Features
+    frozen: FrozenBackbone
     spectra: tuple[Spectrum, ...]
     held_out: bool = True
+
+    @property
+    def bank_features(self) -> Features:
+        """`Features` of the training images, which are computed when first needed."""
+        return self.frozen.train
+
+    @property
+    def query_features(self) -> Features:
+        """`Features` of the other images."""
+        return self.frozen.test
 
 
 def correlations(workdir: Workdir, config: ConfigDict) -> tuple[Correlation, ...]:
@@ -131,7 +140,7 @@ def summarize(network: str, matrix: np.ndarray, pairs: int) -> Correlation:
 
 
 def samples(workdir: Workdir, sources: tuple[Source, Source, bool]) -> Samples:
-    """Computes or reads the features of samples of a run's images.
+    """Computes or reads the features of samples of a run's images; writes nothing.
 
     Args:
         workdir: `Workdir` of the run.
@@ -142,17 +151,14 @@ def samples(workdir: Workdir, sources: tuple[Source, Source, bool]) -> Samples:
     """
     target = target_from_workdir(workdir)
     bank, queries, held_out = sources
-    frozen = target.frozen(bank, queries, needs_labels=False)
+    frozen = target.frozen(bank, queries, needs_labels=False, keep=False)
     untrained = target_from_workdir(workdir, untrained=True)
-    # Not kept: a run keeps the features of one network.
-    untrained = dataclasses.replace(untrained, workdir=None)
-    before = untrained.frozen(queries, queries, needs_labels=False).test
-    after = frozen.test
+    before = untrained.frozen(queries, queries, needs_labels=False, keep=False).test
     spectra = (
         spectrum(UNTRAINED, before),
-        spectrum(f"epoch {target.epoch}", after),
+        spectrum(f"epoch {target.epoch}", frozen.test),
     )
-    return Samples(bank, queries, frozen.train, after, spectra, held_out)
+    return Samples(bank, queries, frozen, spectra, held_out)
 
 
 def spectrum(network: str, features: Features) -> Spectrum:

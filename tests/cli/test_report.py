@@ -65,13 +65,32 @@ def test_the_page_is_written_into_the_folder_of_the_run(copied, capsys):
     assert len(page) < 5e6
 
 
+def files(folder):
+    """Returns the times and sizes of all files in a folder."""
+    found = {path: path.stat() for path in folder.rglob("*")}
+    return {path: (stat.st_mtime_ns, stat.st_size) for path, stat in found.items()}
+
+
 def test_several_runs_on_one_page(copied, tmp_path):
     out = tmp_path / "compared.html"
     other = shutil.copytree(copied, tmp_path / "tiny")
     flags = [f"--workdir={copied}", f"--compare={other}", f"--out={out}"]
+    before = files(copied) | files(other)
     assert main(["report", *flags]) == 0
+    assert files(copied) | files(other) == before
     assert "<title>copied, tiny: bt_keras</title>" in out.read_text()
     assert not (copied / "report.html").exists()
+
+
+def test_the_page_without_what_is_computed(copied, capsys):
+    config = json.loads((copied / "config.json").read_text())
+    config["data"]["source"] = "/nowhere"
+    (copied / "config.json").write_text(json.dumps(config))
+    assert main(["report", f"--workdir={copied}", "--nocompute"]) == 0
+    parts = "confusion, correlations, feature_map, module, neighbors, results, spectra"
+    assert f"missing in the page: {parts}\n" in capsys.readouterr().out
+    page = (copied / "report.html").read_text()
+    assert page.count("Missing: left out (--nocompute") == 5
 
 
 def test_splits_are_chosen_for_every_run(copied, tmp_path, capsys):
@@ -106,6 +125,7 @@ def test_flags_of_the_page(copied, tmp_path, capsys):
     splits = ["--train_split=train", "--test_split=test"]
     words = "leave out --train_split and --test_split"
     one_error_line(capsys, [*command, "--nohtml", *splits], words)
+    one_error_line(capsys, [*command, "--nocompute", *splits], words)
     one_error_line(capsys, [*command, f"--compare={tmp_path}"], "holds no run")
     one_error_line(capsys, [*command, f"--out={tmp_path}"], "cannot be written")
 

@@ -1,5 +1,6 @@
 """Features of a run: which are reused, who waits for whom, what is removed."""
 
+import itertools
 import threading
 import time
 
@@ -124,6 +125,33 @@ def test_without_a_folder_or_known_images_nothing_is_kept(path):
     for made, images in ((FeatureFolder(), IMAGES), (folder(path), None)):
         assert made.features(images, SHAPE, Computer()).features.shape == SHAPE
     assert not path.exists()
+
+
+def test_a_folder_that_is_read_only(path, capsys):
+    def found(compute, **of):
+        settings = {"weights": "a"} | of, {"size": 8}
+        made = FeatureFolder(path, *settings, read_only=True)
+        return made.features(IMAGES, SHAPE, compute).features
+
+    def interrupted(first):
+        yield from itertools.islice(Computer()(first), 2)
+        raise KeyboardInterrupt
+
+    assert found(Computer(3.0))[0, 0] == 3
+    assert not path.exists()
+    with pytest.raises(KeyboardInterrupt):
+        folder(path).features(IMAGES, SHAPE, interrupted)
+    before = sorted(path.rglob("*"))
+    assert found(Computer(3.0))[0, 0] == 3  # Some rows are not done.
+    folder(path).features(IMAGES, SHAPE, Computer())
+    [name] = stores(path)
+    capsys.readouterr()
+    compute = Computer(3.0)
+    assert found(compute)[0, 0] == 1
+    assert compute.calls == 0
+    assert capsys.readouterr().out.endswith(f"read from {path / name}\n")
+    assert found(compute, weights="b")[0, 0] == 3
+    assert sorted(path.rglob("*")) == before
 
 
 def test_a_folder_that_cannot_be_written(path):

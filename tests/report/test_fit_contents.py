@@ -8,8 +8,8 @@ import pytest
 
 import bt_keras
 from bt_keras import data
+from bt_keras.report.contents import NEED_IMAGES
 from bt_keras.report.fit_contents import from_fit
-from bt_keras.report.gather import NEED_IMAGES
 from bt_keras.report.html_page import render
 from bt_keras.report.verdicts import verdict
 from tests.evaluation.gray import gray_levels

@@ -213,11 +213,18 @@ def test_the_map_shows_the_classes_with_the_most_images(monkeypatch, evaluated):
     workdir = Workdir(evaluated)
     found = network.samples(workdir, images.sources(workdir.config()))
     labels = np.array([1] * 10 + [0] * 8)
-    features = dataclasses.replace(found.query_features, labels=labels)
-    shown = feature_views.feature_map(
-        dataclasses.replace(found, query_features=features)
-    )
+    found.frozen.test = dataclasses.replace(found.query_features, labels=labels)
+    shown = feature_views.feature_map(found)
     assert [picture.label for picture in shown.pictures] == ["light"] * 10
+
+
+def test_what_is_computed_is_chosen(evaluated):
+    found = read(evaluated, compute=["spectra"])
+    assert len(found.spectra) == 2
+    missing = {"correlations", "neighbors", "feature_map", "confusion"}
+    assert found.gaps.keys() == missing
+    with pytest.raises(UsageError, match="compute='views' is not one of correlations"):
+        read(evaluated, compute=["views"])
 
 
 def test_errors_of_tensorflow_are_gaps(monkeypatch, copied):
