@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -36,10 +38,27 @@ def load_model(
     Raises:
         UsageError: If there is no such checkpoint.
     """
+    epochs, load = find_model(workdir, config, untrained, checkpoint)
+    return epochs, load()
+
+
+def find_model(
+    workdir: Workdir,
+    config: ConfigDict,
+    untrained: bool = False,
+    checkpoint: str | None = None,
+) -> tuple[str, Callable[[], BarlowTwins]]:
+    """Finds what `load_model` loads; arguments and errors as there.
+
+    Returns:
+        `(epochs, load)`: the number of finished epochs as a string, and a function
+        without arguments that loads the model, each time of the same checkpoint.
+    """
     if untrained:
-        return "0", build_model(config)
-    progress, model = load_checkpoint(workdir, config, checkpoint)
-    return progress.epochs, model
+        return "0", functools.partial(build_model, config)
+    progress, path = require_checkpoint(workdir, checkpoint)
+    import_network(config)
+    return progress.epochs, functools.partial(save_restore.load, path)
 
 
 def load_checkpoint(

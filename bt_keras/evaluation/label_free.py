@@ -11,6 +11,7 @@ from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.label_free_table import LABEL_FREE
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.scores.rows import spaced
 
 _SEVERAL = checks.Number(4, integer=True)
@@ -67,6 +68,19 @@ class LabelFree(Evaluator):
         self.cluster_images = checks.number("cluster_images", cluster_images, _SEVERAL)
         self.lidar_images = checks.number("lidar_images", lidar_images, _PAIR)
         self.augmentations = checks.number("augmentations", augmentations, _PAIR)
+
+    def check(self, frozen: FrozenBackbone, target: EvaluationTarget) -> None:
+        """Loads the projector now: a training that runs removes old checkpoints.
+
+        Args:
+            frozen: `FrozenBackbone`.
+            target: `EvaluationTarget` that `frozen` was made of.
+
+        Raises:
+            UsageError: If its checkpoint cannot be read.
+        """
+        super().check(frozen, target)
+        self.depends_on(frozen)
 
     def depends_on(self, frozen: FrozenBackbone) -> dict[str, Any]:
         """Returns the projector, the views and the loss, as JSON values."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -19,17 +21,23 @@ class Pretext:
     Args:
         views: `bt_keras.augmentation.Views` that return normalized images.
         seed: Integer. Seeds the views of an evaluation.
-        projector: Optional `keras.Model` from features (N, F) to embeddings (N, D).
-            Defaults to `None`: a module has none.
+        load_projector: Optional function without arguments that returns a `keras.Model`
+            from features (N, F) to embeddings (N, D). Defaults to `None`: a module has
+            none.
         lambd: Float >= 0, the weight of the redundancy term. Defaults to `5e-3`.
         batch_size: Integer, images of a training step. Defaults to `256`.
     """
 
     views: Views
     seed: int
-    projector: keras.Model | None = None
+    load_projector: Callable[[], keras.Model] | None = None
     lambd: float = 5e-3
     batch_size: int = 256
+
+    @functools.cached_property
+    def projector(self) -> keras.Model | None:
+        """The projector, which is loaded when it is first used; `None` without one."""
+        return self.load_projector and self.load_projector()
 
     def project(self, features: tf.Tensor) -> tf.Tensor:
         """Computes float32 embeddings (N, D) of features (N, F) in evaluation mode."""

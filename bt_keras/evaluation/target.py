@@ -129,12 +129,15 @@ def target_from_workdir(
         UsageError: If the run has no such checkpoint.
     """
     config = workdir.checked_config()
-    epoch, model = latest.load_model(workdir, config, untrained, checkpoint)
+    epoch, load = latest.find_model(workdir, config, untrained, checkpoint)
+    model = load()
     name = "untrained" if untrained else "pretrained"
     pretext = Pretext(
         views(config, finish_on_device=False),
         config.seed,
-        model.projector,
+        # Loaded again by the evaluators that need it. The paper's projector is larger
+        # than its backbone.
+        lambda: load().projector,
         model.lambd,
         config.batch_size,
     )

@@ -40,9 +40,8 @@ def network():
 
 def freeze(network, pretext=True, projector=True, test_seed=1):
     backbone, head = network
-    known = Pretext(
-        bt_keras.views(8, "small"), 7, head if projector else None, LAMBD, BATCH
-    )
+    load = (lambda: head) if projector else None
+    known = Pretext(bt_keras.views(8, "small"), 7, load, LAMBD, BATCH)
     train, test = images(40, 0), images(37, test_seed)
     test = test if test_seed else train
     return FrozenBackbone(

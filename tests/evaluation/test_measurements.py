@@ -84,7 +84,8 @@ def test_what_does_not_matter_does_not_change_a_digest(backbone, sources):
 def test_scores_without_labels_depend_on_the_pretraining(backbone, sources):
     inputs = keras.Input((6,))
     head = keras.Model(inputs, keras.layers.Dense(4)(inputs))
-    usual = {"views": bt_keras.views(8, "small"), "seed": 7, "projector": head}
+    usual = {"views": bt_keras.views(8, "small"), "seed": 7}
+    usual["load_projector"] = lambda: head
 
     def digest(evaluator, **changed):
         images = frozen(backbone, sources)
@@ -92,7 +93,7 @@ def test_scores_without_labels_depend_on_the_pretraining(backbone, sources):
         return finished((), images).digest(evaluator)
 
     views = bt_keras.views(8, "small", a={"grayscale": 0.5})
-    changes = [{"views": views}, {"seed": 8}, {"projector": None}]
+    changes = [{"views": views}, {"seed": 8}, {"load_projector": None}]
     changes += [{"lambd": 0.02}, {"batch_size": 16}]
     first = digest(LabelFree())
     assert digest(LabelFree(), views=bt_keras.views(8, "small")) == first

@@ -1,0 +1,78 @@
+"""The network of a run, as it is evaluated."""
+
+import gc
+import weakref
+
+import pytest
+
+from bt_keras.checkpoint import latest
+from bt_keras.data.from_config import open_source
+from bt_keras.evaluation import feature_identity
+from bt_keras.evaluation.evaluate import evaluate
+from bt_keras.evaluation.label_free import LabelFree
+from bt_keras.evaluation.measurements import digest
+from bt_keras.evaluation.target import target_from_workdir
+from bt_keras.workdir import Workdir
+
+# pytest finds fixtures here.
+from tests.cli.conftest import copied, images, recipe, run  # noqa: F401
+
+
+@pytest.fixture
+def workdir(copied):  # noqa: F811
+    return Workdir(copied)
+
+
+def freeze(target):
+    sources = (open_source(target.config, split) for split in ("train", "test"))
+    return target.frozen(*sources)
+
+
+@pytest.mark.parametrize("untrained", [False, True])
+def test_digests_are_those_of_the_projector_of_the_checkpoint(workdir, untrained):
+    _, model = latest.load_model(workdir, workdir.config(), untrained)
+    target = target_from_workdir(workdir, untrained)
+    depends_on = LabelFree().depends_on(freeze(target))
+    pretext = {
+        "views": repr(target.pretext.views),
+        "seed": 0,
+        "projector": feature_identity.of_network(model.projector),
+        "lambd": 5e-3,
+        "batch_size": 8,
+    }
+    expected = digest(LabelFree(), "images", {"pretext": pretext})
+    assert digest(LabelFree(), "images", depends_on) == expected
+
+
+def test_the_projector_is_in_memory_only_if_a_protocol_uses_it(workdir, monkeypatch):
+    loaded = []
+
+    def load(*arguments):
+        epochs, load_model = found(*arguments)
+
+        def recorded():
+            model = load_model()
+            loaded.append(weakref.ref(model.projector))
+            return model
+
+        return epochs, recorded
+
+    found = latest.find_model
+    monkeypatch.setattr(latest, "find_model", load)
+    target = target_from_workdir(workdir)
+    evaluate(target, protocol="cached")
+    gc.collect()
+    assert [projector() for projector in loaded] == [None]
+    few = {"labelfree": {"lidar_images": 4, "augmentations": 4}}
+    evaluate(target, protocol="labelfree", overrides=few)
+    assert len(loaded) == 2
+    assert loaded[1]() is target.pretext.projector
+
+
+def test_the_projector_is_that_of_the_backbone_while_training_goes_on(workdir):
+    target = target_from_workdir(workdir, checkpoint="epoch-0001")
+    frozen = freeze(target)
+    LabelFree().check(frozen, target)
+    for path in workdir.checkpoints.iterdir():
+        path.unlink()
+    assert target.pretext.project(frozen.test.features).shape == (18, 8)
