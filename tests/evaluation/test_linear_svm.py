@@ -1,9 +1,11 @@
 """Average precisions of linear support vector machines."""
 
 import numpy as np
+import pytest
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
+from bt_keras.errors import UsageError
 from bt_keras.evaluation.linear_svm import COSTS, average_precisions
 
 
@@ -85,3 +87,54 @@ def test_classes_with_too_few_images_are_nan():
     test_labels[:, 2] = 0
     found = average_precisions(train, labels, test, test_labels, (1.0,))
     assert np.isnan(found).tolist() == [True, False, True]
+
+
+def test_a_class_that_every_test_image_has_is_nan():
+    train, labels = samples(0, 90, noise=0.3)
+    test, test_labels = samples(1, 60, noise=0.3)
+    test_labels[:, 1] = 1
+    found = average_precisions(train, labels > 0, test, test_labels > 0, (1.0,))
+    assert np.isnan(found).tolist() == [False, True, False]
+
+
+def with_nan(features):
+    features = features.copy()
+    features[4, 1] = np.nan
+    return features
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("train_features", lambda a: a[0], r"train_features must be an array \(N, F\)"),
+        ("test_features", lambda a: a.astype("S"), "array .* of numbers"),
+        ("test_features", with_nan, "row 4 of test_features is not finite"),
+        ("train_features", lambda a: a[:5], "5 rows and train_labels 30"),
+        ("test_features", lambda a: a[:, :4], "has 6 columns and test_features 4"),
+        ("test_labels", lambda a: a[:, :1], "has 3 columns and test_labels 1"),
+        ("train_labels", lambda a: a + 1, "train_labels has the value 2"),
+        ("test_labels", lambda a: 0 * a, "no class has 3 training images"),
+        ("train_labels", lambda a: a**0, "no class has 3 training images"),
+        ("costs", lambda a: (0.0,), "costs=0.0 must be"),
+        ("folds", lambda a: 1, "folds=1 must be"),
+    ],
+)
+def test_what_cannot_be_used_is_named(name, change, message):
+    features, labels = samples(0, 30, noise=0.3)
+    usual = {"train_features": features, "train_labels": labels}
+    usual |= {"test_features": features, "test_labels": labels}
+    usual |= {"costs": (1.0,), "folds": 3}
+    with pytest.raises(UsageError, match=message):
+        average_precisions(**usual | {name: change(usual[name])})
+
+
+def test_vissl_interpolates():
+    """As the docstring says, whose precisions are never lower."""
+    targets, scores = np.array([1, 0, 0, 1, 1, 0]), -np.arange(6)
+    ranks = np.flatnonzero(targets)
+    precisions = np.cumsum(targets)[ranks] / (ranks + 1)
+    plain = average_precision_score(targets, scores)
+    assert plain == pytest.approx(precisions.mean())
+    interpolated = np.maximum.accumulate(precisions[::-1])[::-1]
+    np.testing.assert_allclose(interpolated, [1, 0.6, 0.6])
+    assert interpolated.mean() > plain
