@@ -1,7 +1,8 @@
 """The folder `features` of a run: one folder for each split that was evaluated.
 
-It keeps the features of one network. Those of others are removed when the features of
-another network are to be written: at ImageNet's size a network has 11 GB of them.
+It keeps the features of one network and one version of the program. Those of others are
+removed when new features are to be written: at ImageNet's size a network has 11 GB of
+them. Those of other images and settings stay: the same evaluation may be repeated.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from bt_keras.files import reading
 from bt_keras.workdir import writable
 
 _READ = "read from"
+# Settings that no later evaluation has again, unless packages are installed again.
+_PROGRAM = ("versions", "code")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,40}-[0-9a-f]{16}")
 
 
@@ -109,7 +112,7 @@ class FeatureFolder:
                 print(f"{title}: continued after {done} of {count} images")
             if done == count:
                 return _opened(title, stored, _READ)
-            self._remove_other_networks()
+            self._remove_outdated()
             stored.fill(compute, done, checksums)
             return _opened(title, stored, f"{_size(stored.folder)} in")
 
@@ -128,16 +131,23 @@ class FeatureFolder:
         # As it is read from a file: without tuples.
         return StoredFeatures(folder, json.loads(text), shape, self._dtype)
 
-    def _remove_other_networks(self):
+    def _remove_outdated(self):
         for folder in sorted(self._path.iterdir()):
-            if not _NAME.fullmatch(folder.name) or _network(folder) == self._network:
+            reason = _NAME.fullmatch(folder.name) and self._why_outdated(folder)
+            if not reason:
                 continue
             with contextlib.suppress(OSError), _lock(folder).open("ab") as file:
                 if not system.try_lock(file):
                     continue  # Another process fills it.
                 size = _size(folder)
                 shutil.rmtree(folder, ignore_errors=True)
-                print(f"removed {folder}: {size} of features of another network")
+                print(f"removed {folder}: {size} of features of another {reason}")
+
+    def _why_outdated(self, folder):
+        network, program = _origin(folder)
+        if network != self._network:
+            return "network"
+        return "" if program == _program(self._settings) else "version of the program"
 
 
 def _opened(title, stored, how):
@@ -153,13 +163,17 @@ def _lock(folder):
     return folder.with_name(f".{folder.name}.lock")
 
 
-def _network(folder):
-    """Returns the network of stored features; `None` if it is unknown."""
+def _origin(folder):
+    """Returns the network and the program of stored features; `None` if unknown."""
     try:
-        state = reading.read_json_object(folder / feature_store.STATE)
-        return state["identity"]["network"]
+        identity = reading.read_json_object(folder / feature_store.STATE)["identity"]
+        return identity["network"], _program(identity["settings"])
     except (*DAMAGE, OSError):
-        return None
+        return None, None
+
+
+def _program(settings):
+    return {name: settings[name] for name in _PROGRAM if name in settings}
 
 
 def _size(folder):

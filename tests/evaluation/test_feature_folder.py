@@ -91,6 +91,26 @@ def test_features_of_another_network_are_removed(path, capsys):
     assert all(line.startswith(f"removed {path}") for line in removed)
 
 
+@pytest.mark.parametrize("entry", ["versions", "code"])
+def test_features_of_another_version_are_removed(path, capsys, entry):
+    def stored(version, **others):
+        settings = {"size": 8, entry: version} | others
+        made = FeatureFolder(path, {"weights": "a"}, settings)
+        made.features(IMAGES, SHAPE, Computer())
+
+    stored("1")
+    stored("1", size=9)  # May be used again.
+    old = stores(path)
+    assert len(old) == 2
+    capsys.readouterr()
+    stored("2")
+    [new] = stores(path)
+    assert new not in old
+    lines = capsys.readouterr().out.splitlines()
+    what = "0 MB of features of another version of the program"
+    assert lines[:2] == [f"removed {path / name}: {what}" for name in old]
+
+
 def test_features_that_another_process_computes_are_not_removed(path):
     folder(path).features(IMAGES, SHAPE, Computer())
     [name] = stores(path)
