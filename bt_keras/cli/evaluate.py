@@ -30,50 +30,34 @@ ADVICE = faults.Advice(
     memory="lower config.evaluation.batch_size, or the batch_size of the protocol's "
     "entry under config.evaluation, in the run's config.json"
 )
+_PROTOCOL = (
+    "Evaluation protocol, or several separated by commas.\n"
+    "knn: votes of the nearest training images.\n"
+    "retrieval: images of the same class among the nearest test images.\n"
+    "linear: linear_exact, the paper's linear probe on features of random crops, "
+    "and linear_cached, one on features of center crops that are computed once; "
+    "and how far apart they are.\n"
+    "transfer: the linear probe on another data set, with --source.\n"
+    "multilabel: linear support vector machines for images with several labels "
+    "each; needs scikit-learn.\n"
+    "semi: training of the whole network on shares of the labels, compared with "
+    "the same network trained from scratch.\n"
+    "finetune: the same on all labels.\n"
+    "labelfree: scores that need no labels (RankMe, alpha-ReQ, CLID, LiDAR, the "
+    "loss of the test images over its floor); see docs/scores.md.\n"
+    "cached: knn and linear_cached (fast).\n"
+    "full: knn and linear_exact.\n"
+    "all: every protocol that the data allow; prints which are skipped, and why."
+)
 
 
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
     values = flags.new()
-    text = {
-        "workdir": "Folder of the run to evaluate. Give either --workdir or --module.",
-        "module": "Exported module to evaluate: a folder, a .tar.gz file or a URL. "
-        "The results are printed, but not stored.",
-    }
-    for name, description in text.items():
-        absl_flags.DEFINE_string(name, None, description, flag_values=values)
-    image_flags.define_splits(values, "labeled images to train on", "images to test on")
-    flags.define_checkpoint(values)
+    _define_target(values)
     image_flags.define(values, "Labeled images to evaluate on")
-    absl_flags.DEFINE_string(
-        "protocol",
-        "cached",
-        "Evaluation protocol, or several separated by commas.\n"
-        "knn: votes of the nearest training images.\n"
-        "retrieval: images of the same class among the nearest test images.\n"
-        "linear: linear_exact, the paper's linear probe on features of random crops, "
-        "and linear_cached, one on features of center crops that are computed once; "
-        "and how far apart they are.\n"
-        "transfer: the linear probe on another data set, with --source.\n"
-        "multilabel: linear support vector machines for images with several labels "
-        "each; needs scikit-learn.\n"
-        "semi: training of the whole network on shares of the labels, compared with "
-        "the same network trained from scratch.\n"
-        "finetune: the same on all labels.\n"
-        "labelfree: scores that need no labels (RankMe, alpha-ReQ, CLID, LiDAR, the "
-        "loss of the test images over its floor); see docs/scores.md.\n"
-        "cached: knn and linear_cached (fast).\n"
-        "full: knn and linear_exact.\n"
-        "all: every protocol that the data allow; prints which are skipped, and why.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_bool(
-        "untrained",
-        False,
-        "Evaluate the run's initial weights instead of a checkpoint. Not with semi and "
-        "finetune, which train a network from scratch anyway.",
-        flag_values=values,
-    )
+    image_flags.define_splits(values, "labeled images to train on", "images to test on")
+    absl_flags.DEFINE_string("protocol", "cached", _PROTOCOL, flag_values=values)
     absl_flags.DEFINE_bool(
         "remeasure",
         False,
@@ -94,6 +78,25 @@ def define_flags() -> absl_flags.FlagValues:
     return values
 
 
+def _define_target(values):
+    """Adds the flags that say which network is evaluated."""
+    text = {
+        "workdir": "Folder of the run to evaluate. Give either --workdir or --module.",
+        "module": "Exported module to evaluate: a folder, a .tar.gz file or a URL. "
+        "The results are printed, but not stored.",
+    }
+    for name, description in text.items():
+        absl_flags.DEFINE_string(name, None, description, flag_values=values)
+    flags.define_checkpoint(values)
+    absl_flags.DEFINE_bool(
+        "untrained",
+        False,
+        "Evaluate the run's initial weights instead of a checkpoint. Not with semi and "
+        "finetune, which train a network from scratch anyway.",
+        flag_values=values,
+    )
+
+
 def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
@@ -108,15 +111,8 @@ def run(arguments: Sequence[str]) -> None:
 
     from bt_keras.evaluation.evaluate import evaluate
     from bt_keras.evaluation.tables import results_table
-    from bt_keras.evaluation.target import target_from_module, target_from_workdir
-    from bt_keras.workdir import Workdir
 
-    if values.module:
-        target = target_from_module(values.module)
-    else:
-        workdir = Workdir(values.workdir)
-        target = target_from_workdir(workdir, values.untrained, values.checkpoint)
-    image_flags.apply(values, target.config)
+    target = _load_target(values)
     results = []
 
     def progress(measured):
@@ -141,6 +137,19 @@ def run(arguments: Sequence[str]) -> None:
     if values.plot:
         plots.label_shares(results, values.plot)
         print(f"plot: {values.plot}")
+
+
+def _load_target(values):
+    from bt_keras.evaluation.target import target_from_module, target_from_workdir
+    from bt_keras.workdir import Workdir
+
+    if values.module:
+        target = target_from_module(values.module)
+    else:
+        workdir = Workdir(values.workdir)
+        target = target_from_workdir(workdir, values.untrained, values.checkpoint)
+    image_flags.apply(values, target.config)
+    return target
 
 
 def _check(values):

@@ -92,14 +92,7 @@ def evaluate(
             completed = [_complete(result, target, source) for result in measured]
             results += completed
             num_old += not is_new
-            try:
-                # First, because a full disk prevents writing.
-                if progress:
-                    progress(completed)
-            finally:
-                # At once: an interruption loses no finished measurement.
-                if workdir and is_new:
-                    results_file.append(workdir.results_file, completed)
+            _record(completed, progress, workdir if is_new else None)
     if workdir and num_old:
         print(f"finished measurements in {workdir.results_file}: {num_old}")
     return results
@@ -206,6 +199,18 @@ def _measure(
                     yield measured
     if not has_measured and skips:
         raise UsageError(_NONE_ALLOWED)
+
+
+def _record(results, progress, workdir):
+    """Shows the results of a measurement, and writes them if there is a workdir."""
+    try:
+        # First, because a full disk prevents writing.
+        if progress:
+            progress(results)
+    finally:
+        # At once: an interruption loses no finished measurement.
+        if workdir:
+            results_file.append(workdir.results_file, results)
 
 
 def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:

@@ -9,6 +9,7 @@ from bt_keras.report.contents import Contents, Correlation
 
 # Pixels.
 _MATRIX = 280
+_MAP = 400
 _CELL = 30
 # Up to this many classes, the numbers of images are written into the cells.
 _NUMBERED = 12
@@ -39,19 +40,20 @@ def correlation_panel(found: Correlation) -> alt.Chart:
     )
     # Numbers without names are smaller: `data` is the value.
     values = [round(float(value), 2) for value in found.block.ravel()]
-    chart = alt.Chart(alt.Data(values=values), title=title)
+    chart = _plane(
+        values,
+        alt.X("j:O", title="dimension of view B", axis=_NO_LABELS),
+        alt.Y("i:O", title="dimension of view A", axis=_NO_LABELS),
+        ["i:Q", "j:Q", alt.Tooltip("data:Q", title="C")],
+    )
     chart = chart.transform_window(number="row_number()")
     chart = chart.transform_calculate(
         i=f"floor((datum.number - 1) / {side})", j=f"(datum.number - 1) % {side}"
     )
     scale = alt.Scale(domain=[-1, 1], scheme="redblue")
-    chart = chart.mark_rect().encode(
-        x=alt.X("j:O", title="dimension of view B", axis=_NO_LABELS),
-        y=alt.Y("i:O", title="dimension of view A", axis=_NO_LABELS),
-        color=alt.Color("data:Q", title="C", scale=scale),
-        tooltip=["i:Q", "j:Q", alt.Tooltip("data:Q", title="C")],
-    )
-    return chart.properties(width=_MATRIX, height=_MATRIX)
+    color = alt.Color("data:Q", title="C", scale=scale)
+    chart = chart.mark_rect().encode(color=color)
+    return chart.properties(title=title, width=_MATRIX, height=_MATRIX)
 
 
 def feature_map(contents: Contents) -> alt.Chart:
@@ -76,16 +78,17 @@ def feature_map(contents: Contents) -> alt.Chart:
         }
         for (x, y), picture in zip(found.points, found.pictures, strict=True)
     ]
-    chart = alt.Chart(alt.Data(values=rows)).mark_circle(size=50, opacity=0.8)
-    encodings = {
-        "x": alt.X("x:Q", title=None, axis=_NO_LABELS).scale(zero=False),
-        "y": alt.Y("y:Q", title=None, axis=_NO_LABELS).scale(zero=False),
-        "tooltip": [alt.Tooltip("class:N", title="title"), "image:N"],
-    }
+    chart = _plane(
+        rows,
+        alt.X("x:Q", title=None, axis=_NO_LABELS).scale(zero=False),
+        alt.Y("y:Q", title=None, axis=_NO_LABELS).scale(zero=False),
+        [alt.Tooltip("class:N", title="title"), "image:N"],
+    )
     if any(picture.label for picture in found.pictures):
         legend = alt.Legend(orient="bottom", columns=3, labelLimit=90)
-        encodings["color"] = alt.Color("class:N", title=None, legend=legend)
-    return chart.encode(**encodings).properties(width=400, height=400)
+        chart = chart.encode(color=alt.Color("class:N", title=None, legend=legend))
+    chart = chart.mark_circle(size=50, opacity=0.8)
+    return chart.properties(width=_MAP, height=_MAP)
 
 
 def confusion(contents: Contents) -> alt.LayerChart:
@@ -111,10 +114,11 @@ def confusion(contents: Contents) -> alt.LayerChart:
         }
         for (i, j), count in np.ndenumerate(found.counts)
     ]
-    chart = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("taken for:N", sort=None, axis=alt.Axis(labelAngle=-45, labelLimit=90)),
-        y=alt.Y("class:N", sort=None, axis=alt.Axis(labelLimit=90)),
-        tooltip=["class:N", "taken for:N", "images:Q", "share:Q"],
+    chart = _plane(
+        rows,
+        alt.X("taken for:N", sort=None, axis=alt.Axis(labelAngle=-45, labelLimit=90)),
+        alt.Y("class:N", sort=None, axis=alt.Axis(labelLimit=90)),
+        ["class:N", "taken for:N", "images:Q", "share:Q"],
     )
     scale = alt.Scale(domain=[0, 1], scheme="blues")
     color = alt.Color("share:Q", scale=scale, legend=None)
@@ -127,3 +131,8 @@ def confusion(contents: Contents) -> alt.LayerChart:
         layers.append(text.encode(text="images:Q", color=white))
     side = alt.Step(_CELL)
     return alt.layer(*layers).properties(width=side, height=side)
+
+
+def _plane(values, x, y, tooltip):
+    """Returns a chart of values in two dimensions, without marks and colors."""
+    return alt.Chart(alt.Data(values=values)).encode(x=x, y=y, tooltip=tooltip)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import altair as alt
 import numpy as np
 
 from bt_keras.errors import UsageError
 from bt_keras.report.accuracies import accuracy_rows
-from bt_keras.report.contents import Contents
+from bt_keras.report.run_rows import (
+    POINTS,
+    Runs,
+    are_of_several_runs,
+    rows_of_runs,
+    thinned,
+    thinned_by_ratio,
+)
 
 # Pixels of a chart; the page stretches those of `_WIDTH`.
 _WIDTH, _HEIGHT, _LINE = 300, 180, 22
@@ -17,14 +22,10 @@ _RUN_COLOR = alt.Color("run:N", title=None, legend=alt.Legend(orient="top"))
 _POWERS = alt.Axis(format=".0e", tickCount=4)
 # Ticks of the epochs, at most.
 _TICKS = 8
-# Points of a line, and of all curves: each takes about 80 bytes of a page.
-_POINTS, _ALL_POINTS = 400, 16_000
-# Singular values of a network.
-_VALUES = 200
+# Points of all curves on a page.
+_ALL_POINTS = 16_000
 # Singular values below this share of the largest are rounding errors.
 _SMALLEST = 1e-7
-
-Runs = Contents | Sequence[Contents]
 
 
 def curves(contents: Runs) -> alt.ConcatChart:
@@ -45,7 +46,7 @@ def curves(contents: Runs) -> alt.ConcatChart:
 
 def curve_panels(contents: Runs) -> list[alt.Chart]:
     """Draws a chart for every metric; arguments as for `curves`."""
-    rows = _rows(
+    rows = rows_of_runs(
         contents,
         "curves",
         lambda run: [
@@ -55,10 +56,10 @@ def curve_panels(contents: Runs) -> list[alt.Chart]:
         ],
     )
     lines = len({(row["run"], row["metric"], row.get("images")) for row in rows})
-    points = min(_POINTS, _ALL_POINTS // lines) if lines else _POINTS
-    shown = set(_thinned(sorted({row["epoch"] for row in rows}), points))
+    points = min(POINTS, _ALL_POINTS // lines) if lines else POINTS
+    shown = set(thinned(sorted({row["epoch"] for row in rows}), points))
     rows = [row for row in rows if row["epoch"] in shown]
-    several = len({row["run"] for row in rows}) > 1
+    several = are_of_several_runs(rows)
     # The loss, which is the sum of the others, is the first.
     metrics = sorted({row["metric"] for row in rows}, key=lambda m: (m != "loss", m))
     values = ([row for row in rows if row["metric"] == metric] for metric in metrics)
@@ -98,10 +99,10 @@ def accuracy(contents: Runs) -> alt.LayerChart:
     Raises:
         UsageError: If no accuracy is measured.
     """
-    rows = _rows(contents, "results", _accuracies)
+    rows = rows_of_runs(contents, "results", _accuracies)
     if not rows:
         raise UsageError("no top-1 accuracy is measured: see `bt-keras evaluate`.")
-    several = len({row["run"] for row in rows}) > 1
+    several = are_of_several_runs(rows)
     chart = alt.Chart(alt.Data(values=rows))
     y = alt.Y("evaluator:N", title=None, axis=alt.Axis(labelLimit=150))
     offset = alt.YOffset("network:N", sort=None)
@@ -137,8 +138,8 @@ def spectra(contents: Runs) -> alt.Chart:
     Raises:
         UsageError: If the features are missing.
     """
-    rows = _rows(contents, "spectra", _singular_values)
-    several = len({row["run"] for row in rows}) > 1
+    rows = rows_of_runs(contents, "spectra", _singular_values)
+    several = are_of_several_runs(rows)
     field = "both" if several else "network"
     chart = alt.Chart(alt.Data(values=rows)).mark_line(point={"size": 12})
     chart = chart.encode(
@@ -164,7 +165,7 @@ def _singular_values(run):
                 "number": number,
                 "share": float(f"{value / largest:.3g}"),
             }
-            for number, value in _thinned_by_ratio(spectrum.values)
+            for number, value in thinned_by_ratio(spectrum.values)
             if value > _SMALLEST * largest
         ]
     return rows
@@ -182,12 +183,12 @@ def throughput(contents: Runs) -> alt.Chart:
     Raises:
         UsageError: If the TensorBoard log is missing.
     """
-    rows = _rows(
+    rows = rows_of_runs(
         contents,
         "throughput",
         lambda run: [
             {"epoch": epoch, "images per second": round(speed, 1)}
-            for epoch, speed in _thinned(run.require("throughput").items())
+            for epoch, speed in thinned(run.require("throughput").items())
         ],
     )
     encodings = {
@@ -195,7 +196,7 @@ def throughput(contents: Runs) -> alt.Chart:
         "y": alt.Y("images per second:Q"),
         "tooltip": ["run:N", "epoch:Q", "images per second:Q"],
     }
-    if len({row["run"] for row in rows}) > 1:
+    if are_of_several_runs(rows):
         encodings["color"] = _RUN_COLOR
     chart = alt.Chart(alt.Data(values=rows)).mark_line(point={"size": 30})
     return _sized(chart.encode(**encodings))
@@ -213,30 +214,5 @@ def _top_legend():
     return alt.Legend(orient="top", direction="vertical", labelLimit=280)
 
 
-def _thinned(values, most=_POINTS):
-    """Returns some of the values, evenly spaced, if there are many."""
-    values = list(values)
-    numbers = np.linspace(0, len(values) - 1, most).round().astype(int)
-    return [values[number] for number in np.unique(numbers)]
-
-
-def _thinned_by_ratio(values):
-    """Returns some of the values with their numbers, fewer of the high numbers."""
-    numbers = np.arange(1, len(values) + 1)
-    if len(values) > _VALUES:
-        numbers = np.unique(np.geomspace(1, len(values), _VALUES).round().astype(int))
-    return [(int(number), values[number - 1]) for number in numbers]
-
-
-def _sized(chart, height=_HEIGHT):
-    return chart.properties(width=_WIDTH, height=height)
-
-
-def _rows(contents, section, make):
-    """Returns the rows of all runs that have the section, each with its run's name."""
-    runs = [contents] if isinstance(contents, Contents) else list(contents)
-    having = [run for run in runs if section not in run.gaps]
-    if not having:
-        runs[0].require(section)
-        raise UsageError("no run is given.")
-    return [{"run": run.name} | row for run in having for row in make(run)]
+def _sized(chart):
+    return chart.properties(width=_WIDTH, height=_HEIGHT)

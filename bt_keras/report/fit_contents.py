@@ -21,6 +21,7 @@ from bt_keras.report.log_points import log_point
 from bt_keras.training import sample_views
 
 _K, _TEMPERATURE, _BATCH = 200, 0.1, 256
+_OF_WORKDIR = ("results", "throughput", "module")
 
 
 def from_fit(
@@ -55,17 +56,21 @@ def from_fit(
     """
     gaps = Gaps()
     gaps.reasons |= dict.fromkeys(
-        ("results", "throughput", "module"), "it is recorded in the workdir of a run."
+        _OF_WORKDIR, "it is recorded in the workdir of a run."
     )
     epochs = 1 + max(history.epoch, default=-1)  # Also if no value is finite.
-    label = f"epoch {epochs}"
     pair, _ = unpack_element(next(iter(pairs)), expected_view(model.backbone))
     size = pair[0].shape[1]
-    make = functools.partial(
-        _samples, label, model, (bank, queries), size, resize_ratio, statistics
+    frozen = FrozenBackbone(
+        model.backbone,
+        images.sample(bank, images.BANK_IMAGES),
+        images.sample(queries, images.QUERY_IMAGES),
+        size,
+        resize_ratio,
+        _BATCH,
+        needs_labels=False,
+        statistics=statistics,
     )
-    samples = gaps.attempt(["spectra", *NEED_IMAGES], make, None)
-    matrix = functools.partial(_correlations, label, model, pair)
     return Contents(
         name=name,
         path="",
@@ -74,33 +79,24 @@ def from_fit(
         total_epochs=epochs,
         final_loss=history.history.get("loss", [math.nan])[-1],
         curves=_log(history),
-        correlations=gaps.attempt(["correlations"], matrix, ()),
         views=run_files.divide_views(sample_views.draw(pair, statistics), size),
         gaps=gaps.reasons,
-        **(from_samples(samples, _K, _TEMPERATURE, gaps) if samples else {}),
+        **_computed(f"epoch {epochs}", model, pair, frozen, gaps),
     )
 
 
-def _correlations(label, model, pair):
-    return (network.correlation(label, model, pair),)
+def _computed(label, model, pair, frozen, gaps):
+    """Computes C, and the parts of `Contents` that show features."""
+    make = functools.partial(network.correlation, label, model, pair)
+    matrix = gaps.attempt(["correlations"], make, None)
+    found = {"correlations": (matrix,) if matrix else ()}
+    make = functools.partial(_samples, label, frozen)
+    samples = gaps.attempt(["spectra", *NEED_IMAGES], make, None)
+    return found | (from_samples(samples, _K, _TEMPERATURE, gaps) if samples else {})
 
 
-def _samples(label, model, sources, size, resize_ratio, statistics):
-    """Computes the `Samples` of a bank and of queries."""
-    counts = images.BANK_IMAGES, images.QUERY_IMAGES
-    bank, queries = map(images.sample, sources, counts)
-    frozen = FrozenBackbone(
-        model.backbone,
-        bank,
-        queries,
-        size,
-        resize_ratio,
-        _BATCH,
-        needs_labels=False,
-        statistics=statistics,
-    )
-    spectra = (network.spectrum(label, frozen.test),)
-    return network.Samples(bank, queries, frozen, spectra)
+def _samples(label, frozen):
+    return network.Samples(frozen, (network.spectrum(label, frozen.test),))
 
 
 def _log(history):

@@ -34,19 +34,26 @@ class Samples:
     """Images of a run and their features.
 
     Args:
-        bank: `Source` of training images.
-        queries: `Source` of other images.
-        frozen: `FrozenBackbone` of both, the trained network.
+        frozen: `FrozenBackbone`, the trained network, of training images and of others,
+            the queries.
         spectra: Tuple of `Spectrum`, the untrained network's first.
         held_out: Boolean, whether the queries are not training images. Defaults to
             `True`.
     """
 
-    bank: Source
-    queries: Source
     frozen: FrozenBackbone
     spectra: tuple[Spectrum, ...]
     held_out: bool = True
+
+    @property
+    def bank(self) -> Source:
+        """`Source` of the training images."""
+        return self.frozen.train_source
+
+    @property
+    def queries(self) -> Source:
+        """`Source` of the other images."""
+        return self.frozen.test_source
 
     @property
     def bank_features(self) -> Features:
@@ -158,7 +165,7 @@ def samples(workdir: Workdir, sources: tuple[Source, Source, bool]) -> Samples:
         spectrum(UNTRAINED, before),
         spectrum(f"epoch {target.epoch}", frozen.test),
     )
-    return Samples(bank, queries, frozen, spectra, held_out)
+    return Samples(frozen, spectra, held_out)
 
 
 def spectrum(network: str, features: Features) -> Spectrum:
