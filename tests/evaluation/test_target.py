@@ -7,6 +7,7 @@ import pytest
 
 from bt_keras.checkpoint import latest
 from bt_keras.data.from_config import open_source
+from bt_keras.errors import UsageError
 from bt_keras.evaluation import feature_identity
 from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.label_free import LabelFree
@@ -76,3 +77,10 @@ def test_the_projector_is_that_of_the_backbone_while_training_goes_on(workdir):
     for path in workdir.checkpoints.iterdir():
         path.unlink()
     assert target.pretext.project(frozen.test.features).shape == (18, 8)
+
+
+def test_a_folder_without_permission_to_write_is_read(workdir, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # The tests may run as root.
+    target = target_from_workdir(workdir)
+    with pytest.raises(UsageError, match="cannot be written: no permission"):
+        evaluate(target)
