@@ -52,10 +52,14 @@ def find_model(
 
     Returns:
         `(epochs, load)`: the number of finished epochs as a string, and a function
-        without arguments that loads the model, each time of the same checkpoint.
+        without arguments that loads the model, each time of the same checkpoint. The
+        untrained model is always the same object.
     """
     if untrained:
-        return "0", functools.partial(build_model, config)
+        # Keras would number the layers of a second one differently, and so change the
+        # digests of measurements.
+        model = build_model(config)
+        return "0", lambda: model
     progress, path = require_checkpoint(workdir, checkpoint)
     import_network(config)
     return progress.epochs, functools.partial(save_restore.load, path)
