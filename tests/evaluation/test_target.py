@@ -24,20 +24,40 @@ def workdir(copied):  # noqa: F811
     return Workdir(copied)
 
 
+def note_loads(monkeypatch, note):
+    """Calls a function with each model that is loaded."""
+    find = latest.find_model
+
+    def noting(*arguments):
+        epochs, load = find(*arguments)
+
+        def load_and_note():
+            model = load()
+            note(model)
+            return model
+
+        return epochs, load_and_note
+
+    monkeypatch.setattr(latest, "find_model", noting)
+
+
 def freeze(target):
     sources = (open_source(target.config, split) for split in ("train", "test"))
     return target.frozen(*sources)
 
 
 @pytest.mark.parametrize("untrained", [False, True])
-def test_digests_are_those_of_the_projector_of_the_checkpoint(workdir, untrained):
-    _, model = latest.load_model(workdir, workdir.config(), untrained)
+def test_digests_are_those_of_the_model_that_is_loaded_first(
+    workdir, monkeypatch, untrained
+):
+    loaded = []
+    note_loads(monkeypatch, loaded.append)
     target = target_from_workdir(workdir, untrained)
     depends_on = LabelFree().depends_on(freeze(target))
     pretext = {
         "views": repr(target.pretext.views),
         "seed": 0,
-        "projector": feature_identity.of_network(model.projector),
+        "projector": feature_identity.of_network(loaded[0].projector),
         "lambd": 5e-3,
         "batch_size": 8,
     }
@@ -47,19 +67,7 @@ def test_digests_are_those_of_the_projector_of_the_checkpoint(workdir, untrained
 
 def test_the_projector_is_in_memory_only_if_a_protocol_uses_it(workdir, monkeypatch):
     loaded = []
-
-    def load(*arguments):
-        epochs, load_model = found(*arguments)
-
-        def recorded():
-            model = load_model()
-            loaded.append(weakref.ref(model.projector))
-            return model
-
-        return epochs, recorded
-
-    found = latest.find_model
-    monkeypatch.setattr(latest, "find_model", load)
+    note_loads(monkeypatch, lambda model: loaded.append(weakref.ref(model.projector)))
     target = target_from_workdir(workdir)
     evaluate(target, protocol="cached")
     gc.collect()
