@@ -10,6 +10,7 @@ peak of all its resident pages, which includes those of mapped files.
 
 import argparse
 import contextlib
+import functools
 import os
 import shutil
 import statistics
@@ -25,6 +26,7 @@ import numpy as np
 
 from benchmarks import machine, options, processes, table, turns
 
+_PARTS = ("knn", "batches", "probe")
 _BLOCK = 2**13  # rows that are written at once
 _K = 200
 _PRODUCTS = 3  # before kNN, and as many after it
@@ -61,6 +63,7 @@ def _parser():
     add("--queries", type=positive, default=2000, help="test images")
     add("--dtype", choices=("float32", "float16"), default="float32")
     add("--folder", default=tempfile.gettempdir(), help="of the temporary files")
+    add("--only", choices=_PARTS, help="besides writing and reading")
     add("--quick", action="store_true", help="check that it runs: tiny")
     return parser
 
@@ -93,12 +96,18 @@ def _measure(values, path):
         num_classes=values.classes,
         train_source=types.SimpleNamespace(num_images=values.rows),
     )
-    _measure_knn(values, lambda: measured("kNN", lambda: _drain(KNN(_K).run(frozen))))
+    parts = (values.only,) if values.only else _PARTS
+    if "knn" in parts:
+        run = functools.partial(_drain, KNN(_K).run(frozen))
+        _measure_knn(values, lambda: measured("kNN", run))
     probe = CachedLinearProbe(epochs=1)
-    steps = -(-values.rows // probe.batch_size)
-    batches = shuffled_batches(train, train.moments, probe.batch_size, 0).take(steps)
-    measured("shuffled batches, one epoch", lambda: _drain(batches), reading)
-    measured("the cached probe, one epoch", lambda: probe.train(frozen), reading)
+    if "batches" in parts:
+        steps = -(-values.rows // probe.batch_size)
+        batches = shuffled_batches(train, train.moments, probe.batch_size, 0)
+        run = functools.partial(_drain, batches.take(steps))
+        measured("shuffled batches, one epoch", run, reading)
+    if "probe" in parts:
+        measured("the cached probe, one epoch", lambda: probe.train(frozen), reading)
 
 
 def _measure_knn(values, run):

@@ -9,6 +9,7 @@ each class, also if the rows are sorted by class.
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ WHOLE_BYTES = 2**30
 _POOL_BYTES = 2**29
 # Of a chunk: small for mixing, large for the speed of the disk.
 _CHUNK_BYTES = 2**17
+# Threads that read the chunks of a pool: a disk is fastest with several requests.
+_READERS = 8
 _TEST_BATCH = 1024
 _EPSILON = 1e-6
 
@@ -57,13 +60,18 @@ def shuffled_batches(
         order = _in_memory(split, moments).shuffle(len(split.labels), seed=seed)
         return order.batch(batch_size).repeat()
 
-    def batches():
+    def pools():
         for epoch in itertools.count():
-            pools = _pools(split, np.random.default_rng([seed, epoch]))
-            for features, labels in _regrouped(pools, batch_size):
-                yield _standardized(features, moments), labels
+            generator = np.random.default_rng([seed, epoch])
+            yield from _pools(split, moments, batch_size, generator)
 
-    return _dataset(batches, split, tf.data.INFINITE_CARDINALITY)
+    # Rows are gathered by TensorFlow: a batch from Python would wait for its lock.
+    signature = (*_signature(split), tf.TensorSpec((None,), tf.int64))
+    made = tf.data.Dataset.from_generator(pools, output_signature=signature)
+    made = made.flat_map(
+        lambda features, labels, order: _batches_of(features, labels, order, batch_size)
+    )
+    return _finished(made, tf.data.INFINITE_CARDINALITY)
 
 
 def ordered_batches(split: Features, moments: Moments) -> tf.data.Dataset:
@@ -86,17 +94,19 @@ def ordered_batches(split: Features, moments: Moments) -> tf.data.Dataset:
             start += len(features)
             yield _standardized(features, moments), labels
 
-    return _dataset(batches, split, -(-len(split.labels) // _TEST_BATCH))
+    made = tf.data.Dataset.from_generator(batches, output_signature=_signature(split))
+    return _finished(made, -(-len(split.labels) // _TEST_BATCH))
 
 
 def _fits(split):
     return 4 * split.features.size <= WHOLE_BYTES
 
 
-def _standardized(features, moments):
+def _standardized(features, moments, out=None):
     mean, deviation = moments
     deviation = deviation.astype(np.float32) + np.float32(_EPSILON)
-    return (features - mean.astype(np.float32)) / deviation
+    centered = np.subtract(features, mean.astype(np.float32), out=out)
+    return np.divide(centered, deviation, out=centered)
 
 
 def _in_memory(split, moments):
@@ -104,42 +114,85 @@ def _in_memory(split, moments):
     return tf.data.Dataset.from_tensor_slices((features, split.labels))
 
 
-def _dataset(batches, split, length):
-    signature = (
+def _signature(split):
+    return (
         tf.TensorSpec((None, split.features.shape[1]), tf.float32),
         tf.TensorSpec((None,), tf.int64),
     )
-    made = tf.data.Dataset.from_generator(batches, output_signature=signature)
+
+
+def _finished(dataset, length):
     # Keras warns of datasets of unknown length that end.
-    return made.apply(tf.data.experimental.assert_cardinality(length)).prefetch(8)
+    return dataset.apply(tf.data.experimental.assert_cardinality(length)).prefetch(8)
+
+
+def _batches_of(features, labels, order, batch_size):
+    """Returns a dataset of the rows of a pool in an order."""
+
+    def batch(start):
+        rows = order[start : start + batch_size]
+        return tf.gather(features, rows), tf.gather(labels, rows)
+
+    count = tf.size(order, tf.int64)
+    return tf.data.Dataset.range(0, count, batch_size).map(batch)
 
 
 def _pools(
-    split: Features, generator: np.random.Generator
+    split: Features,
+    moments: Moments,
+    batch_size: int,
+    generator: np.random.Generator,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields (features, labels, order) of random chunks; reads a pool in advance."""
+    """Yields (features, labels, order) of random chunks; reads a pool in advance.
+
+    The rows that are left over after the last whole batch belong to the next pool.
+    """
     width = split.features.shape[1]
     rows = max(1, _CHUNK_BYTES // (4 * width))
     most = max(1, _POOL_BYTES // (4 * width * rows))
     pools = _divided(-(-len(split.labels) // rows), most, generator)
-
-    def read(chunks):
-        features = np.empty((len(chunks) * rows, width), np.float32)
-        labels, count = np.empty(len(features), np.int64), 0
-        for start in chunks * rows:
-            chunk = split.read(start, start + rows)
-            features[count : count + len(chunk)] = chunk
-            labels[count : count + len(chunk)] = split.labels[start : start + rows]
-            count += len(chunk)
-        return features[:count], labels[:count]
-
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        following = thread.submit(read, pools[0])
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as thread,
+        concurrent.futures.ThreadPoolExecutor(_READERS) as readers,
+    ):
+        read = functools.partial(_read, split, moments, rows, readers)
+        first = 0  # The rows of the last pool.
+        following = thread.submit(read, pools[0], (np.empty((0, width)), []))
         for next_pool in (*pools[1:], None):
             features, labels = following.result()
+            new = first + generator.permutation(len(labels) - first)
+            order = np.concatenate([np.arange(first), new])
             if next_pool is not None:
-                following = thread.submit(read, next_pool)
-            yield features, labels, generator.permutation(len(labels))
+                whole = len(order) // batch_size * batch_size
+                order, left = order[:whole], order[whole:]
+                rest, first = (features[left], labels[left]), len(left)
+                following = thread.submit(read, next_pool, rest)
+            yield features, labels, order
+
+
+def _read(split, moments, rows, readers, chunks, rest):
+    """Reads chunks of rows, in ascending order, after the rest of the last pool.
+
+    Returns:
+        Tuple of the standardized features and the labels.
+    """
+    # Only the last chunk of the file, and so of the pool, may be shorter.
+    positions = (chunks[:, np.newaxis] * rows + np.arange(rows)).ravel()
+    labels = split.labels[positions[positions < len(split.labels)]]
+    first, width = len(rest[1]), split.features.shape[1]
+    features = np.empty((first + len(labels), width), np.float32)
+    features[:first] = rest[0]
+
+    def fill(numbers):
+        for number in numbers:
+            part = features[first + number * rows :][:rows]
+            split.read_into(chunks[number] * rows, part)
+            _standardized(part, moments, out=part)
+
+    shares = np.array_split(np.arange(len(chunks)), 4 * _READERS)
+    for _ in readers.map(fill, shares):
+        pass
+    return features, np.concatenate([rest[1], labels]).astype(np.int64)
 
 
 def _divided(count, most, generator):
@@ -152,20 +205,3 @@ def _divided(count, most, generator):
     columns = generator.permuted(strata, axis=1).T
     found = [column[column < count] for column in columns]
     return [found[number] for number in generator.permutation(pools)]
-
-
-def _regrouped(pools, batch_size):
-    """Yields batches that continue from one pool to the next."""
-    held_features, held_labels = [], []
-    missing = batch_size
-    for features, labels, order in pools:
-        while len(order):
-            rows, order = order[:missing], order[missing:]
-            held_features.append(features[rows])
-            held_labels.append(labels[rows])
-            missing -= len(rows)
-            if not missing:
-                yield np.concatenate(held_features), np.concatenate(held_labels)
-                held_features, held_labels, missing = [], [], batch_size
-    if held_labels:
-        yield np.concatenate(held_features), np.concatenate(held_labels)

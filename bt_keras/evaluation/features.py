@@ -49,6 +49,13 @@ class Features:
         )
         return read(start, stop).astype(np.float32, copy=False)
 
+    def read_into(self, start: int, out: np.ndarray) -> None:
+        """Reads the features of images from `start` into a float32 array (M, F)."""
+        if self.file and self.features.dtype == out.dtype:
+            self.file.read_into(start, out)
+        else:
+            out[:] = self.read(start, start + len(out))
+
     def blocks(self, rows: int | None = None) -> Iterator[np.ndarray]:
         """Reads all features in order; a thread reads the next block in advance.
 
