@@ -28,11 +28,27 @@ _RESNET18 = {
     "views.size": 32,
     "batch_size": 256,
 }
+_NARROW = _RESNET18 | {"backbone.width": 0.25, "projector": (1024,) * 3}
+# Its images shrink to one pixel: nearly all memory is that of the projector.
+_WIDE = {
+    "backbone.depth": 18,
+    "backbone.width": 0.125,
+    "views.size": 32,
+    "batch_size": 256,
+}
+_ADAMW = {"optimizer.name": "adamw", "optimizer.options": {}}
 CASES = {
-    "ResNet-18 of width 0.25, 32 px, D=1024, batch 256": _RESNET18
-    | {"backbone.width": 0.25, "projector": (1024, 1024, 1024)},
+    "ResNet-18 of width 0.25, 32 px, D=1024, batch 256": _NARROW,
+    "the same, batch 1024": _NARROW | {"batch_size": 1024},
+    "the same, batch 1024, 4 micro-batches": _NARROW
+    | {"batch_size": 1024, "microbatches": 4},
     "ResNet-18, 32 px, D=2048, batch 256": _RESNET18 | {"projector": (2048,) * 3},
     "ResNet-50, 224 px, D=8192, batch 8": {"batch_size": 8},
+    "tiny backbone, D=8192, batch 256, Gram matrices": _WIDE
+    | {"method.options": {"implementation": "gram"}},
+    "tiny backbone, D=8192, batch 256, cross-correlation": _WIDE
+    | {"method.options": {"implementation": "correlation"}},
+    "tiny backbone, D=8192, batch 256, AdamW": _WIDE | _ADAMW,
 }
 _QUICK = {
     "backbone.depth": 18,
