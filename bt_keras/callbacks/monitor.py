@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from absl import logging
 
-from bt_keras import checks, scores
+from bt_keras import checks
 from bt_keras.augmentation import statistics as augmentation_statistics
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.callbacks import readings, rules
@@ -201,7 +201,7 @@ class RepresentationMonitor(keras.callbacks.Callback):
             learning_rate=_rate(self.model.optimizer),
             loss=snapshot.loss,
             lowest_loss=self._lowest,
-            floor=scores.loss_floor(batch, width, self.model.lambd),
+            floor=readings.loss_floor(snapshot, self.model.lambd),
             **{name: self._values[name] for name in shared},
         )
         self._lowest = float(np.fmin(self._lowest, snapshot.loss))

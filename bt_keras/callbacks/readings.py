@@ -27,7 +27,7 @@ def of_representation(snapshot: Snapshot, lambd: float) -> dict[str, float]:
     """
     features, (z_a, z_b) = np.concatenate(snapshot.features), snapshot.embeddings
     width = z_a.shape[1]
-    floor = scores.loss_floor(snapshot.batch, width, lambd)
+    floor = loss_floor(snapshot, lambd)
     with np.errstate(all="ignore"):  # A run may have become NaN.
         return {
             "feature_std": representation.feature_std(features),
@@ -38,6 +38,21 @@ def of_representation(snapshot: Snapshot, lambd: float) -> dict[str, float]:
             "feature_rank": _rank(snapshot.features[0]),
             "embedding_rank": _rank(z_a),
         }
+
+
+def loss_floor(snapshot: Snapshot, lambd: float) -> float:
+    """Computes the least loss of embeddings of this batch and width.
+
+    Args:
+        snapshot: `Snapshot`.
+        lambd: Float >= 0, the weight of the redundancy term.
+
+    Returns:
+        Float, NaN for a loss that is not that of Barlow Twins.
+    """
+    if np.isnan(snapshot.redundancy):
+        return float("nan")
+    return scores.loss_floor(snapshot.batch, snapshot.embeddings[0].shape[1], lambd)
 
 
 def of_gradients(snapshot: Snapshot) -> dict[str, float]:

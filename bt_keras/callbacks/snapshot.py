@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -27,7 +28,7 @@ class Snapshot:
             of each replica.
         embeddings: Two float32 arrays (n, D).
         loss: Float, the loss of the global batch.
-        redundancy: Float, its redundancy term.
+        redundancy: Float, its redundancy term; NaN for a loss without one.
         weight_norms: float64 array (V,), the norms of the trainable variables.
         gradient_norms: float64 array (V,), those of the gradients of the loss.
         dots: float64 array (V,), the sums of the products of variables and gradients.
@@ -132,7 +133,7 @@ class StepSnapshots(Observer):
         yield self._features, buffers.padded(step.features, kept)
         yield self._embeddings, buffers.padded(step.embeddings, kept)
         rows = tf.cast(tf.shape(step.features[0])[0], tf.float32)
-        logs = step.logs["loss"], step.logs["redundancy"]
+        logs = step.logs["loss"], step.logs.get("redundancy", math.nan)
         yield self._numbers, tf.stack([rows, *logs])
         weights = [tf.convert_to_tensor(v) for v in step.variables]
         gradients = [

@@ -70,6 +70,11 @@ class BarlowTwins(keras.Model):
     TensorShape([8, 64])
     """
 
+    # What `batch_terms` returns; `fit` logs the means over the epoch.
+    log_names: tuple[str, ...] = ("loss", "invariance", "redundancy")
+    # Whether the elements of a dataset must have labels.
+    needs_labels = False
+
     def __init__(
         self,
         backbone: keras.Model | keras.Layer,
@@ -88,7 +93,7 @@ class BarlowTwins(keras.Model):
         self.backbone, self.projector = parts.checked_parts(
             backbone, projector, self.distribute_strategy
         )
-        self._trackers = means("loss", "invariance", "redundancy")
+        self._trackers = means(*self.log_names)
         self._observers = Observers(self)
         self.stacks: str | None = None  # `compile` decides, see `both_views`.
         self.built = True
@@ -250,6 +255,30 @@ class BarlowTwins(keras.Model):
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Skips Keras's build: it consumes a batch, and fails with several workers."""
+
+    def batch_terms(
+        self,
+        views: tuple[Any, Any],
+        labels: Any,
+        embeddings: tuple[tf.Tensor, tf.Tensor],
+        training: bool = True,
+    ) -> dict[str, tf.Tensor]:
+        """Computes the loss of a batch, and its terms; a step calls it once.
+
+        Subclasses override it if their loss needs more than the embeddings, for which
+        it is enough to override `loss_terms`.
+
+        Args:
+            views: Tuple of two inputs of the backbone, the rows of this replica, not of
+                a micro-batch.
+            labels: What the elements of the dataset have after the views, or `None`.
+            embeddings: Tuple of two tensors (n, D), those of `views`.
+            training: Boolean, `False` in `evaluate`. Defaults to `True`.
+
+        Returns:
+            Dict of float32 scalars by `log_names`, equal on all replicas.
+        """
+        return self.loss_terms(*embeddings)
 
     def loss_terms(self, z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes the loss of the embeddings of two views, and its terms.

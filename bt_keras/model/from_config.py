@@ -50,14 +50,24 @@ def import_network(config: ConfigDict) -> None:
     Raises:
         UsageError: If there is no such network or method.
     """
-    _method(config)
+    method_class(config)
     if config.backbone.name != _RESNET:
         with config_lib.naming(_FIELD):
             importing.find(config.backbone.name)
 
 
-def _method(config):
-    """Returns the class that `config.method.name` names."""
+def method_class(config: ConfigDict) -> type[BarlowTwins]:
+    """Returns the class that `config.method.name` names.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+
+    Returns:
+        `bt_keras.BarlowTwins` or a subclass.
+
+    Raises:
+        UsageError: If there is no such class.
+    """
     name = config.method.name
     with config_lib.naming(_METHOD):
         found = importing.named(name, "method", f"a class with its module, {_CLASS}")
@@ -70,7 +80,10 @@ def _method(config):
 
 
 def _build_method(config, backbone):
-    method, options = _method(config), _with_tuples(config.method.options.to_dict())
+    method, options = (
+        method_class(config),
+        _with_tuples(config.method.options.to_dict()),
+    )
     parts = backbone, config.projector, config.lambd
     try:
         return method(*parts, microbatches=config.microbatches, **options)

@@ -11,13 +11,16 @@ from bt_keras.errors import UsageError
 from bt_keras.model.both_views import Outputs, forward
 
 
-def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict, Outputs]:
+def batch_gradients(
+    model, view_a: Any, view_b: Any, labels: Any = None
+) -> tuple[list, dict, Outputs]:
     """Computes the gradients of a batch with one tape.
 
     Args:
         model: `bt_keras.BarlowTwins`, compiled.
         view_a: Tensor or nest of tensors (n, ...), the rows of this replica.
         view_b: The same for the other view.
+        labels: What `model.batch_terms` receives. Defaults to `None`.
 
     Returns:
         Tuple `(gradients, logs, outputs)`: the gradients of the trainable variables,
@@ -26,13 +29,13 @@ def batch_gradients(model, view_a: Any, view_b: Any) -> tuple[list, dict, Output
     """
     with tf.GradientTape() as tape:
         outputs = forward(model, view_a, view_b)
-        logs = model.loss_terms(*outputs.embeddings)
+        logs = model.batch_terms((view_a, view_b), labels, outputs.embeddings)
         loss = model.optimizer.scale_loss(logs["loss"] + _regularization(model))
     return tape.gradient(loss, model.trainable_variables), logs, outputs
 
 
 def microbatch_gradients(
-    model, view_a: Any, view_b: Any, count: int
+    model, view_a: Any, view_b: Any, count: int, labels: Any = None
 ) -> tuple[list, dict, Outputs]:
     """Computes the gradients of a batch with the activations of one micro-batch.
 
@@ -48,6 +51,7 @@ def microbatch_gradients(
         view_a: Tensor or nest of tensors (n, ...), the rows of this replica.
         view_b: The same for the other view.
         count: Integer, the number of micro-batches, a divisor of n.
+        labels: What `model.batch_terms` receives. Defaults to `None`.
 
     Returns:
         Tuple `(gradients, logs, outputs)`, see `batch_gradients`.
@@ -62,12 +66,12 @@ def microbatch_gradients(
     ]
     saved = [tf.identity(tf.convert_to_tensor(variable)) for variable in state]
     outputs = _outputs(model, pairs)
-    grads_wrt_z, logs = _grads_wrt_z(model, outputs.embeddings)
+    views = view_a, view_b
+    grads_wrt_z, total, logs = _grads_of_loss(model, views, labels, outputs.embeddings)
     with tf.control_dependencies(grads_wrt_z):
         for variable, value in zip(state, saved, strict=True):
             variable.assign(value)
 
-    total: list = []
     done = grads_wrt_z[0]
     rows_of_grads = zip(*(tf.split(side, count) for side in grads_wrt_z), strict=True)
     for pair, rows in zip(pairs, rows_of_grads, strict=True):
@@ -156,19 +160,28 @@ def _joined(parts):
     return tuple(None if s[0] is None else tf.concat(s, axis=0) for s in sides)
 
 
-def _grads_wrt_z(model, embeddings):
-    """Computes the gradients of the loss with respect to both views' embeddings."""
+def _grads_of_loss(model, views, labels, embeddings):
+    """Computes the gradients of the loss with respect to its inputs.
+
+    Returns:
+        Tuple of the gradients for both views' embeddings, those for the trainable
+        variables, which are `None` unless the loss itself has weights, and the logs.
+    """
+    variables = model.trainable_variables
     with tf.GradientTape() as tape:
         tape.watch(embeddings)
-        logs = model.loss_terms(*embeddings)
+        logs = model.batch_terms(views, labels, embeddings)
         loss = model.optimizer.scale_loss(logs["loss"])
-    return tape.gradient(loss, embeddings), logs
+    return *tape.gradient(loss, (embeddings, variables)), logs
 
 
 def _sum(total, gradients):
     """Adds gradients. Those of embedding layers are sparse, and some may be None."""
-    dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-    if not total:
-        return dense
-    pairs = zip(total, dense, strict=True)
-    return [None if g is None else t + g for t, g in pairs]
+    return list(map(_add, total, gradients))
+
+
+def _add(total, gradient):
+    if gradient is None:
+        return total
+    dense = tf.convert_to_tensor(gradient)
+    return dense if total is None else total + dense

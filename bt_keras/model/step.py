@@ -25,7 +25,7 @@ def train(model, data: Any, observers: Observers) -> dict[str, tf.Tensor]:
         Dict of float32 scalars, see `BarlowTwins.train_step`.
     """
     views, labels = unpack_element(data, expected_view(model.backbone))
-    gradients, logs, outputs = _gradients(model, views)
+    gradients, logs, outputs = _gradients(model, views, labels)
     scale = getattr(model.optimizer, "dynamic_scale", None)
     gradients, logs = mask_nonfinite(gradients, logs, scale)
     variables = model.trainable_variables
@@ -48,12 +48,14 @@ def test(model, data: Any, observers: Observers) -> dict[str, tf.Tensor]:
     """
     views, labels = unpack_element(data, expected_view(model.backbone))
     outputs = forward_test(model, *views)
-    logs = model.loss_terms(*outputs.embeddings)
+    logs = model.batch_terms(views, labels, outputs.embeddings, training=False)
     step = StepView(views, *outputs, labels, logs, gradients=(), variables=())
     return logs | observers.observe_test(step)
 
 
-def _gradients(model, views: tuple[Any, Any]) -> tuple[list, dict, Outputs]:
+def _gradients(
+    model, views: tuple[Any, Any], labels: Any
+) -> tuple[list, dict, Outputs]:
     if model.microbatches == 1:
-        return batch_gradients(model, *views)
-    return microbatch_gradients(model, *views, model.microbatches)
+        return batch_gradients(model, *views, labels)
+    return microbatch_gradients(model, *views, model.microbatches, labels)

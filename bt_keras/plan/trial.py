@@ -50,7 +50,7 @@ def run(model: BarlowTwins, config: ConfigDict, rows: int, images: Images) -> Tr
     Returns:
         `Trial`.
     """
-    iterator = iter(_dataset(config, rows, images))
+    iterator = iter(_dataset(config, rows, images, model.needs_labels))
     model.make_train_function()
     step = model.train_function
     model.reset_metrics()
@@ -70,11 +70,12 @@ def run(model: BarlowTwins, config: ConfigDict, rows: int, images: Images) -> Tr
     )
 
 
-def _dataset(config, rows, images):
+def _dataset(config, rows, images, labels):
     if images.source is not None:
         args = images.source, images.views, rows, config.seed
-        return data.pairs(*args, endless=True)
+        return data.pairs(*args, endless=True, labels=labels)
     size = config.views.size
     shape = (rows, size, size, config.data.channels)
     views = tuple(tf.random.stateless_normal(shape, (config.seed, i)) for i in (0, 1))
-    return tf.data.Dataset.from_tensors(views).repeat()
+    element = (views, tf.zeros([rows], tf.int64)) if labels else views
+    return tf.data.Dataset.from_tensors(element).repeat()

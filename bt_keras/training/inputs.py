@@ -105,6 +105,6 @@ def _pairs(source: Source, views: Callable, config: ConfigDict) -> Callable:
             config.batch_size,
             config.seed,
             endless=True,
-            labels=config.callbacks.linear_probe,
+            labels=setup.needs_labels(config),
         )
     )

@@ -18,7 +18,7 @@ from bt_keras.data.source import Source
 from bt_keras.distribution import devices, threads
 from bt_keras.errors import UsageError
 from bt_keras.model.barlow_twins import BarlowTwins
-from bt_keras.model.from_config import build_model
+from bt_keras.model.from_config import build_model, method_class
 from bt_keras.training.validation import HeldOut
 
 
@@ -63,7 +63,18 @@ def load_data(config: ConfigDict, replicas: int = 1) -> tuple[Source, Views]:
     views = make_views(config)
     data.check(source, views, config.batch_size, replicas)
     check_steps(config, source.steps_per_epoch(config.batch_size), replicas)
+    if method_class(config).needs_labels:
+        _check_labels_of_method(config, source)
     return source, views
+
+
+def needs_labels(config: ConfigDict) -> bool:
+    """Returns whether batches have labels: for the probe, or for the method.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+    """
+    return config.callbacks.linear_probe or method_class(config).needs_labels
 
 
 def check_steps(config: ConfigDict, steps_per_epoch: int, replicas: int = 1) -> None:
@@ -132,7 +143,9 @@ def load_held_out(
             held_out.num_images,
             batch_size,
         )
-    labels = config.callbacks.linear_probe
+    if method_class(config).needs_labels:
+        _check_labels_of_method(config, held_out)
+    labels = needs_labels(config)
     return HeldOut(held_out, views, batch_size, config.seed, labels)
 
 
@@ -152,6 +165,16 @@ def new_model(config: ConfigDict, steps_per_epoch: int) -> BarlowTwins:
         steps_per_execution=config.steps_per_execution,
     )
     return model
+
+
+def _check_labels_of_method(config: ConfigDict, source: Source) -> None:
+    source.require_labels(f"the method {config.method.name}")
+    expected = config.method.options.get("num_classes", source.num_classes)
+    if expected != source.num_classes:
+        raise UsageError(
+            f"config.method.options.num_classes is {expected}, but the images of "
+            f"{source.name!r} have {source.num_classes} classes."
+        )
 
 
 def _check_steps_per_execution(steps: int, steps_per_epoch: int) -> None:
