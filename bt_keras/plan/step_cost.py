@@ -73,7 +73,7 @@ def of_step(
         on_one_cpu = replicas == 1 and not devices.is_accelerated()
         operations += flops.of_loss(batch, width, implementation, strips=on_one_cpu)
     else:
-        left_out.append(f"{type(model).__name__}.loss_terms")
+        left_out.append(f"the loss of {type(model).__name__}")
     return StepCost(memory=parts, flops=operations, left_out=tuple(left_out))
 
 

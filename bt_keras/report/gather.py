@@ -68,10 +68,17 @@ def read(
         path=str(workdir.path),
         recipe=run_files.recipe(config),
         total_epochs=config.epochs,
-        floor=loss_floor(config.batch_size, config.projector[-1], config.lambd),
+        floor=_floor(config),
         gaps=gaps.reasons,
         **parts,
     )
+
+
+def _floor(config):
+    """Returns the least loss of a run, 0 where it is not that of Barlow Twins."""
+    if config.method.name != "bt_keras.BarlowTwins":
+        return 0.0
+    return loss_floor(config.batch_size, config.projector[-1], config.lambd)
 
 
 def _from_files(workdir: Workdir, config: ConfigDict, gaps: Gaps) -> dict[str, Any]:

@@ -51,11 +51,11 @@ SCORES = {
 DEFAULT = "loss_over_floor"
 # Fields of a config with which a score changes, whatever the features are worth, by the
 # beginnings of their names.
-_OF_THE_LOSS = ("lambd", "projector", "batch_size", "views.")
+_OF_THE_LOSS = ("lambd", "projector", "batch_size", "views.", "method.")
 CHANGES_WITH = {
-    "rankme": ("projector",),
+    "rankme": ("projector", "method."),
     "rankme_features": ("backbone.",),
-    "lidar": ("projector", "views."),
+    "lidar": ("projector", "views.", "method."),
     "loss": _OF_THE_LOSS,
     "loss_over_floor": _OF_THE_LOSS,
 }

@@ -84,8 +84,8 @@ def test_the_loss_of_another_method_is_left_out(config):
     own = plan(config)
     config.method.name = "bt_keras.studies.methods.loss_variants.LossVariant"
     other = plan(config)
-    assert other.left_out == ("LossVariant.loss_terms",)
-    assert "'LossVariant.loss_terms'" in other.warnings[-1]
+    assert other.left_out == ("the loss of LossVariant",)
+    assert "'the loss of LossVariant'" in other.warnings[-1]
     assert (other.implementation, other.first_loss, other.floor) == (None, None, None)
     assert 0 < other.flops < own.flops
     assert other.memory.activations == own.memory.activations

@@ -53,14 +53,19 @@ class Asymmetric(BarlowTwins):
         self.hidden = hidden
         self.predictor = new_predictor(width, hidden) if hidden else None
 
-    def loss_terms(self, z_a, z_b):
-        both = [self._ordered(z_a, z_b), self._ordered(z_b, z_a)]
+    def batch_terms(self, views, labels, embeddings, training=True):
+        return self.loss_terms(*embeddings, training)
+
+    def loss_terms(self, z_a, z_b, training=True):
+        both = [
+            self._ordered(z_a, z_b, training),
+            self._ordered(z_b, z_a, training),
+        ]
         return {name: (both[0][name] + both[1][name]) / 2 for name in both[0]}
 
-    def _ordered(self, z_a, z_b):
+    def _ordered(self, z_a, z_b, training):
         if self.predictor:
-            # Its batch norm has no statistics to keep: evaluation is without it.
-            z_a = self.predictor(z_a, training=True)
+            z_a = self.predictor(z_a, training=training)
         if self.stop_gradient:
             z_b = tf.stop_gradient(z_b)
         return super().loss_terms(z_a, z_b)

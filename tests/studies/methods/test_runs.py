@@ -79,8 +79,8 @@ def test_plan(config, method):
     planned = plan(use(config, method), trial=True)
     assert np.isfinite(planned.trial.first_loss)
     text = formatting.describe(planned)
-    assert f"that of {config.method.name}" in text
-    assert "floor" not in text
+    assert f"of {config.method.name}: its start and floor are not known" in text
+    assert planned.floor is None
 
 
 def test_labels_are_checked(config, tmp_path):
