@@ -83,7 +83,7 @@ class BYOL(BarlowTwins):
         return logs
 
     def batch_terms(self, views, labels, embeddings, training=True):
-        targets = [self.target(view, training) for view in views]
+        targets = [self.target(view, training=training) for view in views]
         return self.loss_of_targets(embeddings, targets, training)
 
     def loss_of_targets(self, embeddings, targets, training=True):
