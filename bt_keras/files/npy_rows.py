@@ -172,7 +172,10 @@ class RowsReader:
         Raises:
             OSError: If the file cannot be read.
             EOFError: If it is truncated.
+            ValueError: If the array is not contiguous or has another dtype.
         """
+        if rows.dtype != self._dtype or not rows.flags.c_contiguous:
+            raise ValueError(f"{self.path}: the array must be contiguous {self._dtype}")
         unread = rows.reshape(-1).view(np.uint8).data
         offset = self._first + start * _row_bytes(self._shape, self._dtype)
         while unread:

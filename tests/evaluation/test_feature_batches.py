@@ -6,17 +6,25 @@ import pytest
 from bt_keras.evaluation import feature_batches
 from bt_keras.evaluation.feature_batches import ordered_batches, shuffled_batches
 from bt_keras.evaluation.features import Features
+from bt_keras.files.npy_rows import RowsReader, RowsWriter
 
 COUNT, CLASSES = 1003, 10
 
 
-@pytest.fixture
-def sorted_split():
+@pytest.fixture(params=["memory", "file"])
+def sorted_split(request, tmp_path):
     """Rows that are sorted by class; the first column is the number of the row."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(COUNT, 4)).astype("f4")
     features[:, 0] = np.arange(COUNT)
-    return Features(features, np.arange(COUNT) * CLASSES // COUNT)
+    labels = np.arange(COUNT) * CLASSES // COUNT
+    if request.param == "memory":
+        return Features(features, labels)
+    path = tmp_path / "features.npy"
+    with RowsWriter(path, features.shape, features.dtype) as writer:
+        writer.append(features)
+    reader = RowsReader(path, features.shape, features.dtype)
+    return Features(np.load(path, mmap_mode="r"), labels, reader)
 
 
 @pytest.fixture

@@ -68,3 +68,18 @@ def test_rows_that_do_not_fit_are_refused(path, rows):
         pytest.raises(ValueError, match="after 0 rows"),
     ):
         writer.append(rows)
+
+
+@pytest.mark.parametrize("can_pread", [True, False])
+def test_rows_are_read_into_an_array(path, can_pread, monkeypatch):
+    if not can_pread:  # As on Windows.
+        monkeypatch.delattr(os, "preadv", raising=False)
+    write(path, 0, 7)
+    reader = RowsReader(path, SHAPE, "float32")
+    found = np.zeros((4, 3), "float32")
+    reader.read_into(2, found[1:])
+    np.testing.assert_array_equal(found[1:], ROWS[2:5])
+    assert not found[0].any()
+    for wrong in (np.zeros((2, 3), "float16"), np.zeros((3, 2), "float32").T):
+        with pytest.raises(ValueError, match="contiguous float32"):
+            reader.read_into(0, wrong)
