@@ -24,10 +24,14 @@ def tiny(projector=(16, 16), **kwargs):
 
 
 def pairs(batches=2, batch=8, size=8, label=False):
-    """Makes a dataset of correlated random views; every call gives the same."""
+    """Makes a dataset of correlated random views; every call gives the same.
+
+    Labels tell views whose mean is above 0.
+    """
     a, b = np.random.default_rng(0).normal(size=(2, batches * batch, size, size, 3))
     views = (a.astype("float32"), (a + 0.3 * b).astype("float32"))
-    elements = (views, np.zeros(len(a))) if label else views
+    labels = (a.mean(axis=(1, 2, 3)) > 0).astype("int64")
+    elements = (views, labels) if label else views
     return tf.data.Dataset.from_tensor_slices(elements).batch(batch)
 
 

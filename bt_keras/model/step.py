@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bt_keras.errors import UsageError
 from bt_keras.model.both_views import Outputs, forward_test
 from bt_keras.model.gradients import batch_gradients, microbatch_gradients
 from bt_keras.model.nonfinite_guard import mask_nonfinite
@@ -26,6 +27,7 @@ def train(model, data: Any, observers: Observers) -> dict[str, tf.Tensor]:
     """
     views, labels = unpack_element(data, expected_view(model.backbone))
     gradients, logs, outputs = _gradients(model, views, labels)
+    _check_names(model, logs)
     scale = getattr(model.optimizer, "dynamic_scale", None)
     gradients, logs = mask_nonfinite(gradients, logs, scale)
     variables = model.trainable_variables
@@ -49,8 +51,18 @@ def test(model, data: Any, observers: Observers) -> dict[str, tf.Tensor]:
     views, labels = unpack_element(data, expected_view(model.backbone))
     outputs = forward_test(model, *views)
     logs = model.batch_terms(views, labels, outputs.embeddings, training=False)
+    _check_names(model, logs)
     step = StepView(views, *outputs, labels, logs, gradients=(), variables=())
     return logs | observers.observe_test(step)
+
+
+def _check_names(model, logs):
+    if logs.keys() != set(model.log_names):
+        raise UsageError(
+            f"{type(model).__name__} returns the logs {', '.join(sorted(logs))}, but "
+            f"its log_names are {', '.join(sorted(model.log_names))}: set this "
+            "attribute of the class to the names of its logs."
+        )
 
 
 def _gradients(

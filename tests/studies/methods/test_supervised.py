@@ -37,8 +37,8 @@ def test_the_classifier_is_linear_and_on_the_features():
 def test_it_learns_the_labels():
     model = Supervised(tiny().backbone, num_classes=2)
     model.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
-    logs = model.fit(pairs(label=True), epochs=20, verbose=0).history
-    assert logs["accuracy"][-1] == 1.0
+    logs = model.fit(pairs(label=True), epochs=40, verbose=0).history
+    assert logs["accuracy"][0] < 0.9 < logs["accuracy"][-1]
     assert set(logs) == {"loss", "accuracy"}
 
 
