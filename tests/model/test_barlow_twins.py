@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import bt_keras
-from bt_keras import UsageError, convert
+from bt_keras import convert
 from tests.conftest import half_precision, relative_error
 from tests.models import Subclass, pairs, tiny
 from tests.reference import weights
@@ -291,16 +291,3 @@ def test_evaluation_gives_the_same_bits_each_time():
     dataset = bt_keras.pairs("shipped", views, 64, split="test", fixed_views=True)
     results = {tuple(model.evaluate(dataset, verbose=0)) for _ in range(6)}
     assert len(results) == 1
-
-
-def test_a_subclass_names_its_logs():
-    class Other(bt_keras.BarlowTwins):
-        def loss_terms(self, z_a, z_b):
-            return {"loss": tf.reduce_mean(tf.square(z_a - z_b)), "distance": 1.0}
-
-    parts = tiny()
-    model = Other(parts.backbone, parts.projector)
-    model.compile()
-    for run in (model.fit, model.evaluate):
-        with pytest.raises(UsageError, match="logs distance, loss, but its log_names"):
-            run(pairs(), verbose=0)
