@@ -120,7 +120,11 @@ def test_make_targets(page):
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *_DOCS], ids=_id)
 def test_flags_in_the_prose(page):
-    names = {f"--{name}" for c in COMMANDS for name in _flags(c)} | _FOREIGN
+    defined = [
+        (name, values[name]) for values in map(_flags, COMMANDS) for name in values
+    ]
+    names = {f"--{name}" for name, _ in defined} | _FOREIGN
+    names |= {f"--no{name}" for name, flag in defined if flag.boolean}
     used = (
         re.match(r"--[\w-]+(?![\w.-])", code) for code in markdown.inline_code(page)
     )
