@@ -1,6 +1,7 @@
 """The monitor in real fits."""
 
 import contextlib
+import functools
 import logging
 import types
 
@@ -10,10 +11,12 @@ import pytest
 
 import bt_keras
 from bt_keras.callbacks import RepresentationMonitor, input_watch
+from bt_keras.callbacks import monitor as monitor_module
 from bt_keras.checkpoint import save_restore
 from bt_keras.checkpoint.progress import Progress
 from bt_keras.errors import UsageError
 from tests import models
+from tests.callbacks.test_input_watch import slow_views
 
 NAMES = {
     "feature_std",
@@ -169,6 +172,42 @@ def test_a_batch_that_is_too_small_warns_once(warned):
     fit(RepresentationMonitor(1), projector=(512,), lambd=0.05)
     (warning,) = warned()
     assert "batch of 8 images is too small for embeddings of 512" in warning
+
+
+def test_another_model_is_warned_of_again(warned):
+    monitor = RepresentationMonitor(1)
+    for _ in range(2):
+        fit(monitor, projector=(512,), lambd=0.05)
+    assert len(warned()) == 2
+    model, _ = fit(monitor, projector=(512,), lambd=0.05)
+    model.fit(models.pairs(batches=3), verbose=0, callbacks=[monitor])
+    assert len(warned()) == 3
+
+
+def test_a_lambda_of_zero_warns_once(warned):
+    """Nothing keeps the embeddings of two features from repeating each other."""
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    backbone = keras.Model(inputs, keras.layers.Dense(2)(x))
+    model = bt_keras.BarlowTwins(backbone, (16,), lambd=0.0)
+    fit(RepresentationMonitor(1), model=model, epochs=5)
+    (warning,) = warned()
+    assert "lambd=0 is too small: raise it" in warning
+
+
+def test_a_pipeline_that_is_too_slow_warns_once(warned, monkeypatch):
+    quick = functools.partial(input_watch.InputWatch, share=0.1, seconds=0.1)
+    monkeypatch.setattr(monitor_module, "InputWatch", quick)
+    model = models.tiny()
+    model.compile(optimizer="sgd")
+    model.fit(
+        slow_views(),
+        steps_per_epoch=25,
+        verbose=0,
+        callbacks=[RepresentationMonitor(every_steps=5)],
+    )
+    (warning,) = warned()
+    assert "training time is spent waiting for images" in warning
 
 
 @pytest.mark.parametrize(("execution", "speed"), [(1, 6.0), (2, 4.0)])
