@@ -131,6 +131,10 @@ def _from_network(
             (),
         )
     }
+    # Before the images, which TFDS may have to prepare.
+    checkpoint = functools.partial(latest.require_checkpoint, workdir)
+    if gaps.attempt(_NEED_FEATURES, checkpoint, None) is None:
+        return found
     open_images = functools.partial(images.sources, config, *splits)
     # A split that is given but cannot be read is an error, not a missing part.
     sources = gaps.attempt(_NEED_FEATURES, open_images, None, required=any(splits))
