@@ -56,7 +56,7 @@ def test_a_plan_of_another_method(recipe, capsys):
         "exchange            at least ",
         "operations          at least ",
         "warning: the plan lacks operations and activations that it cannot count, of "
-        "'LossVariant.loss_terms'",
+        "'the loss of LossVariant'",
     ):
         assert part in out
     assert "floor of the loss" not in out
