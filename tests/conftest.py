@@ -52,6 +52,13 @@ half_precision = pytest.mark.skipif(
 )
 
 
+# Without AVX512-BF16 or AMX, TensorFlow's bfloat16 gradients of kernels are off by 4 %.
+exact_bfloat16 = pytest.mark.skipif(
+    devices.cpu_bfloat16() is None,
+    reason="TensorFlow sums in bfloat16 on a CPU without AVX512-BF16 or AMX",
+)
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--pretend-gpu",

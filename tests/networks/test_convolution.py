@@ -7,7 +7,7 @@ import bt_keras
 from bt_keras.distribution import devices
 from bt_keras.networks import Conv2D
 from bt_keras.networks.convolution import convolve, faster_gradients
-from tests.conftest import relative_error
+from tests.conftest import exact_bfloat16, relative_error
 from tests.exported import small_model
 
 IMAGES = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
@@ -105,6 +105,7 @@ def gradients(backbone, enabled):
     return compute()
 
 
+@exact_bfloat16
 def test_a_network_has_the_gradients_of_tensorflow(instructions):
     keras.config.set_dtype_policy("mixed_bfloat16")
     backbone = bt_keras.resnet(10, stem="cifar", input_shape=(32, 32, 3))

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from bt_keras.networks import kernel_gradient
-from tests.conftest import relative_error
+from tests.conftest import exact_bfloat16, relative_error
 
 # Sides, kernel, stride, padding: those of the ResNets, odd and unequal sides, and
 # sides of which a stride leaves out the last pixels.
@@ -47,6 +47,7 @@ def test_the_product_is_the_gradient(case):
     assert relative_error(result, exact) < 1e-13
 
 
+@exact_bfloat16
 @pytest.mark.parametrize("case", CASES[:4], ids=str)
 def test_bfloat16_is_as_exact_as_tensorflows_kernel(case):
     """Only the result is rounded: half a unit in the last of 8 bits."""
