@@ -193,7 +193,6 @@ class RepresentationMonitor(keras.callbacks.Callback):
         batch, width = snapshot.batch, snapshot.embeddings[0].shape[1]
         shared = ("feature_std", "dead_features", "diagonal", "off_diagonal")
         reading = rules.Reading(
-            number=1 + (step - 1) // self._every,
             batch=batch,
             features=snapshot.features[0].shape[1],
             width=width,

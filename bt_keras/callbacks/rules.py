@@ -5,9 +5,11 @@ Every rule is a function of `Reading` that returns a sentence, or `None`.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 
 # Of 1/√F, the standard deviation of normalized features in random directions.
 _COLLAPSED = 0.05
@@ -20,8 +22,10 @@ _LOW_DIAGONAL, _HIGH_OFF_DIAGONAL = 0.2, 0.5
 _UNCORRELATED = 2.0
 # The diagonal that the loss of a small batch allows.
 _LEAST_DIAGONAL = 2 / 3
-# Readings after which a run has settled.
-_SETTLED = 10
+# C is judged if, in so many readings, the mean of the second half is not better by this
+# factor than that of the first.
+SETTLED = 10
+_BETTER = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +33,6 @@ class Reading:
     """What the rules know of a training step.
 
     Args:
-        number: Integer > 0, the number of the reading.
         batch: Integer, the rows N of the global batch.
         features: Integer, the width F of the features.
         width: Integer, the width D of the embeddings.
@@ -42,9 +45,9 @@ class Reading:
         dead_features: Float in [0, 1], the share of constant features.
         diagonal: Float in [-1, 1], the mean diagonal of C.
         off_diagonal: Float in [0, 1], the root mean square of C beside its diagonal.
+        settled: Boolean, see `is_settled`. Defaults to `False`.
     """
 
-    number: int
     batch: int
     features: int
     width: int
@@ -57,6 +60,7 @@ class Reading:
     dead_features: float
     diagonal: float
     off_diagonal: float
+    settled: bool = False
 
 
 def collapse(reading: Reading) -> str | None:
@@ -74,8 +78,8 @@ def collapse(reading: Reading) -> str | None:
 
 
 def dead_features(reading: Reading) -> str | None:
-    """Says that many features are the same for all images."""
-    if not reading.dead_features > _DEAD:
+    """Says that many features, but not all, are the same for all images."""
+    if not reading.dead_features > _DEAD or collapse(reading):
         return None
     return (
         f"{reading.dead_features:.0%} of the {reading.features} features are constant: "
@@ -100,18 +104,23 @@ def rate_too_high(reading: Reading) -> str | None:
 
 
 def lambda_out_of_balance(reading: Reading) -> str | None:
-    """Says that one of the terms of the loss is neglected."""
-    if reading.number < _SETTLED:
+    """Says that a term of the loss is far from its aim because the other outweighs it.
+
+    Per dimension, the terms are (1 - diagonal)² and λ (D - 1) off_diagonal².
+    """
+    if not reading.settled:
         return None
     noise = reading.batch**-0.5
-    if reading.off_diagonal > _HIGH_OFF_DIAGONAL:
+    redundancy = reading.lambd * (reading.width - 1) * reading.off_diagonal**2
+    is_outweighed = redundancy < (1 - reading.diagonal) ** 2
+    if is_outweighed and reading.off_diagonal > _HIGH_OFF_DIAGONAL:
         return (
             f"Embeddings repeat each other: the root mean square of C beside its "
             f"diagonal is {reading.off_diagonal:.2g}, where 0 is the aim. lambd="
             f"{reading.lambd:g} is too small: raise it."
         )
     is_clean = reading.off_diagonal < _UNCORRELATED * noise
-    if reading.diagonal < _LOW_DIAGONAL and is_clean:
+    if not is_outweighed and is_clean and reading.diagonal < _LOW_DIAGONAL:
         return (
             "The two views of an image hardly agree: the mean diagonal of C is "
             f"{reading.diagonal:.2g}, where 1 is the aim, and C beside it is as small "
@@ -144,6 +153,40 @@ RULES: dict[Callable[[Reading], str | None], int] = {
 }
 
 
+def is_settled(readings: Sequence[Reading]) -> bool:
+    """Returns whether the warm-up is over and C no longer gets closer to its aim.
+
+    Args:
+        readings: The last readings, from the oldest to the newest; at least `SETTLED`,
+            or the answer is no.
+
+    Example:
+
+    >>> import types
+    >>> from bt_keras.callbacks import rules
+    >>> def reading(off_diagonal):
+    ...     return types.SimpleNamespace(
+    ...         learning_rate=0.1, diagonal=0.5, off_diagonal=off_diagonal
+    ...     )
+    >>> rules.is_settled([reading(0.7)] * 10)
+    True
+    >>> rules.is_settled([reading(0.9**n) for n in range(10)])
+    False
+    """
+    if len(readings) < SETTLED:
+        return False
+    before, after = readings[: SETTLED // 2], readings[SETTLED // 2 :]
+
+    def mean(name, half):
+        return statistics.fmean(getattr(reading, name) for reading in half)
+
+    return (
+        readings[-1].learning_rate <= readings[0].learning_rate
+        and mean("off_diagonal", after) > _BETTER * mean("off_diagonal", before)
+        and mean("diagonal", before) > _BETTER * mean("diagonal", after)
+    )
+
+
 class Rules:
     """Applies all rules to successive readings; each speaks at most once.
 
@@ -151,7 +194,7 @@ class Rules:
 
     >>> from bt_keras.callbacks import rules
     >>> reading = rules.Reading(
-    ...     number=1, batch=8, features=4, width=64, lambd=0.1, learning_rate=0.1,
+    ...     batch=8, features=4, width=64, lambd=0.1, learning_rate=0.1,
     ...     loss=40.0, lowest_loss=np.inf, floor=28.5, feature_std=0.4,
     ...     dead_features=0.0, diagonal=0.5, off_diagonal=0.1,
     ... )
@@ -164,13 +207,18 @@ class Rules:
 
     def __init__(self):
         self._held = dict.fromkeys(RULES, 0)
+        self._last: collections.deque[Reading] = collections.deque(maxlen=SETTLED)
 
     def __call__(self, reading: Reading) -> list[str]:
         """Returns the sentences of the rules that apply for the first time.
 
         Args:
-            reading: `Reading`, the one after that of the last call.
+            reading: `Reading`, the one after that of the last call; `settled` is
+                computed here.
         """
+        self._last.append(reading)
+        settled = is_settled(list(self._last))
+        reading = dataclasses.replace(reading, settled=settled)
         sentences = []
         for rule, patience in RULES.items():
             sentence = rule(reading)

@@ -8,7 +8,6 @@ import pytest
 from bt_keras.callbacks import rules
 
 GOOD = rules.Reading(
-    number=20,
     batch=256,
     features=128,
     width=1024,
@@ -21,17 +20,19 @@ GOOD = rules.Reading(
     dead_features=0.01,
     diagonal=0.8,
     off_diagonal=0.08,
+    settled=True,
 )
 # For each rule, what is wrong with a run, and what the sentence contains.
 BAD = [
     (rules.collapse, {"feature_std": 1e-4}, "0.0001"),
+    (rules.collapse, {"feature_std": 0.0, "dead_features": 1.0}, "same ones"),
     (rules.dead_features, {"dead_features": 0.4}, "the same for all images"),
     (rules.rate_too_high, {"loss": 120.0}, "58"),
     (rules.rate_too_high, {"loss": math.nan}, "nan"),
-    (rules.lambda_out_of_balance, {"off_diagonal": 0.7}, "raise it"),
+    (rules.lambda_out_of_balance, {"off_diagonal": 0.7, "lambd": 1e-5}, "raise it"),
     (
         rules.lambda_out_of_balance,
-        {"diagonal": 0.05, "off_diagonal": 0.07},
+        {"diagonal": 0.05, "off_diagonal": 0.07, "lambd": 0.5},
         "lower it",
     ),
     (rules.batch_too_small, {"batch": 16, "floor": 400.0}, "batch of 16"),
@@ -53,7 +54,7 @@ def test_a_bad_run_has_one_warning(rule, fields, text):
     assert text in rule(reading)
     assert [r for r in rules.RULES if r(reading)] == [rule]
     once = rules.Rules()
-    spoken = [sentence for _ in range(5) for sentence in once(reading)]
+    spoken = [sentence for _ in range(15) for sentence in once(reading)]
     assert spoken == [rule(reading)]
 
 
@@ -79,8 +80,37 @@ def test_noise_and_smaller_batches_are_no_high_rate(fields):
 
 
 def test_lambda_is_judged_when_the_run_has_settled():
-    fields = {"off_diagonal": 0.7}
-    assert rules.lambda_out_of_balance(changed(number=3, **fields)) is None
+    reading = changed(off_diagonal=0.7, lambd=1e-5, settled=False)
+    assert rules.lambda_out_of_balance(reading) is None
+    once = rules.Rules()
+    spoken = [len(once(reading)) for _ in range(rules.SETTLED + 3)]
+    assert spoken == [0] * rules.SETTLED + [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "settled"),
+    [
+        ({}, {}, True),
+        ({"off_diagonal": 0.1}, {"off_diagonal": 0.07}, False),
+        ({"off_diagonal": 0.07}, {"off_diagonal": 0.1}, True),
+        ({"diagonal": 0.02}, {"diagonal": 0.1}, False),
+        ({"diagonal": 0.1}, {"diagonal": 0.02}, True),
+        ({"learning_rate": 0.05}, {}, False),  # Warm-up.
+        ({}, {"learning_rate": 0.05}, True),
+    ],
+)
+def test_a_run_has_settled_when_c_no_longer_improves(first, last, settled):
+    half = rules.SETTLED // 2
+    readings = [changed(**first)] * half + [changed(**last)] * half
+    assert rules.is_settled(readings) == settled
+    assert not rules.is_settled(readings[1:])
+
+
+@pytest.mark.parametrize(
+    "fields", [{"off_diagonal": 0.7}, {"diagonal": 0.05, "off_diagonal": 0.07}]
+)
+def test_lambda_is_not_to_blame_if_the_worse_term_outweighs_the_other(fields):
+    assert rules.lambda_out_of_balance(changed(**fields)) is None
 
 
 def test_features_that_agree_although_all_are_uncorrelated_are_balanced():

@@ -68,7 +68,7 @@ def test_the_figures_of_tables_5_and_6():
 def test_predictors_are_as_wide_as_the_embeddings():
     for scale, width in (("small", 512), ("imagenet", 8192)):
         options = made("asymmetry", scale)["both"].method.options
-        assert options.to_dict() == {"stop_gradient": True, "predictor": width}
+        assert options.to_dict() == {"stop_gradient": True, "predictor_width": width}
 
 
 def test_learning_rates_follow_the_author_for_the_batch_size():

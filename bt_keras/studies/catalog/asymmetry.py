@@ -23,7 +23,7 @@ ASYMMETRY = Study(
     variants=(
         Variant("baseline", paper=71.4),
         _variant("stop_gradient", 70.5, stop_gradient=True),
-        _variant("predictor", 70.2, predictor=_width),
-        _variant("both", 61.3, stop_gradient=True, predictor=_width),
+        _variant("predictor", 70.2, predictor_width=_width),
+        _variant("both", 61.3, stop_gradient=True, predictor_width=_width),
     ),
 )

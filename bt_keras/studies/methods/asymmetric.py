@@ -23,15 +23,15 @@ class Asymmetric(BarlowTwins):
         projector: See `bt_keras.BarlowTwins`.
         stop_gradient: Boolean, whether the second argument of L is a constant. Defaults
             to `False`.
-        predictor: Integer >= 0, the hidden width of a predictor on the first argument
-            of L; 0 for none. Defaults to `0`.
+        predictor_width: Integer >= 0, the hidden width of a predictor on the first
+            argument of L; 0 for none. Defaults to `0`.
         **kwargs: Arguments of `bt_keras.BarlowTwins`.
 
     Example:
 
     >>> from bt_keras.studies.methods.asymmetric import Asymmetric
     >>> backbone = bt_keras.resnet(18, width=0.125, stem="cifar")
-    >>> model = Asymmetric(backbone, (32, 32), stop_gradient=True, predictor=32)
+    >>> model = Asymmetric(backbone, (32, 32), stop_gradient=True, predictor_width=32)
     >>> z_a, z_b = np.random.default_rng(0).normal(size=(2, 8, 32))
     >>> sorted(model.loss_terms(z_a, z_b))
     ['invariance', 'loss', 'redundancy']
@@ -43,14 +43,14 @@ class Asymmetric(BarlowTwins):
         projector,
         *args,
         stop_gradient: bool = False,
-        predictor: int = 0,
+        predictor_width: int = 0,
         **kwargs,
     ):
         super().__init__(backbone, projector, *args, **kwargs)
         self.stop_gradient = stop_gradient
-        hidden = checks.number("predictor", predictor, checks.WHOLE)
+        hidden = checks.number("predictor_width", predictor_width, checks.WHOLE)
         width = self.projector.output_shape[-1]
-        self.hidden = hidden
+        self.predictor_width = hidden
         self.predictor = new_predictor(width, hidden) if hidden else None
 
     def batch_terms(self, views, labels, embeddings, training=True):
@@ -74,5 +74,5 @@ class Asymmetric(BarlowTwins):
         return {
             **super().get_config(),
             "stop_gradient": self.stop_gradient,
-            "predictor": self.hidden,
+            "predictor_width": self.predictor_width,
         }

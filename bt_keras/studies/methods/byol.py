@@ -32,7 +32,8 @@ class BYOL(BarlowTwins):
     Args:
         backbone: See `bt_keras.BarlowTwins`.
         projector: See `bt_keras.BarlowTwins`.
-        predictor: Integer > 0, the hidden width of the predictor. Defaults to `4096`.
+        predictor_width: Integer > 0, the hidden width of the predictor. Defaults to
+            `4096`.
         momentum: Float in [0, 1], τ at the first step. Defaults to `0.996`.
         total_steps: Optional integer > 0, the steps K in which τ rises to 1. Defaults
             to `None`: τ is constant.
@@ -43,7 +44,7 @@ class BYOL(BarlowTwins):
 
     >>> from bt_keras.studies.methods.byol import BYOL
     >>> backbone = bt_keras.resnet(18, width=0.125, stem="cifar")
-    >>> model = BYOL(backbone, (32, 32), predictor=32, total_steps=100)
+    >>> model = BYOL(backbone, (32, 32), predictor_width=32, total_steps=100)
     >>> [round(float(model.momentum_at(step)), 3) for step in (0, 50, 100)]
     [0.996, 0.998, 1.0]
     """
@@ -55,18 +56,22 @@ class BYOL(BarlowTwins):
         backbone,
         projector,
         *args,
-        predictor: int = 4096,
+        predictor_width: int = 4096,
         momentum: float = 0.996,
         total_steps: int | None = None,
         **kwargs,
     ):
-        hidden = checks.number("predictor", predictor, checks.COUNT)
+        predictor_width = checks.number(
+            "predictor_width", predictor_width, checks.COUNT
+        )
         momentum = checks.number("momentum", momentum, checks.FRACTION)
         if total_steps is not None:
             total_steps = checks.number("total_steps", total_steps, checks.COUNT)
         super().__init__(backbone, projector, *args, **kwargs)
-        self.hidden, self.momentum, self.total_steps = hidden, momentum, total_steps
-        self.predictor = projectors.predictor(self.projector.output_shape[-1], hidden)
+        self.predictor_width = predictor_width
+        self.momentum, self.total_steps = momentum, total_steps
+        width = self.projector.output_shape[-1]
+        self.predictor = projectors.predictor(width, predictor_width)
         self.target = moving_average.MovingAverage(self.backbone, self.projector)
 
     def momentum_at(self, step: Any) -> tf.Tensor:
@@ -98,7 +103,7 @@ class BYOL(BarlowTwins):
     def get_config(self):
         return {
             **super().get_config(),
-            "predictor": self.hidden,
+            "predictor_width": self.predictor_width,
             "momentum": self.momentum,
             "total_steps": self.total_steps,
         }

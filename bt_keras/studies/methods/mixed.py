@@ -19,7 +19,7 @@ class MixedBarlowTwins(BarlowTwins):
     With a share s from U(0, 1) for each step and a permutation π of the batch, the
     images x_m = s x_a + (1 - s) π(x_b) have the embeddings z_m. Of standardized
     embeddings, and with C(u, v) = uᵀv / N, the loss of Barlow Twins increases by
-    `regularization * lambd` times
+    `mixing_weight * lambd` times
 
         Σ_v ‖C(z_m, v) - s C(z_a, v) - (1 - s) C(π(z_b), v)‖²,  v = z_a, z_b
 
@@ -29,7 +29,7 @@ class MixedBarlowTwins(BarlowTwins):
     Args:
         backbone: See `bt_keras.BarlowTwins`.
         projector: See `bt_keras.BarlowTwins`.
-        regularization: Float >= 0, the weight of the new term. Defaults to `1.0`, the
+        mixing_weight: Float >= 0, the weight of the new term. Defaults to `1.0`, the
             best for ImageNet; the official script for CIFAR-10 has 4.
         **kwargs: Arguments of `bt_keras.BarlowTwins`, except `microbatches`.
 
@@ -44,7 +44,7 @@ class MixedBarlowTwins(BarlowTwins):
     log_names = (*BarlowTwins.log_names, "mixing")
 
     def __init__(
-        self, backbone, projector, *args, regularization: float = 1.0, **kwargs
+        self, backbone, projector, *args, mixing_weight: float = 1.0, **kwargs
     ):
         super().__init__(backbone, projector, *args, **kwargs)
         if self.microbatches > 1:
@@ -52,8 +52,8 @@ class MixedBarlowTwins(BarlowTwins):
                 f"microbatches={self.microbatches}: MixedBarlowTwins mixes the images "
                 "of a whole batch; set it to 1."
             )
-        self.regularization = checks.number(
-            "regularization", regularization, checks.NOT_NEGATIVE
+        self.mixing_weight = checks.number(
+            "mixing_weight", mixing_weight, checks.NOT_NEGATIVE
         )
 
     def batch_terms(self, views, labels, embeddings, training=True):
@@ -62,7 +62,7 @@ class MixedBarlowTwins(BarlowTwins):
         mixed = keras.tree.map_structure(lambda a, b: _mix(a, b, share), *views)
         z_m = self.project(mixed, training=training)
         mixing = mixing_term(z_m, *embeddings, share)
-        loss = terms["loss"] + self.regularization * self.lambd * mixing
+        loss = terms["loss"] + self.mixing_weight * self.lambd * mixing
         return {**terms, "loss": loss, "mixing": mixing}
 
     def _share(self):
@@ -71,7 +71,7 @@ class MixedBarlowTwins(BarlowTwins):
         return tf.random.stateless_uniform((), seed)
 
     def get_config(self):
-        return {**super().get_config(), "regularization": self.regularization}
+        return {**super().get_config(), "mixing_weight": self.mixing_weight}
 
 
 def mixing_term(

@@ -28,14 +28,15 @@ class SimSiam(BarlowTwins):
     Args:
         backbone: See `bt_keras.BarlowTwins`.
         projector: See `bt_keras.BarlowTwins`.
-        predictor: Integer > 0, the hidden width of the predictor. Defaults to `512`.
+        predictor_width: Integer > 0, the hidden width of the predictor. Defaults to
+            `512`.
         **kwargs: Arguments of `bt_keras.BarlowTwins`; `lambd` is not used.
 
     Example:
 
     >>> from bt_keras.studies.methods.simsiam import SimSiam
     >>> backbone = bt_keras.resnet(18, width=0.125, stem="cifar")
-    >>> model = SimSiam(backbone, (32, 32), predictor=8)
+    >>> model = SimSiam(backbone, (32, 32), predictor_width=8)
     >>> z = np.random.default_rng(0).normal(size=(8, 32))
     >>> -1 <= float(model.loss_terms(z, z)["loss"]) <= 1
     True
@@ -43,13 +44,15 @@ class SimSiam(BarlowTwins):
 
     log_names = ("loss",)
 
-    def __init__(self, backbone, projector, *args, predictor: int = 512, **kwargs):
-        hidden = checks.number("predictor", predictor, checks.COUNT)
+    def __init__(
+        self, backbone, projector, *args, predictor_width: int = 512, **kwargs
+    ):
+        hidden = checks.number("predictor_width", predictor_width, checks.COUNT)
         if isinstance(backbone, keras.Layer) and not isinstance(projector, keras.Layer):
             feature_dim = networks.feature_dim(backbone)
             projector = projectors.ending_with_batch_norm(projector, feature_dim)
         super().__init__(backbone, projector, *args, **kwargs)
-        self.hidden = hidden
+        self.predictor_width = hidden
         self.predictor = projectors.predictor(self.projector.output_shape[-1], hidden)
 
     def batch_terms(self, views, labels, embeddings, training=True):
@@ -65,4 +68,4 @@ class SimSiam(BarlowTwins):
         return cosines(self.predictor(z_a, training=training), tf.stop_gradient(z_b))
 
     def get_config(self):
-        return {**super().get_config(), "predictor": self.hidden}
+        return {**super().get_config(), "predictor_width": self.predictor_width}

@@ -21,11 +21,12 @@ def assignments(scores: tf.Tensor, epsilon: float, iterations: int) -> tf.Tensor
     Returns:
         Float32 tensor (N, K); rows have the sum 1, columns nearly N / K.
     """
-    q = tf.exp((scores - tf.reduce_max(scores)) / epsilon)
+    # In logarithms: exp(scores / epsilon) underflows if epsilon is below 0.02.
+    log_q = scores / epsilon
     for _ in range(iterations):
-        q /= tf.reduce_sum(q, axis=0, keepdims=True)
-        q /= tf.reduce_sum(q, axis=1, keepdims=True)
-    return q
+        log_q -= tf.reduce_logsumexp(log_q, axis=0, keepdims=True)
+        log_q -= tf.reduce_logsumexp(log_q, axis=1, keepdims=True)
+    return tf.exp(log_q)
 
 
 @keras.saving.register_keras_serializable("bt_keras.studies")
@@ -44,7 +45,7 @@ class SwAV(BarlowTwins):
     Args:
         backbone: See `bt_keras.BarlowTwins`.
         projector: See `bt_keras.BarlowTwins`.
-        prototypes: Integer > 0, K. Defaults to `3000`.
+        num_prototypes: Integer > 0, K. Defaults to `3000`.
         temperature: Float > 0, τ. Defaults to `0.1`.
         epsilon: Float > 0, see `assignments`. Defaults to `0.05`.
         iterations: Integer > 0, see `assignments`. Defaults to `3`.
@@ -56,7 +57,7 @@ class SwAV(BarlowTwins):
 
     >>> from bt_keras.studies.methods.swav import SwAV
     >>> backbone = bt_keras.resnet(18, width=0.125, stem="cifar")
-    >>> SwAV(backbone, (32, 32), prototypes=20).prototypes.shape
+    >>> SwAV(backbone, (32, 32), num_prototypes=20).prototypes.shape
     (32, 20)
     """
 
@@ -67,7 +68,7 @@ class SwAV(BarlowTwins):
         backbone,
         projector,
         *args,
-        prototypes: int = 3000,
+        num_prototypes: int = 3000,
         temperature: float = 0.1,
         epsilon: float = 0.05,
         iterations: int = 3,
@@ -75,7 +76,7 @@ class SwAV(BarlowTwins):
         **kwargs,
     ):
         super().__init__(backbone, projector, *args, **kwargs)
-        count = checks.number("prototypes", prototypes, checks.COUNT)
+        count = checks.number("num_prototypes", num_prototypes, checks.COUNT)
         self.temperature = checks.number("temperature", temperature, checks.POSITIVE)
         self.epsilon = checks.number("epsilon", epsilon, checks.POSITIVE)
         self.iterations = checks.number("iterations", iterations, checks.COUNT)
@@ -111,7 +112,7 @@ class SwAV(BarlowTwins):
     def get_config(self):
         return {
             **super().get_config(),
-            "prototypes": self.prototypes.shape[1],
+            "num_prototypes": self.prototypes.shape[1],
             "temperature": self.temperature,
             "epsilon": self.epsilon,
             "iterations": self.iterations,

@@ -13,7 +13,7 @@ from tests.studies.methods.rows import rows
 
 def model(**options):
     keras.utils.set_random_seed(0)
-    made = BYOL(tiny().backbone, (16, 8), predictor=6, **options)
+    made = BYOL(tiny().backbone, (16, 8), predictor_width=6, **options)
     made.compile(optimizer=keras.optimizers.SGD(0.5), jit_compile=False)
     return made
 
@@ -96,7 +96,7 @@ def test_the_target_computes_what_its_weights_say_and_changes_nothing(training):
     ours = byol.target(view, training=training)
     for old, new in zip(before, weights(byol), strict=True):
         np.testing.assert_array_equal(old, new)
-    copy = BYOL(tiny().backbone, (16, 8), predictor=6)
+    copy = BYOL(tiny().backbone, (16, 8), predictor_width=6)
     parts = [*copy.backbone.weights, *copy.projector.weights]
     for weight, value in zip(parts, averages(byol), strict=True):
         weight.assign(value)
@@ -105,7 +105,7 @@ def test_the_target_computes_what_its_weights_say_and_changes_nothing(training):
 
 
 @pytest.mark.parametrize(
-    "options", [{"momentum": 1.5}, {"total_steps": 0}, {"predictor": 0}]
+    "options", [{"momentum": 1.5}, {"total_steps": 0}, {"predictor_width": 0}]
 )
 def test_bad_options(options):
     with pytest.raises(UsageError, match=next(iter(options))):

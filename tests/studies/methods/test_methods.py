@@ -26,14 +26,14 @@ METHODS = {
     ),
     "cross-entropy": functools.partial(LossVariant, objective="cross_entropy"),
     "stop-gradient": functools.partial(Asymmetric, stop_gradient=True),
-    "predictor": functools.partial(Asymmetric, predictor=8),
+    "predictor": functools.partial(Asymmetric, predictor_width=8),
     "simclr": functools.partial(SimCLR),
     "vicreg": functools.partial(VICReg),
-    "simsiam": functools.partial(SimSiam, predictor=8),
-    "byol": functools.partial(BYOL, predictor=8, momentum=0.5),
+    "simsiam": functools.partial(SimSiam, predictor_width=8),
+    "byol": functools.partial(BYOL, predictor_width=8, momentum=0.5),
     "mixed": functools.partial(MixedBarlowTwins),
     "supervised": functools.partial(Supervised, num_classes=3),
-    "swav": functools.partial(SwAV, prototypes=6),
+    "swav": functools.partial(SwAV, num_prototypes=6),
 }
 every_method = pytest.mark.parametrize("method", METHODS)
 

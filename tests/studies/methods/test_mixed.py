@@ -44,7 +44,7 @@ def test_mixing_term(share):
 
 
 def test_loss_and_images():
-    model = compiled(tiny(), lambd=0.1, regularization=3.0)
+    model = compiled(tiny(), lambd=0.1, mixing_weight=3.0)
     (view_a, view_b), *_ = pairs()
     seen = []
     project = model.project

@@ -16,11 +16,11 @@ from tests import tiny
 METHODS = {
     "simclr.SimCLR": {},
     "vicreg.VICReg": {},
-    "simsiam.SimSiam": {"predictor": 4},
-    "byol.BYOL": {"predictor": 8, "total_steps": 8},
-    "mixed.MixedBarlowTwins": {"regularization": 2.0},
+    "simsiam.SimSiam": {"predictor_width": 4},
+    "byol.BYOL": {"predictor_width": 8, "total_steps": 8},
+    "mixed.MixedBarlowTwins": {"mixing_weight": 2.0},
     "supervised.Supervised": {"num_classes": 2},
-    "swav.SwAV": {"prototypes": 6, "frozen_steps": 2},
+    "swav.SwAV": {"num_prototypes": 6, "frozen_steps": 2},
 }
 
 

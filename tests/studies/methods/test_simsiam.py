@@ -11,7 +11,7 @@ from tests.studies.methods.rows import rows
 
 
 def model(projector=(16, 8), **options):
-    return SimSiam(tiny().backbone, projector, predictor=6, **options)
+    return SimSiam(tiny().backbone, projector, predictor_width=6, **options)
 
 
 def cosines(a, b):
@@ -53,7 +53,7 @@ def test_the_projector_ends_with_batch_norm():
 
 
 def test_bad_options():
-    with pytest.raises(UsageError, match="predictor"):
-        SimSiam(tiny().backbone, (16, 8), predictor=0)
+    with pytest.raises(UsageError, match="predictor_width"):
+        SimSiam(tiny().backbone, (16, 8), predictor_width=0)
     with pytest.raises(UsageError, match="projector"):
         model(projector=())

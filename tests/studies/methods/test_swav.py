@@ -12,7 +12,7 @@ from tests.studies.methods.rows import rows
 
 
 def model(projector=(16, 8), **options):
-    return SwAV(tiny().backbone, projector, prototypes=5, **options)
+    return SwAV(tiny().backbone, projector, num_prototypes=5, **options)
 
 
 def sinkhorn(scores, epsilon, iterations):
@@ -61,6 +61,14 @@ def test_assignments_share_the_prototypes():
     np.testing.assert_allclose(q.sum(axis=0), np.full(5, 12), rtol=1e-3)
     np.testing.assert_allclose(
         assignments(scores, 0.2, 3), sinkhorn(scores, 0.2, 3), rtol=1e-4, atol=1e-7
+    )
+
+
+def test_assignments_of_a_small_epsilon():
+    scores = np.random.default_rng(0).uniform(-1, 1, (60, 5)).astype(np.float32)
+    scores[:, 0] = -1.0  # exp(-1 / 0.005) is 0 in float32.
+    np.testing.assert_allclose(
+        assignments(scores, 0.005, 3), sinkhorn(scores, 0.005, 3), rtol=1e-3, atol=1e-6
     )
 
 
