@@ -1,4 +1,4 @@
-"""An epoch of configs/cifar10.py as a whole process, from start to end.
+"""An epoch of configs/cifar10.py with AdamW as a whole process, from start to end.
 
 python -m benchmarks.epoch --data tfds:cifar10
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import children, machine, options, table, turns
 from bt_keras import config as config_lib
 
-_RECIPE = "configs/cifar10.py"
+_RECIPE = "benchmarks/ours/epoch_recipe.py"
 _QUICK_STEPS = 2
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -77,8 +77,6 @@ def _ours(values, split, workdir):
     fields = {
         "data.source": values.data,
         "data.train_split": split,
-        "epochs": 1,
-        "optimizer.warmup_epochs": 0.0,
         "precision": _POLICIES[values.precision],
     }
     command = [sys.executable, "-m", "bt_keras.cli", "pretrain", "--config", _RECIPE]

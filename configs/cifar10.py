@@ -1,6 +1,9 @@
 """A quarter-width ResNet-18 on CIFAR-10, for one machine without an accelerator.
 
 bt-keras pretrain --config configs/cifar10.py --workdir runs/cifar10
+
+A CPU with AMX trains it in an hour and a half with
+`--config.precision=mixed_bfloat16`; a CPU without such instructions takes most of a day.
 """
 
 from bt_keras.config import default
@@ -17,10 +20,11 @@ def get_config():
     config.backbone.stem = "cifar"
     config.projector = (1024, 1024, 1024)
     config.batch_size = 256
-    config.epochs = 20
-    config.optimizer.name = "adamw"
-    config.optimizer.learning_rate = 2e-3
-    config.optimizer.warmup_epochs = 2.0
-    config.optimizer.options = {"weight_decay": 1e-4}
+    config.epochs = 60
+    config.optimizer.learning_rate = 0.3
+    config.optimizer.bias_learning_rate = 0.03
+    config.optimizer.warmup_epochs = 4.0
+    config.optimizer.options.trust_coefficient = 0.02
+    config.optimizer.options.weight_decay = 1e-4
     config.evaluation.resize_ratio = 1.0
     return config

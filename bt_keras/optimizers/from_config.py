@@ -46,7 +46,7 @@ def build(config: ConfigDict, steps_per_epoch: int) -> keras.optimizers.Optimize
         raise UsageError(
             f"config.optimizer.options do not fit {settings.name!r} ({error}): set "
             "them to that optimizer's arguments in a config file, as "
-            "configs/cifar10.py does."
+            "configs/demo_adamw.py does."
         ) from error
 
 

@@ -13,8 +13,13 @@ from bt_keras.errors import UsageError
 from bt_keras.training import setup
 
 _TFDS = "tfds:"
-# The training images of data sets of configs/, which may not be downloaded yet.
-_TRAINING_IMAGES = {"tfds:imagenet2012": 1_281_167, "tfds:cifar10": 50_000}
+# The training splits of configs/, which may not be downloaded yet.
+_TRAINING_IMAGES = {
+    ("tfds:imagenet2012", "train"): 1_281_167,
+    ("tfds:cifar10", "train"): 50_000,
+    ("tfds:cifar100", "train"): 50_000,
+    ("tfds:stl10", "unlabelled"): 100_000,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +90,7 @@ def _is_prepared(dataset):
 
 def _assumed(config):
     name, split = config.data.source, config.data.train_split
-    count = _TRAINING_IMAGES.get(name) if split == "train" else None
+    count = _TRAINING_IMAGES.get((name, split))
     if count is None:
         raise UsageError(
             f"the split {split!r} of {name!r} is not on this machine: give the number "

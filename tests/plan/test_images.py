@@ -26,7 +26,13 @@ def test_given_numbers_open_nothing(config):
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("default", 1_281_167), ("cifar10", 50_000)]
+    ("name", "count"),
+    [
+        ("default", 1_281_167),
+        ("cifar10", 50_000),
+        ("cifar100", 50_000),
+        ("stl10", 100_000),
+    ],
 )
 def test_numbers_of_known_data_sets_are_assumed(nothing_prepared, name, count):
     found = images.find(config_lib.load(name))

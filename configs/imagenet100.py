@@ -1,0 +1,25 @@
+"""ResNet-18 on 100 classes of ImageNet, for an accelerator.
+
+bt-keras pretrain --config configs/imagenet100.py --workdir runs/imagenet100
+
+`data/imagenet100` has a folder for each class in train/ and in val/. Epochs and rates
+are those of solo-learn's recipe, which reports 80.4 % (online linear probe).
+"""
+
+from bt_keras.config import default
+
+
+def get_config():
+    config = default()
+    config.data.source = "data/imagenet100"
+    config.data.layout = "splits"
+    config.data.test_split = "val"
+    config.backbone.depth = 18
+    config.projector = (2048, 2048, 2048)
+    config.batch_size = 256
+    config.epochs = 400
+    config.optimizer.learning_rate = 0.3
+    config.optimizer.bias_learning_rate = 0.03
+    config.optimizer.options.trust_coefficient = 0.02
+    config.optimizer.options.weight_decay = 1e-4
+    return config
