@@ -2,8 +2,8 @@
 
 bt-keras pretrain --config configs/cifar10.py --workdir runs/cifar10
 
-A CPU with AMX trains it in an hour and a half with
-`--config.precision=mixed_bfloat16`; a CPU without such instructions takes most of a day.
+A CPU with AMX instructions trains it in an hour and a half with
+`--config.precision=mixed_bfloat16`; without them, it takes most of a day.
 """
 
 from bt_keras.config import default
