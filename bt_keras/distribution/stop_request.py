@@ -59,24 +59,26 @@ class StopRequest:
         own = self._signal and signal.Signals(self._signal).name
         asked, failed = own is not None, error is not None
         if self._workers > 1:
-            asked, failed = self._sum([float(asked), float(failed)]).numpy() > 0
+            total = _sum_over_replicas(self._strategy)
+            asked, failed = total([float(asked), float(failed)]).numpy() > 0
         if error:
             raise error
         if failed:
             raise UsageError("another worker failed; see its log.")
         return (own or "a signal to another worker") if asked else None
 
-    @functools.cached_property
-    def _sum(self) -> Callable:
-        """A function that sums two floats over all replicas."""
-        import tensorflow as tf
 
-        def summed(own):
-            values = self._strategy.run(tf.identity, args=(own,))
-            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, None)
+@functools.lru_cache(maxsize=1)  # TensorFlow warns of functions that are traced often.
+def _sum_over_replicas(strategy: tf.distribute.Strategy) -> Callable:
+    """Returns a function that sums two floats over all replicas."""
+    import tensorflow as tf
 
-        spec = tf.TensorSpec((2,), tf.float32)
-        return tf.function(summed, autograph=False, input_signature=[spec])
+    def summed(own):
+        values = strategy.run(tf.identity, args=(own,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, values, None)
+
+    spec = tf.TensorSpec((2,), tf.float32)
+    return tf.function(summed, autograph=False, input_signature=[spec])
 
 
 @contextlib.contextmanager

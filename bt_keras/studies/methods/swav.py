@@ -57,7 +57,7 @@ class SwAV(BarlowTwins):
 
     >>> from bt_keras.studies.methods.swav import SwAV
     >>> backbone = bt_keras.resnet(18, width=0.125, stem="cifar")
-    >>> SwAV(backbone, (32, 32), num_prototypes=20).prototypes.shape
+    >>> tuple(SwAV(backbone, (32, 32), num_prototypes=20).prototypes.shape)
     (32, 20)
     """
 
