@@ -46,9 +46,10 @@ test: $(VENV)/installed
 	$(TESTS) $(FAST) $(TRAINING)
 	$(TESTS) $(FAST) $(OTHERS)
 
-# Tests that take long or start several processes.
+# Tests that take long or start several processes; SLOW=PATHS runs those of some folders.
+SLOW ?= tests
 test-slow: $(VENV)/installed
-	$(TESTS) -m slow
+	$(TESTS) -m slow $(SLOW)
 
 # What only a GPU can check. GPU=--pretend-gpu runs the same tests on a CPU that takes a
 # GPU's paths.
