@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 import keras
+import tensorflow as tf
 from ml_collections import ConfigDict
 
 from bt_keras import config as config_lib
@@ -19,10 +20,14 @@ from bt_keras.export.network_inputs import NetworkInputs
 from bt_keras.export.saved_model import regularized_variables
 from bt_keras.hub.metadata import ModuleMetadata
 from bt_keras.networks import feature_dim
+from bt_keras.plan import flops
 
 _PACKAGES = ("bt-keras", "tensorflow", "keras", "tensorflow-hub")
 # Fields of `ModuleMetadata` that the caller of `export_backbone` provides.
-ABOUT = ("config", "epochs", "steps", "results", "license")
+ABOUT = (
+    *("config", "epochs", "steps", "results", "license"),
+    *("published", "commands", "latency", "limits"),
+)
 
 
 def describe(
@@ -40,8 +45,7 @@ def describe(
         strides: List of integers, the strides of the backbone's feature maps.
         inputs: `ImageInputs` or `NetworkInputs`, what the module takes.
         about: Optional mapping with fields of `ModuleMetadata` that describe the
-            training: `config`, `epochs`, `steps`, `results` and `license`. Defaults to
-            `None`.
+            training and the model: those of `ABOUT`. Defaults to `None`.
 
     Returns:
         A `ModuleMetadata`.
@@ -56,6 +60,7 @@ def describe(
         name=backbone.name,
         architecture=_architecture(backbone),
         parameters=backbone.count_params(),
+        multiply_adds=_multiply_adds(backbone, inputs.metadata()),
         **inputs.metadata(),
         feature_dim=feature_dim(backbone),
         strides=list(strides),
@@ -109,6 +114,16 @@ def _check_config(config):
             f"its config lacks {missing[0]}; pass the run's whole config, as with "
             "config.to_dict(), or none"
         )
+
+
+def _multiply_adds(backbone, fields):
+    """Counts those of one image, of the size of encoded images if it can be any."""
+    if not fields["input_shape"]:
+        return None
+    _, height, width, channels = fields["input_shape"]
+    size = fields["image_size"]
+    image = tf.TensorSpec((1, height or size, width or size, channels))
+    return flops.multiply_adds(backbone, image)
 
 
 def _signatures(inputs, strides, projector):

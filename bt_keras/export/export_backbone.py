@@ -94,8 +94,10 @@ def export_backbone(
         about: Optional dict, further content of the model card, each entry optional:
             `"config"`, dict of the run's config; `"epochs"`, string, and `"steps"`,
             integer, the length of the training; `"results"`, list of dicts, the rows
-            of results.csv; `"license"`, string, the SPDX name of the weights' license.
-            Defaults to `None`.
+            of results.csv; `"license"`, string, the SPDX name of the weights' license;
+            `"published"`, string, the name of a published model; `"commands"`,
+            `"latency"` and `"limits"`, lists of strings: how it was measured, its
+            times, and what it is not for. Defaults to `None`.
         normalize: Optional boolean, whether the module takes images in [0, 1] and
             normalizes them; otherwise it takes what the backbone takes. Defaults to
             `None`: `True` if that is one float tensor (N, H, W, C).

@@ -11,6 +11,7 @@ import jinja2
 
 from bt_keras.evaluation import tables
 from bt_keras.evaluation.results import Result
+from bt_keras.export import model_index
 from bt_keras.hub.metadata import ModuleMetadata
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
@@ -33,6 +34,7 @@ def render(metadata: ModuleMetadata, sums: Mapping[str, str]) -> str:
     return _template().render(
         metadata=metadata,
         results=results,
+        model_index=model_index.entries(metadata.published or metadata.name, measured),
         sums=sums,
         image_kind=kinds.get(channels, f"images of {channels} bands"),
     )
@@ -49,6 +51,7 @@ def _template():
         autoescape=False,  # The card is Markdown, not HTML.
     )
     environment.filters["yaml"] = _yaml_string
+    environment.filters["dataset"] = model_index.dataset_name
     environment.filters["numbers"] = lambda values: ", ".join(
         f"{v:.4g}" for v in values
     )

@@ -37,6 +37,8 @@ class ModuleMetadata:
         architecture: Dict, the Keras configuration of the backbone, or `None` if Keras
             cannot serialize it.
         parameters: Optional integer, the number of the backbone's weights.
+        multiply_adds: Optional integer, the multiply-adds of the features of an image
+            of `image_size` pixels, if all of them could be counted.
         image_size: Optional integer, side in pixels of the squares that encoded images
             are resized and cropped to.
         resize_ratio: Optional float, at least 1: encoded images are resized to
@@ -63,6 +65,10 @@ class ModuleMetadata:
         steps: Optional integer, the number of steps of the training.
         results: Optional list of dicts, the rows of the run's results.csv.
         license: Optional string, the SPDX name of the weights' license.
+        published: Optional string, the name of a published model.
+        commands: Optional list of strings, the commands that trained and measured it.
+        latency: Optional list of strings, lines of times and where they were measured.
+        limits: Optional list of strings, sentences on what it is not for.
         inputs: Optional list of dicts, the `name`, `shape` and `dtype` of every input
             of a module that does not take images, in TensorFlow's order of the nest.
 
@@ -73,6 +79,7 @@ class ModuleMetadata:
     name: str = "backbone"
     architecture: dict | None
     parameters: int | None = None
+    multiply_adds: int | None = None
     image_size: int | None = None
     resize_ratio: float | None = None
     input_shape: list
@@ -93,6 +100,10 @@ class ModuleMetadata:
     steps: int | None = None
     results: list | None = None
     license: str | None = None
+    published: str | None = None
+    commands: list | None = None
+    latency: list | None = None
+    limits: list | None = None
     inputs: list | None = None
 
     def __post_init__(self):

@@ -1,4 +1,4 @@
-"""The number of floating-point operations of a training step.
+"""The number of floating-point operations of a training step, or of a network.
 
 A multiply-add counts as two operations. Convolutions, matrix products and the loss are
 counted, and no others: they are all but a few percent of a step.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from bt_keras.losses import cheapest_implementation, gram
@@ -50,6 +52,34 @@ def of_operation(operation: tf.Operation) -> int:
     """
     count = _count(operation) if operation.type in _COUNTED else None
     return count or 0
+
+
+def multiply_adds(network: keras.Layer, inputs: Any) -> int | None:
+    """Counts the multiply-adds of a pass through a network, in inference.
+
+    Args:
+        network: Built `keras.Layer`, such as a backbone.
+        inputs: Nest of `tf.TensorSpec` with all sizes, the input of the network.
+
+    Returns:
+        Integer, or `None` if an operation cannot be counted.
+
+    Example:
+
+    >>> from bt_keras.plan import flops
+    >>> network = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    >>> flops.multiply_adds(network, tf.TensorSpec((2, 8)))
+    64
+    """
+
+    @tf.function(autograph=False)
+    def features(values):
+        return network(values, training=False)
+
+    operations = features.get_concrete_function(inputs).graph.get_operations()
+    if unknown(operations):
+        return None
+    return sum(map(of_operation, operations)) // 2
 
 
 def unknown(operations: Sequence[tf.Operation]) -> list[tf.Operation]:

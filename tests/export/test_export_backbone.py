@@ -144,8 +144,10 @@ def test_the_card_of_a_run_has_its_config_and_results(exported):
     text = model_card.render(described, {})
     for part in (
         'license: "Apache-2.0"',
-        'datasets: ["tfds:imagenet2012"]',
+        'datasets: ["imagenet2012"]',
         "metrics: [accuracy]",
+        'model-index: [{"name": "resnet10"',
+        "on `imagenet2012` by bt_keras",
         "| `imagenet`, 224 pixels; b: rotate 0.75, sigma (0.1, 1.0) |",
         "8192, 8192, 8192",
         "| 6, 468 |",
@@ -168,6 +170,8 @@ def test_the_card_of_a_run_has_its_config_and_results(exported):
         ({"steps": "many"}, "steps is 'many'"),
         ({"results": [{"metric": "top1"}]}, "about is not valid: 'settings'"),
         ({"results": "none"}, "about is not valid"),
+        ({"limits": "none"}, "limits is 'none'"),
+        ({"published": 3}, "published is 3"),
     ],
 )
 def test_a_description_of_another_form_is_one_line(tmp_path, about, message):

@@ -1,6 +1,10 @@
+import math
+
+import keras
 import pytest
 import tensorflow as tf
 
+import bt_keras
 from bt_keras.distribution import devices
 from bt_keras.losses import barlow_twins_loss
 from bt_keras.plan import flops
@@ -138,3 +142,21 @@ def test_operations_of_the_loss_are_those_of_its_graph(shape):
         inner = product.inputs[0].shape.num_elements() // rows
         total += 2 * inner * product.outputs[0].shape.num_elements()
     assert total == flops.of_loss(*shape)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+def test_multiply_adds_of_a_resnet_are_those_of_its_convolutions(stem):
+    backbone = bt_keras.resnet(18, width=0.125, stem=stem)
+    fixed = keras.Model(backbone.input, [layer.output for layer in backbone.layers])
+    shapes = fixed.compute_output_shape((3, 32, 48, 3))
+    expected = 0
+    for layer, shape in zip(backbone.layers, shapes, strict=True):
+        kernels = [w.shape for w in layer.weights if len(w.shape) == 4]
+        expected += sum(math.prod(kernel[:3]) * math.prod(shape) for kernel in kernels)
+    images = tf.TensorSpec((3, 32, 48, 3))
+    assert flops.multiply_adds(backbone, images) == expected > 0
+
+
+def test_multiply_adds_that_cannot_be_counted_are_none():
+    network = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(2)])
+    assert flops.multiply_adds(network, tf.TensorSpec((1, 4, 3))) is None
