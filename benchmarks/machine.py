@@ -22,6 +22,14 @@ def has_bfloat16():
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpu_field("flags").split())
 
 
+def summary():
+    """Returns the CPU in a few words, such as "AMD EPYC with AVX2, 2 cores"."""
+    flags = _cpu_field("flags").split()
+    widest = next((name for name in ("avx512f", "avx2") if name in flags), "")
+    vectors = f" with {widest.upper()}" if widest else ""
+    return f"{_cpu_field('model name')}{vectors}, {processes.num_cores()} cores"
+
+
 def describe(peer_python=None):
     """Prints the machine and the versions of both sides as a Markdown list."""
     has = _cpu_field("flags").split()

@@ -31,7 +31,8 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "module",
         None,
-        "Exported module: a folder, a .tar.gz file or a URL.",
+        "Exported module: a folder, a .tar.gz file, a URL or the name of a published "
+        "model.",
         flag_values=values,
     )
     absl_flags.DEFINE_string(

@@ -82,8 +82,8 @@ def _define_target(values):
     """Adds the flags that say which network is evaluated."""
     text = {
         "workdir": "Folder of the run to evaluate. Give either --workdir or --module.",
-        "module": "Exported module to evaluate: a folder, a .tar.gz file or a URL. "
-        "The results are printed, but not stored.",
+        "module": "Exported module to evaluate: a folder, a .tar.gz file, a URL or the "
+        "name of a published model. The results are printed, but not stored.",
     }
     for name, description in text.items():
         absl_flags.DEFINE_string(name, None, description, flag_values=values)

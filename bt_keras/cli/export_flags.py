@@ -60,7 +60,8 @@ def define_flags() -> absl_flags.FlagValues:
     text(
         "verify",
         None,
-        "Module to check instead of an export: a folder, a .tar.gz or a URL. It is "
+        "Module to check instead of an export: a folder, a .tar.gz, a URL or the name "
+        "of a published model. It is "
         "loaded in a process without bt_keras, and its outputs are compared with those "
         "at export. The exit status is 1 if a check fails. A module whose files differ "
         "from its SHA256SUMS is not loaded.",

@@ -39,7 +39,8 @@ def define_flags() -> absl_flags.FlagValues:
     text(
         "module",
         None,
-        "Exported module with the backbone: a folder, a .tar.gz file or a URL.",
+        "Exported module with the backbone: a folder, a .tar.gz file, a URL or the "
+        "name of a published model.",
     )
     text("out", None, "File of the classifier, which must not exist; ends in .keras.")
     for name in ("module", "out"):

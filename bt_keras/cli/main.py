@@ -27,7 +27,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from absl import flags as absl_flags
@@ -66,12 +66,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guard(_run, list(sys.argv[1:] if argv is None else argv))
+
+
+def guard(run: Callable[[list[str]], int | None], arguments: list[str]) -> int:
+    """Runs a function as a command runs: in its environment, without tracebacks.
+
+    Args:
+        run: Function of the arguments that returns an exit status, or `None` for 0.
+        arguments: List of strings.
+
+    Returns:
+        The exit status.
+    """
     with streams.tolerant() as stdout, signals.raising() as raiser:
         try:
             _configure_logging()
             environment.prepare()
-            status = _run(arguments) or 0
+            status = run(arguments) or 0
             stdout.flush()
         except BaseException as error:
             # An interrupted import, for example, raises exceptions of its own.

@@ -71,8 +71,9 @@ def define_flags() -> absl_flags.FlagValues:
         None,
         "Pretrained weights to start from instead of new ones: PyTorch weights (.pth, "
         ".pt, .ckpt, .torch, .safetensors or .npz), a .keras file, the folder of a run "
-        "or a module. The backbone must fit the config; the projector is taken if it "
-        "fits. A run that resumes does not need them again.",
+        "or a module, or the name of a published model. The backbone must fit the "
+        "config; the projector is taken if it fits. A run that resumes does not need "
+        "them again.",
         flag_values=values,
     )
     absl_flags.DEFINE_bool(

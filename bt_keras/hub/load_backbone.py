@@ -37,8 +37,9 @@ def load_backbone(
 
     Args:
         handle: String or path: a SavedModel folder, a `.tar.gz` of one, a `file://`
-            URL of either, or a TensorFlow Hub handle (a URL), which is downloaded once
-            and cached in the folder `TFHUB_CACHE_DIR`.
+            URL of either, a TensorFlow Hub handle (a URL), which is downloaded once
+            and cached in the folder `TFHUB_CACHE_DIR`, or the name of a published
+            model, such as `"fashion_mnist_resnet18_w25"`, which the package contains.
         trainable: Boolean, whether `fit` updates the weights and the batch
             normalization statistics. Defaults to `False`: the backbone then always
             runs in inference mode.

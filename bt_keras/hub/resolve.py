@@ -1,4 +1,4 @@
-"""Resolve a module's handle (a folder, an archive or a URL) to a local folder."""
+"""Resolve a module's handle (a folder, archive, URL or name) to a local folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 
 import tensorflow as tf
 
+from bt_keras import published_models
 from bt_keras.errors import UsageError, one_line
 from bt_keras.files import storage
 from bt_keras.hub import checksums, download, intact, saved_model_files, wildcards
@@ -31,8 +32,9 @@ def resolve(
     Args:
         handle: String or path: a SavedModel folder, a `.tar.gz` of one, a `file://`
             URL of either, a path in a file system of TensorFlow (gs://bucket/module),
-            which is copied each time, or a TensorFlow Hub handle (a URL), which is
-            downloaded once and cached in the folder `TFHUB_CACHE_DIR`.
+            which is copied each time, a TensorFlow Hub handle (a URL), which is
+            downloaded once and cached in the folder `TFHUB_CACHE_DIR`, or the name of
+            a published model, unless there is a file or folder of this name.
         scratch: Path of an empty folder, into which an archive is unpacked and a remote
             module is copied.
         max_bytes: Integer, the most bytes that the files of an archive may have.
@@ -89,7 +91,7 @@ def _folder(handle, scratch, max_bytes, check_sums):
         return folder
     path = _path(handle)
     if not path.exists():
-        raise ValueError("no such folder or archive.")
+        path = published_models.find(handle)
     if path.is_dir():
         saved_model_files.check(path)
         if check_sums:

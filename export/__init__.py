@@ -1,0 +1,1 @@
+"""What this project publishes: models, each in a folder of `export/models`."""
