@@ -36,7 +36,7 @@ _CHECKS = {
     ),
 }
 # Flags in the prose that belong to other programs.
-_FOREIGN = {"--gpus-per-task"}
+_FOREIGN = {"--gpus-per-task", "--transfer"}
 # Flags that some commands require.
 _REQUIRED = ("--workdir", "--input", "--module", "--out", "--queue")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export import records
 from tests import tiny
 from tests.markdown import ROOT
 
@@ -17,6 +18,7 @@ from tests.markdown import ROOT
 _SOURCES = (
     "bt_keras",
     "configs",
+    "export",
     "setup.cfg",
     "pyproject.toml",
     "README.md",
@@ -75,9 +77,39 @@ def _environment(folder, wheel):
     return scripts
 
 
+# Prints the largest difference between the features of a published model and those that
+# its module has recorded.
+_PUBLISHED = """
+import numpy as np, sys, tarfile
+import bt_keras
+from bt_keras import published_models
+
+name = sys.argv[1]
+path = published_models.find(name)
+assert path.is_relative_to(bt_keras.__path__[0]), path
+with tarfile.open(path) as tar:
+    sample = np.load(tar.extractfile("assets.extra/sample.npz"))
+features = bt_keras.load_backbone(name)(sample["images"] / np.float32(255))
+print(float(abs(features - sample["features"]).max() / abs(sample["features"]).max()))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return _build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.mark.slow  # Builds a wheel.
+def test_published_models_load_by_name_from_the_wheel(wheel, tmp_path):
+    scripts = _environment(tmp_path / "environment", wheel)
+    for name in records.built():
+        process = [scripts / "python", "-c", _PUBLISHED, name]
+        assert float(_run(process, tmp_path)) < 1e-4
+
+
 @pytest.mark.slow  # Builds a wheel and starts six commands.
-def test_all_commands_run_from_the_wheel(tmp_path):
-    scripts = _environment(tmp_path / "environment", _build(tmp_path))
+def test_all_commands_run_from_the_wheel(wheel, tmp_path):
+    scripts = _environment(tmp_path / "environment", wheel)
     where = [scripts / "python", "-c", "import bt_keras; print(bt_keras.__file__)"]
     assert Path(_run(where, tmp_path)).is_relative_to(tmp_path / "environment")
     tiny.write_images(tmp_path / "photos", size=8)
