@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags as absl_flags
 
@@ -108,12 +107,10 @@ def _publish(arguments):
     start.tensorflow()
 
     from bt_keras.files.scratch import scratch_folder
-    from bt_keras.hub.unpack import unpack
+    from bt_keras.hub import resolve
 
     with scratch_folder() as scratch:
-        folder = Path(scratch, name)
-        folder.mkdir()
-        unpack(records.archive(name), folder)
+        folder = resolve.resolve(records.archive(name), scratch)
         return export_command.run([f"--out={folder}", *rest])
 
 

@@ -109,7 +109,7 @@ def test_verify_passes_and_finds_what_was_changed(models, capsys):
     assert "README.md is not that of module.tar.gz" in capsys.readouterr().out
 
 
-def test_changed_results_and_large_modules_differ(models, monkeypatch):
+def test_changed_results_and_large_modules_differ(models, monkeypatch, capsys):
     path = models / NAME / "results.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "sha256": "0"}))
     assert records.differing(NAME) == [
@@ -119,6 +119,8 @@ def test_changed_results_and_large_modules_differ(models, monkeypatch):
     assert "more than 1,000" in records.differing(NAME)[0]
     (models / NAME / "module.tar.gz").write_bytes(b"damaged")
     assert len(records.differing(NAME)) == 2
+    publish = ["publish", NAME, "--publish=kaggle", "--handle=a/b/tensorFlow2/c"]
+    assert "damaged" in one_line(capsys, *publish, "--dry_run")
 
 
 def test_publishing_sends_what_bt_keras_export_sends(capsys):

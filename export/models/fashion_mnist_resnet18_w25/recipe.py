@@ -9,8 +9,8 @@ LICENSE = "Apache-2.0"
 TRANSFER = ("tfds:cifar10",)
 LIMITS = (
     "Photographs. Its 10,000 training images are gray pictures of 28 x 28 pixels, each "
-    "of one article of clothing, enlarged to 56 pixels. Above is what it loses on "
-    "CIFAR-10.",
+    "of one article of clothing, enlarged to 56 pixels: see its low accuracy on "
+    "CIFAR-10 above.",
     "Comparisons with published results of a ResNet-18: it has a quarter of the width.",
     "Decisions in which an error does harm: neither its bias nor its robustness was "
     "tested.",
