@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bt_keras.cli import start
 from bt_keras.workdir import Workdir
 from export import recipe
 
@@ -46,8 +45,9 @@ def rebuild(
     # The card says nothing about this machine's folders.
     file = f"export/models/{name}/{read.file.name}"
     shown = _commands(f"runs/{name}", file, [*map(_public, sources)])
-    start.tensorflow()
 
+    # TensorFlow as a Python program starts it, not with oneDNN as bt-keras does: the
+    # latency is that of such a program.
     from export import module
 
     module.write(name, run, read, [f"bt-keras {shlex.join(each)}" for each in shown])

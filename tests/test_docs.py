@@ -21,6 +21,7 @@ _ALL = [
     *markdown.pages("benchmarks/*.md"),
     *markdown.pages("examples/*/*.md"),
     *markdown.pages("bt_keras/data/shipped/*.md"),
+    *markdown.pages("export/models/*/*.md"),
     *markdown.pages("tests/reference/*.md"),
 ]
 # Assertions at the end of the programs of some pages.
