@@ -89,7 +89,7 @@ path = published_models.find(name)
 assert path.is_relative_to(bt_keras.__path__[0]), path
 with tarfile.open(path) as tar:
     sample = dict(np.load(tar.extractfile("assets.extra/sample.npz")))
-features = bt_keras.load_backbone(name)(sample["images"] / np.float32(255))
+features = bt_keras.load_backbone(name)(sample["images"] / np.float32(255)).numpy()
 print(float(abs(features - sample["features"]).max() / abs(sample["features"]).max()))
 """
 
