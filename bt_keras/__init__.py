@@ -25,7 +25,7 @@ _MODULES = {
     "WarmupCosine": "bt_keras.optimizers",
     "barlow_twins_loss": "bt_keras.losses",
     "cross_correlation": "bt_keras.losses",
-    "export_backbone": "bt_keras.export",
+    "export_backbone": "bt_keras.export.export_backbone",
     "load_backbone": "bt_keras.hub",
     "pairs": "bt_keras.data",
     "resnet": "bt_keras.networks",

@@ -24,7 +24,8 @@ from pathlib import Path
 
 from bt_keras.cli import flags, start
 from bt_keras.cli.export_flags import check, define_flags
-from bt_keras.errors import UsageError
+from bt_keras.export.formats import FORMATS, MODULE
+from bt_keras.export.publishers import PUBLISHERS
 
 __all__ = ["define_flags", "run"]
 
@@ -44,16 +45,6 @@ def run(arguments: Sequence[str]) -> int:
     flags.parse(values, arguments)
     check(values)
     start.tensorflow()
-    if values.publish:
-        from bt_keras.export import kaggle
-
-        # Before the export, which takes a while.
-        kaggle.check_handle(values.handle)
-        if (values.workdir or values.input) and not values.license:
-            raise UsageError(
-                "--license is missing, which Kaggle requires: give the SPDX name of "
-                "the weights' license, such as --license=Apache-2.0."
-            )
     if values.verify is not None:
         return _verify(values)
     if values.workdir or values.input:
@@ -75,10 +66,9 @@ def _export(values):
 
     workdir = Workdir(values.workdir) if values.workdir else None
     load = functools.partial(_load, values, workdir)
-    if values.format != "savedmodel":
-        write = getattr(export_run, f"export_{values.format}")
-        path = values.out or Path(values.workdir, f"backbone.{values.format}")
-        difference = write(load, path)
+    if values.format != MODULE:
+        path = values.out or Path(values.workdir, FORMATS[values.format].file)
+        difference = export_run.export_as(values.format, load, path)
         print(f"{path}: features differ by at most {difference:.2g} after reloading")
         return 0
     module = _module(values)
@@ -133,16 +123,18 @@ def _print_checks(checks):
 
 
 def _publish(values):
-    from bt_keras.export import kaggle
+    from bt_keras.export import publishing
 
-    upload = kaggle.prepare(_module(values), values.handle)
-    print(f"to {upload.handle} on Kaggle Models:")
-    print(f"  license: {upload.license_name}")
+    publisher = PUBLISHERS[values.publish]
+    upload = publishing.prepare(publisher, _module(values), values.handle)
+    print(f"to {upload.handle} on {publisher.title}:")
+    print(f"  license: {upload.license_name or 'not stated'}")
     print(f"  version notes: {upload.version_notes}")
     for name, size in upload.files:
-        print(f"  {size:>12,}  {name}")
+        note = " (changed for this host)" if name in upload.changed else ""
+        print(f"  {size:>12,}  {name}{note}")
     if values.dry_run:
         print("nothing was sent: --dry_run")
         return
-    kaggle.publish(upload)
+    publishing.publish(publisher, upload)
     print(f"published as {upload.handle}")

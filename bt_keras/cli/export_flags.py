@@ -8,8 +8,10 @@ from absl import flags as absl_flags
 
 from bt_keras.cli import flags
 from bt_keras.errors import UsageError
+from bt_keras.export.formats import FORMATS, MODULE
+from bt_keras.export.publishers import PUBLISHERS
 
-FORMATS = ("savedmodel", "keras", "tflite")
+_PUBLISH = " or ".join(f"--publish={name}" for name in PUBLISHERS)
 
 
 def define_flags() -> absl_flags.FlagValues:
@@ -27,8 +29,10 @@ def define_flags() -> absl_flags.FlagValues:
     text(
         "out",
         None,
-        "Folder of the module, or path of the .keras or .tflite file, which must not "
-        "exist. If not given: WORKDIR/module, or WORKDIR/backbone.FORMAT.",
+        "Folder of the module, or path of another --format, which must not exist. If "
+        "not given: WORKDIR/module, or in WORKDIR "
+        + ", ".join(each.file for each in FORMATS.values())
+        + ".",
     )
     absl_flags.DEFINE_integer(
         "image_size",
@@ -41,11 +45,12 @@ def define_flags() -> absl_flags.FlagValues:
     )
     absl_flags.DEFINE_enum(
         "format",
-        "savedmodel",
-        FORMATS,
-        "Format of the export: savedmodel, a module for TensorFlow Hub, with a .tar.gz "
-        "next to it; keras, a .keras file that Keras loads without bt_keras; tflite, a "
-        "file for TensorFlow Lite.",
+        MODULE,
+        [MODULE, *FORMATS],
+        f"Format of the export: {MODULE}, a module for TensorFlow Hub, with a .tar.gz "
+        "next to it"
+        + "".join(f"; {name}, {each.summary}" for name, each in FORMATS.items())
+        + ".",
         flag_values=values,
     )
     absl_flags.DEFINE_bool(
@@ -55,7 +60,8 @@ def define_flags() -> absl_flags.FlagValues:
         "license",
         None,
         "SPDX name of the weights' license, such as Apache-2.0, for the model card. "
-        "Kaggle Models requires one.",
+        + " and ".join(e.title for e in PUBLISHERS.values() if e.requires_license)
+        + " requires one.",
     )
     text(
         "verify",
@@ -89,7 +95,7 @@ def _define_publishing_flags(values):
     absl_flags.DEFINE_enum(
         "publish",
         None,
-        ["kaggle"],
+        [*PUBLISHERS],
         "Where to publish the module. Without --workdir, the module at --out is "
         "published without a new export.",
         flag_values=values,
@@ -97,7 +103,9 @@ def _define_publishing_flags(values):
     absl_flags.DEFINE_string(
         "handle",
         None,
-        "Name to publish the module under: OWNER/MODEL/tensorFlow2/VARIATION.",
+        "Name to publish the module under: "
+        + ", ".join(f"{each.handle} ({name})" for name, each in PUBLISHERS.items())
+        + ".",
         flag_values=values,
     )
     absl_flags.DEFINE_bool(
@@ -134,17 +142,32 @@ def check(values: absl_flags.FlagValues) -> None:
     if values.checkpoint and not values.workdir:
         raise UsageError("--checkpoint requires --workdir.")
     if values.publish:
-        if values.format != "savedmodel":
+        if values.format != MODULE:
             raise UsageError(
                 f"--publish sends modules: leave --format={values.format} out."
             )
+        _check_publishing(values)
     elif values.handle or values.dry_run:
-        raise UsageError("--handle and --dry_run require --publish=kaggle.")
-    if values.format != "savedmodel" and (values.projector or values.license):
+        raise UsageError(f"--handle and --dry_run require {_PUBLISH}.")
+    if values.format != MODULE and (values.projector or values.license):
         raise UsageError(
-            "--projector and --license require --format=savedmodel, not "
+            f"--projector and --license require --format={MODULE}, not "
             f"--format={values.format}."
         )
+
+
+def _check_publishing(values):
+    """Finds what would be found after the export, which takes a while."""
+    publisher = PUBLISHERS[values.publish]
+    publisher.check_handle(values.handle)
+    is_export = values.workdir or values.input
+    if is_export and publisher.requires_license and not values.license:
+        raise UsageError(
+            f"--license is missing, which {publisher.title} requires: give the SPDX "
+            "name of the weights' license, such as --license=Apache-2.0."
+        )
+    if not values.dry_run:
+        publisher.check_login()
 
 
 def _check_source(values):
@@ -157,5 +180,5 @@ def _check_source(values):
     if not (values.workdir or values.input or (values.publish and values.out)):
         raise UsageError(
             "--workdir is missing: give the run to export (or --input=WEIGHTS, "
-            "--verify=MODULE, or --publish=kaggle --out=MODULE for an existing module)."
+            "--verify=MODULE, or --publish=HOST --out=MODULE for an existing module)."
         )

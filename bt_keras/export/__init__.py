@@ -1,5 +1,5 @@
-"""Export of backbones: SavedModels for TensorFlow Hub, Keras and TensorFlow Lite."""
+"""Export of backbones: SavedModels for TensorFlow Hub, and other formats.
 
-from bt_keras.export.export_backbone import export_backbone
-
-__all__ = ["export_backbone"]
+Nothing is imported here: the command reads the tables of formats and publishers before
+TensorFlow starts.
+"""

@@ -35,7 +35,7 @@ from bt_keras.networks import (
     input_specs,
 )
 
-_CARD = "README.md"
+CARD = "README.md"
 
 
 def export_backbone(
@@ -154,9 +154,9 @@ def _write_documents(folder, described):
     """Writes the metadata, the model card and the checksums."""
     described.write(folder / metadata.FOLDER)
     sums = checksums.compute(folder)
-    card = folder / _CARD
+    card = folder / CARD
     card.write_text(model_card.render(described, sums), encoding="utf-8", newline="\n")
-    checksums.write(folder, {**sums, _CARD: atomic.sha256(card)})
+    checksums.write(folder, {**sums, CARD: atomic.sha256(card)})
 
 
 def _parts(model, projector):

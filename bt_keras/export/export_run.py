@@ -8,25 +8,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from bt_keras.augmentation.statistics import IMAGENET
 from bt_keras.errors import UsageError
-from bt_keras.export import (
-    archive,
-    export_backbone,
-    keras_format,
-    reference_sample,
-    tflite_format,
-    verify,
-)
+from bt_keras.export import archive, reference_sample, verify
+from bt_keras.export.export_backbone import export_backbone
+from bt_keras.export.formats import FORMATS
 from bt_keras.export.source import ExportSource
 from bt_keras.files import atomic
 from bt_keras.progress_bar import ProgressBar
 from bt_keras.workdir import Workdir
 
-# Relative to the largest feature, for `.keras` and `.tflite` files.
+# Relative to the largest feature, for formats other than the module.
 _TOLERANCE = 1e-4
 # Suffixes that a module's folder must not have.
 _FILES = (".keras", ".tflite", ".onnx", ".pth", ".h5", ".gz", ".tar", ".tgz", ".zip")
@@ -59,13 +53,7 @@ def export(
             or the network cannot be loaded or exported.
     """
     folder = Path(folder).expanduser().resolve()
-    if not folder.name:
-        raise UsageError(f"--out={folder} cannot be a module: name a new folder.")
-    if folder.suffix in _FILES:
-        raise UsageError(
-            f"--out={folder} is the name of a file, but a module is a folder: name a "
-            "new folder, or the format with --format."
-        )
+    _check_folder_name(folder, "a module")
     packed = folder.with_name(folder.name + ".tar.gz")
     atomic.check_free(packed)
     atomic.check_empty(folder)
@@ -99,63 +87,40 @@ def export(
     return checks
 
 
-def export_keras(load: Callable[[], ExportSource], path: str | os.PathLike) -> float:
-    """Exports a backbone as a `.keras` file of Keras's own layers.
+def export_as(
+    name: str, load: Callable[[], ExportSource], path: str | os.PathLike
+) -> float:
+    """Exports a backbone in a format other than the module.
 
     Args:
+        name: String, a key of `FORMATS`.
         load: Function, as for `export`.
-        path: String or path of a new file that ends in `.keras`.
+        path: String or path of a new file with the format's suffix, or of a folder that
+            does not exist or is empty.
 
     Returns:
-        Float, the largest difference between the features of the model and of the
-        file, relative to the largest feature.
+        Float, the largest difference between the features of the model and of what was
+        written, relative to the largest feature.
 
     Raises:
         UsageError: If the path exists already, cannot be written or has another suffix,
-            the network cannot be loaded, or the features differ.
+            the network cannot be loaded or converted, or the features differ.
     """
-    path = _check_path(path, ".keras")
+    form = FORMATS[name]
+    path = _check_path(path, form.suffix)
+    module = form.load()
     source = load()
     normalization = source.statistics or IMAGENET
-    portable = keras_format.with_keras_layers(source.backbone, normalization)
     images = source.crops()
     expected = reference_sample.features(source.backbone, images, normalization)
+    write = module.writer(source.backbone, source.image_size, normalization)
 
-    def write(temporary):
-        portable.save(temporary)
-        reloaded = keras.models.load_model(temporary, compile=False)
-        return _relative_difference(expected, reloaded(images / 255.0))
-
-    return _write_checked(path, write)
-
-
-def export_tflite(load: Callable[[], ExportSource], path: str | os.PathLike) -> float:
-    """Exports a backbone for TensorFlow Lite.
-
-    Args:
-        load: Function, as for `export`.
-        path: String or path of a new file that ends in `.tflite`.
-
-    Returns:
-        Float, as for `export_keras`.
-
-    Raises:
-        UsageError: As for `export_keras`.
-    """
-    path = _check_path(path, ".tflite")
-    source = load()
-    normalization = source.statistics or IMAGENET
-    size = source.image_size
-    contents = tflite_format.convert(source.backbone, size, normalization)
-    images = source.crops()
-    expected = reference_sample.features(source.backbone, images, normalization)
-
-    def write(temporary):
-        temporary.write_bytes(contents)
-        features = tflite_format.run(temporary.read_bytes(), images / np.float32(255.0))
+    def write_checked(temporary):
+        write(temporary)
+        features = module.features(temporary, images / np.float32(255.0))
         return _relative_difference(expected, features)
 
-    return _write_checked(path, write)
+    return _write_checked(path, form.suffix, write_checked)
 
 
 def _report(workdir, folder, checks):
@@ -170,20 +135,39 @@ def _relative_difference(expected, features):
 
 def _check_path(path: str | os.PathLike, suffix: str) -> Path:
     path = Path(path).expanduser().resolve()
+    if not suffix:
+        _check_folder_name(path, "the export")
+        atomic.check_empty(path)
+        return path
     if path.suffix != suffix:
         raise UsageError(f"--out={path} must end in {suffix}.")
     atomic.check_free(path)
     return path
 
 
-def _write_checked(path: Path, write: Callable[[Path], float]) -> float:
-    """Writes a file unless its features differ; returns their relative difference."""
+def _check_folder_name(folder: Path, what: str) -> None:
+    if not folder.name:
+        raise UsageError(f"--out={folder} cannot be {what}: name a new folder.")
+    if folder.suffix in _FILES:
+        raise UsageError(
+            f"--out={folder} is the name of a file, but {what} is a folder: name a "
+            "new folder, or the format with --format."
+        )
+
+
+def _write_checked(path: Path, suffix: str, write: Callable[[Path], float]) -> float:
+    """Writes a file or folder unless its features differ by too much.
+
+    Returns:
+        Float, their relative difference.
+    """
+    atomically = atomic.atomic_file if suffix else atomic.atomic_directory
     # HDF5 raises RuntimeError for some errors of the file system.
-    with atomic.atomic_file(path, errors=(RuntimeError,)) as temporary:
+    with atomically(path, errors=(RuntimeError,)) as temporary:
         difference = write(temporary)
         if not difference <= _TOLERANCE:
             raise UsageError(
-                f"{path} was not written: the features of the reloaded file differ by "
+                f"{path} was not written: after reloading, the features differ by "
                 f"{difference:.2g} of the largest feature, more than {_TOLERANCE:g}; "
                 "export another --format."
             )

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
+from pathlib import Path
 
 import keras
+import numpy as np
 
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.hub import architecture
 from bt_keras.networks import BatchNormalization, Conv2D
+
+
+def writer(
+    backbone: keras.Model, image_size: int, statistics: Statistics
+) -> Callable[[Path], None]:
+    """Returns a function that writes a `.keras` file, see `formats`."""
+    return with_keras_layers(backbone, statistics).save
+
+
+def features(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+    """Computes features with a `.keras` file, see `formats`."""
+    return keras.models.load_model(path, compile=False)(images).numpy()
 
 
 def with_keras_layers(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,9 +14,22 @@ import tensorflow as tf
 
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.errors import UsageError, one_line
-from bt_keras.export import keras_format, preprocessing
-from bt_keras.export.saved_model import FEATURES
+from bt_keras.export import keras_format
+from bt_keras.export.traced import traced
 from bt_keras.files.scratch import scratch_folder
+
+
+def writer(
+    backbone: keras.Model, image_size: int, statistics: Statistics
+) -> Callable[[Path], int]:
+    """Returns a function that writes a `.tflite` file, see `formats`."""
+    contents = convert(backbone, image_size, statistics)
+    return lambda path: path.write_bytes(contents)
+
+
+def features(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+    """Computes features with a `.tflite` file, see `formats`."""
+    return run(Path(path).read_bytes(), images)
 
 
 def convert(
@@ -36,20 +52,13 @@ def convert(
     """
     backbone = keras_format.in_float32(backbone)  # It has no mixed precision.
     shape = (None, image_size, image_size, statistics.channels)
-    spec = tf.TensorSpec(shape, name="inputs")
-
-    @tf.function(input_signature=[spec])
-    def features(inputs):
-        normalized = preprocessing.normalize(inputs, statistics)
-        outputs = backbone(normalized, training=False)
-        return {FEATURES: tf.cast(outputs, tf.float32)}
-
+    function = traced(backbone, shape, statistics)
     variables = [v.value for v in backbone.variables]
     with scratch_folder() as folder, _no_warning():
         # Converting the function itself would leave the variables uninitialized.
         module = tf.train.Checkpoint(variables=variables)
         try:
-            tf.saved_model.save(module, str(folder), {"serving_default": features})
+            tf.saved_model.save(module, str(folder), {"serving_default": function})
         except tf.errors.OpError as error:
             raise UsageError(
                 f"the temporary folder {folder} cannot be written ({one_line(error)}): "

@@ -48,8 +48,12 @@ def write(folder: str | os.PathLike, sums: Mapping[str, str]) -> None:
         folder: Path of the folder.
         sums: Mapping from the relative name of a file to its SHA-256.
     """
-    lines = [f"{digest}  {name}\n" for name, digest in sums.items()]
-    Path(folder, NAME).write_text("".join(lines), encoding="utf-8", newline="\n")
+    Path(folder, NAME).write_text(text(sums), encoding="utf-8", newline="\n")
+
+
+def text(sums: Mapping[str, str]) -> str:
+    """Returns the contents of a SHA256SUMS, see `write`."""
+    return "".join(f"{digest}  {name}\n" for name, digest in sums.items())
 
 
 def is_present(folder: str | os.PathLike) -> bool:

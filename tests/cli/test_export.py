@@ -186,7 +186,7 @@ def test_a_dry_run_lists_what_would_be_published(module, capsys):
         (["--verify="], ["empty"]),
         (["--workdir=RUN", "--out=/"], ["--out=/"]),
         (["--workdir=nowhere"], ["nowhere", "holds no run"]),
-        (["--workdir=RUN", "--format=onnx"], ["format", "savedmodel"]),
+        (["--workdir=RUN", "--format=h5"], ["format", "savedmodel"]),
         (["--workdir=RUN", "--format=keras", "--out=x.h5"], ["x.h5", ".keras"]),
         (["--workdir=RUN", "--format=tflite", "--projector"], ["--projector"]),
         (["--workdir=RUN", "--publish=hub"], ["publish", "kaggle"]),

@@ -1,9 +1,13 @@
+import shutil
+
 import kagglehub
 import pytest
 
 import bt_keras
-from bt_keras.export import kaggle
+from bt_keras.export import publishing
+from bt_keras.export.kaggle import Kaggle
 
+KAGGLE = Kaggle()
 HANDLE = "somebody/barlow-twins/tensorFlow2/small"
 
 
@@ -16,7 +20,8 @@ def licensed(exported, tmp_path_factory):
 
 
 def test_the_upload_has_all_files_of_the_module_and_kaggle_s_license_name(licensed):
-    upload = kaggle.prepare(licensed, HANDLE)
+    upload = publishing.prepare(KAGGLE, licensed, HANDLE)
+    assert not upload.changed
     assert upload.license_name == "Apache 2.0"
     assert upload.version_notes.endswith("32 features.")
     assert dict(upload.files) == {
@@ -31,8 +36,8 @@ def test_kagglehub_sends_the_upload(licensed, monkeypatch):
     monkeypatch.setattr(
         kagglehub, "model_upload", lambda *args, **kwargs: calls.append((args, kwargs))
     )
-    upload = kaggle.prepare(licensed, HANDLE)
-    kaggle.publish(upload)
+    upload = publishing.prepare(KAGGLE, licensed, HANDLE)
+    publishing.publish(KAGGLE, upload)
     ((args, kwargs),) = calls
     assert args == (HANDLE, str(licensed))
     notes = upload.version_notes
@@ -45,7 +50,7 @@ def test_an_error_of_kaggle_is_one_line(licensed, monkeypatch):
 
     monkeypatch.setattr(kagglehub, "model_upload", refuse)
     with pytest.raises(bt_keras.UsageError, match="no credentials") as error:
-        kaggle.publish(kaggle.prepare(licensed, HANDLE))
+        publishing.publish(KAGGLE, publishing.prepare(KAGGLE, licensed, HANDLE))
     assert "\n" not in str(error.value)
 
 
@@ -54,9 +59,19 @@ def test_an_error_of_kaggle_is_one_line(licensed, monkeypatch):
 )
 def test_malformed_handles_are_refused(handle):
     with pytest.raises(bt_keras.UsageError, match="OWNER/MODEL/tensorFlow2/VARIATION"):
-        kaggle.check_handle(handle)
+        KAGGLE.check_handle(handle)
 
 
 def test_a_module_without_a_license_is_not_published(exported):
     with pytest.raises(bt_keras.UsageError, match="--license"):
-        kaggle.prepare(exported.folder, HANDLE)
+        publishing.prepare(KAGGLE, exported.folder, HANDLE)
+
+
+def test_a_damaged_module_is_not_published(licensed, tmp_path):
+    module = shutil.copytree(licensed, tmp_path / "module")
+    with (module / "saved_model.pb").open("ab") as file:
+        file.write(b"0")
+    with pytest.raises(
+        bt_keras.UsageError, match=r"saved_model.pb differs from SHA256"
+    ):
+        publishing.prepare(KAGGLE, module, HANDLE)

@@ -59,9 +59,11 @@ class Metadata(Kind):
         return [json.dumps({**fields, "license": "MIT"}).encode()]
 
     def read(self, path):
-        from bt_keras.export import kaggle
+        from bt_keras.export import publishing
+        from bt_keras.export.publishers import PUBLISHERS
 
         extra = path.parent / "module" / "assets.extra"
         extra.mkdir(parents=True)
         shutil.copyfile(path, extra / "bt_keras.json")
-        kaggle.prepare(path.parent / "module", "me/model/tensorFlow2/tiny")
+        module, handle = path.parent / "module", "me/model/tensorFlow2/tiny"
+        publishing.prepare(PUBLISHERS["kaggle"], module, handle)

@@ -1,0 +1,10 @@
+"""The hosts that modules are published on, by the names that `--publish` takes."""
+
+from __future__ import annotations
+
+from bt_keras.export.kaggle import Kaggle
+from bt_keras.export.publisher import Publisher
+
+PUBLISHERS: dict[str, Publisher] = {
+    "kaggle": Kaggle(),
+}
