@@ -12,7 +12,7 @@ BENCHMARKS := bench-machine bench-loss bench-views bench-step bench-fit bench-ep
 BENCH ?=
 CIFAR10 ?= tfds:cifar10
 
-.PHONY: demo test test-slow test-gpu test-browser test-all test-lowest lint format docs clean bench $(BENCHMARKS)
+.PHONY: demo test test-slow test-gpu test-browser test-formats test-all test-lowest lint format docs clean bench $(BENCHMARKS)
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info; assert v >= (3, 10), 'bt_keras needs Python 3.10 or newer, this is %d.%d: make PYTHON=python3.11' % v[:2]"
@@ -38,7 +38,7 @@ TESTS := CUDA_VISIBLE_DEVICES=-1 $(BIN)/python -m pytest -n 2 --dist worksteal
 VIEWS := tests/augmentation
 TRAINING := $(addprefix tests/,data checkpoint evaluation losses model networks \
 	optimizers training)
-FAST := -m "not slow and not browser"
+FAST := -m "not slow and not browser and not formats"
 OTHERS := tests $(addprefix --ignore=,$(VIEWS) $(TRAINING))
 
 test: $(VENV)/installed
@@ -64,6 +64,14 @@ $(VENV)/installed-browser: $(VENV)/installed
 # chromedriver: on Debian, apt-get install chromium chromium-driver.
 test-browser: $(VENV)/installed-browser
 	CUDA_VISIBLE_DEVICES=-1 $(BIN)/python -m pytest -m browser tests/report
+
+$(VENV)/installed-formats: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[test,formats]'
+	touch $@
+
+# Presets of keras_hub, on TensorFlow and JAX.
+test-formats: $(VENV)/installed-formats
+	$(TESTS) -m formats tests/export
 
 test-all: test test-slow
 

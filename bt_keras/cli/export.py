@@ -1,16 +1,17 @@
 """Export a backbone, verify an exported module, or publish it.
 
 Writes the backbone of a run, by default of its newest checkpoint, or of a file of
-weights as a TensorFlow Hub module (a SavedModel folder, and a .tar.gz of it), as a
-.keras file or as a .tflite file, and checks that it gives the same features when it is
-loaded again; a module is loaded in a fresh process. Publishing sends a module to Kaggle
-Models; kagglehub must be logged in.
+weights as a TensorFlow Hub module (a SavedModel folder, and a .tar.gz of it) or in
+another format, and checks that it gives the same features when it is loaded again; a
+module is loaded in a fresh process. Publishing sends a module to Kaggle Models or
+Hugging Face, where you must be logged in.
 
 Examples:
 
     bt-keras export --workdir runs/demo --out runs/demo/module
     bt-keras export --workdir runs/demo --format keras --out backbone.keras
     bt-keras export --input resnet50.pth --out resnet50
+    bt-keras export --input resnet50.pth --format keras_hub --out preset
     bt-keras export --verify runs/demo/module
     bt-keras export --publish kaggle --out runs/demo/module \\
         --handle me/barlow-twins/tensorFlow2/demo --dry_run

@@ -27,6 +27,7 @@ class Format:
     """A format of exports.
 
     Args:
+        name: String, its name for `--format`.
         module: String, the name of its module.
         file: String, the name of what is written, unless the user gives another. Its
             suffix, if any, is that of the format's files; otherwise it is a folder.
@@ -35,6 +36,7 @@ class Format:
         packages: Mapping from the modules of the extra to their packages.
     """
 
+    name: str
     module: str
     file: str
     summary: str
@@ -48,19 +50,39 @@ class Format:
 
     def load(self) -> ModuleType:
         """Imports the format's module; raises `UsageError` if a package is missing."""
-        extras.require(f"--format={self.extra}", self.extra, self.packages)
+        extras.require(f"--format={self.name}", self.extra, self.packages)
         return importlib.import_module(self.module)
 
 
-FORMATS = {
-    "keras": Format(
+_ALL = (
+    Format(
+        "keras",
         "bt_keras.export.keras_format",
         "backbone.keras",
         "a .keras file that Keras loads without bt_keras",
     ),
-    "tflite": Format(
+    Format(
+        "tflite",
         "bt_keras.export.tflite_format",
         "backbone.tflite",
         "a file for TensorFlow Lite",
     ),
-}
+    Format(
+        "onnx",
+        "bt_keras.export.onnx_format",
+        "backbone.onnx",
+        "an .onnx file for ONNX Runtime and other programs",
+        extra="onnx",
+        packages={name: name for name in ("tf2onnx", "onnx", "onnxruntime")},
+    ),
+    Format(
+        "keras_hub",
+        "bt_keras.export.keras_hub_format",
+        "keras_hub",
+        "a preset folder for keras_hub, of ResNets of full width with the ImageNet "
+        "stem",
+        extra="keras-hub",
+        packages={"keras_hub": "keras-hub"},
+    ),
+)
+FORMATS = {each.name: each for each in _ALL}
