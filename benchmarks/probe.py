@@ -35,12 +35,14 @@ def main():
     table.line([*columns, "linear probe afterwards", "step of the probe"])
     table.line(["---"] * (len(columns) + 2))
     for width in _WIDTHS[:2] if values.quick else _WIDTHS:
-        pair = _widened(train, test, width)
-        found = [_online(*pair, num_classes, rate, values.epochs) for rate in _RATES]
+        rows, held_out = _widened(train, test, width)
+        found = [
+            _online(rows, held_out, num_classes, rate, values.epochs) for rate in _RATES
+        ]
         cells = [f"{100 * accuracy:.1f}" for accuracy in found]
-        after = 100 * _afterwards(*pair, num_classes, values)
-        cost = f"{1e3 * _cost(pair[0], num_classes, values):.1f} ms"
-        shown = pair[0][0].shape[1]
+        after = 100 * _afterwards(rows, held_out, num_classes, values)
+        cost = f"{1e3 * _cost(rows, num_classes, values):.1f} ms"
+        shown = rows[0].shape[1]
         table.line([shown, values.epochs, *cells, f"{after:.1f}", cost])
 
 
@@ -105,11 +107,11 @@ def _model(width):
     return model
 
 
-def _batches(features, labels, repeat=1):
+def _batches(rows, repeat=1):
     import tensorflow as tf
 
-    rows = tf.data.Dataset.from_tensor_slices((features, labels))
-    rows = rows.shuffle(len(labels), seed=0).repeat(repeat)
+    rows = tf.data.Dataset.from_tensor_slices(rows)
+    rows = rows.shuffle(len(rows), seed=0).repeat(repeat)
     batches = rows.batch(_BATCH, drop_remainder=True)
     return batches.map(lambda features, labels: ((features, features), labels))
 
@@ -123,7 +125,7 @@ def _online(train, test, num_classes, rate, epochs):
     keras.utils.set_random_seed(0)
     probe = bt_keras.callbacks.OnlineLinearProbe(num_classes, rate, validation=test)
     history = _model(train[0].shape[1]).fit(
-        _batches(*train), epochs=epochs, verbose=0, callbacks=[probe]
+        _batches(train), epochs=epochs, verbose=0, callbacks=[probe]
     )
     return history.history["val_probe_top1"][-1]
 
@@ -162,7 +164,7 @@ def _cost(train, num_classes, values):
     steps = 4 if values.quick else _STEPS
     for callbacks in ([], [bt_keras.callbacks.OnlineLinearProbe(num_classes)]):
         clock = Clock()
-        endless = _batches(*train, repeat=None)
+        endless = _batches(train, repeat=None)
         _model(train[0].shape[1]).fit(
             endless, steps_per_epoch=steps, verbose=0, callbacks=[*callbacks, clock]
         )
