@@ -40,7 +40,7 @@ def main():
         f"{values.epochs} epochs of {_IMAGES // values.batch} steps of {values.batch} "
         f"images: {total / 1e18:.1f} EFLOP, {network / 1e12:.1f} TFLOP a step in the "
         f"network and {of_loss / 1e12:.2f} in the loss; {layers} batch norms.\n"
-        f"An accelerator makes {values.tflops:g} TFLOP/s in the network and "
+        f"An accelerator sustains {values.tflops:g} TFLOP/s in the network and "
         f"{values.loss_tflops:g} in the loss, and sends {values.bandwidth:g} GB/s; a "
         f"collective starts in {values.latency:g} us.\n"
     )

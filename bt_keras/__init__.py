@@ -32,7 +32,7 @@ _MODULES = {
     "views": "bt_keras.augmentation",
 }
 # Modules that are public as a whole.
-_ROOMS = ("callbacks", "convert", "report", "scores")
+_ROOMS = ("callbacks", "convert", "published_models", "report", "scores")
 __all__ = [*_MODULES, *_ROOMS]
 
 if not program.is_command():  # The commands set Keras's backend themselves.

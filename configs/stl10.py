@@ -3,7 +3,7 @@
 bt-keras pretrain --config configs/stl10.py --workdir runs/stl10
 bt-keras evaluate --workdir runs/stl10 --train_split=train
 
-The labeled images are in another split than those of the training.
+The labeled images are in another split than those of the training. Not trained here.
 """
 
 from bt_keras.config import default
@@ -22,5 +22,5 @@ def get_config():
     config.optimizer.learning_rate = 0.3
     config.optimizer.bias_learning_rate = 0.03
     config.optimizer.options.trust_coefficient = 0.02
-    config.optimizer.options.weight_decay = 1e-4
+    config.optimizer.options.weight_decay = 1e-3
     return config

@@ -2,15 +2,16 @@
 
 bt-keras pretrain --config configs/tiny_imagenet.py --workdir runs/tiny_imagenet
 
-TensorFlow Datasets does not have it. `data/tiny-imagenet-200` is the unpacked archive,
-with a folder for each class in val/ as in train/. val/val_annotations.txt names the
-class of each image:
+Not trained here. TensorFlow Datasets does not have it. `data/tiny-imagenet-200` is the
+unpacked archive, with a folder for each class in val/ as in train/.
+val/val_annotations.txt names the class of each image:
 
     cd data/tiny-imagenet-200/val
     while read -r image class _; do
         mkdir -p "$class" && mv "images/$image" "$class/"
     done < val_annotations.txt
     rmdir images && rm val_annotations.txt
+    rm -r ../test  # It has no labels.
 """
 
 from bt_keras.config import load

@@ -104,6 +104,9 @@ def _publish(arguments):
     records.check(name, built=True)
     if not any(argument.startswith("--publish") for argument in rest):
         raise UsageError("--publish is missing: say where to, as in --publish=kaggle.")
+    for flag in ("out", "workdir", "input", "verify"):
+        if any(argument.lstrip("-").split("=")[0] == flag for argument in rest):
+            raise UsageError(f"--{flag}: publish sends the model {name}; leave it out.")
     start.tensorflow()
 
     from bt_keras.files.scratch import scratch_folder

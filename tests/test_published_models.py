@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -41,6 +43,12 @@ def test_a_folder_or_an_archive_of_the_same_name_wins(exported, tmp_path, monkey
     os.mkdir(NAME)
     with pytest.raises(bt_keras.UsageError, match=r"saved_model\.pb"):
         bt_keras.load_backbone(NAME)
+
+
+def test_the_names_are_found_after_a_plain_import():
+    code = "import bt_keras; print(bt_keras.published_models.names())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == str(published_models.names())
 
 
 @pytest.mark.parametrize("handle", ["fashion_mnist_resnet18", "nothing-like-it"])

@@ -17,13 +17,15 @@ _DEAD = 0.25
 # Of the lowest loss so far. Losses below _NOISE D rise by noise alone.
 _RISEN, _NOISE = 2.0, 0.01
 # Of C's diagonal and of the root mean square beside it.
-_LOW_DIAGONAL, _HIGH_OFF_DIAGONAL = 0.2, 0.5
+_LOW_DIAGONAL, _HIGH_DIAGONAL, _HIGH_OFF_DIAGONAL = 0.2, 0.7, 0.5
+# Of the term of the diagonal.
+_SMALL_PART = 0.1
 # Of 1/√N, the correlation of independent columns.
 _UNCORRELATED = 2.0
 # The diagonal that the loss of a small batch allows.
 _LEAST_DIAGONAL = 2 / 3
-# C is judged if, in so many readings, the mean of the second half is not better by this
-# factor than that of the first.
+# C is judged if, in so many readings, its distance from its aims has not fallen by this
+# factor from the first half to the second.
 SETTLED = 10
 _BETTER = 0.95
 
@@ -104,23 +106,25 @@ def rate_too_high(reading: Reading) -> str | None:
 
 
 def lambda_out_of_balance(reading: Reading) -> str | None:
-    """Says that a term of the loss is far from its aim because the other outweighs it.
+    """Says that one aim is reached at the expense of the other.
 
-    Per dimension, the terms are (1 - diagonal)² and λ (D - 1) off_diagonal².
+    A lambda is not too large if the redundancy term is a small part of the loss. Per
+    dimension, the terms are (1 - diagonal)² and λ (D - 1) off_diagonal².
     """
     if not reading.settled:
         return None
     noise = reading.batch**-0.5
-    redundancy = reading.lambd * (reading.width - 1) * reading.off_diagonal**2
-    is_outweighed = redundancy < (1 - reading.diagonal) ** 2
-    if is_outweighed and reading.off_diagonal > _HIGH_OFF_DIAGONAL:
+    agrees = reading.diagonal > _HIGH_DIAGONAL
+    if agrees and reading.off_diagonal > _HIGH_OFF_DIAGONAL:
         return (
             f"Embeddings repeat each other: the root mean square of C beside its "
             f"diagonal is {reading.off_diagonal:.2g}, where 0 is the aim. lambd="
             f"{reading.lambd:g} is too small: raise it."
         )
     is_clean = reading.off_diagonal < _UNCORRELATED * noise
-    if not is_outweighed and is_clean and reading.diagonal < _LOW_DIAGONAL:
+    redundancy = reading.lambd * (reading.width - 1) * reading.off_diagonal**2
+    has_weight = redundancy > _SMALL_PART * (1 - reading.diagonal) ** 2
+    if has_weight and is_clean and reading.diagonal < _LOW_DIAGONAL:
         return (
             "The two views of an image hardly agree: the mean diagonal of C is "
             f"{reading.diagonal:.2g}, where 1 is the aim, and C beside it is as small "
@@ -177,14 +181,15 @@ def is_settled(readings: Sequence[Reading]) -> bool:
         return False
     before, after = readings[: SETTLED // 2], readings[SETTLED // 2 :]
 
-    def mean(name, half):
-        return statistics.fmean(getattr(reading, name) for reading in half)
+    def distances(half):
+        off_diagonal = statistics.fmean(reading.off_diagonal for reading in half)
+        return off_diagonal, 1 - statistics.fmean(reading.diagonal for reading in half)
 
-    return (
-        readings[-1].learning_rate <= readings[0].learning_rate
-        and mean("off_diagonal", after) > _BETTER * mean("off_diagonal", before)
-        and mean("diagonal", before) > _BETTER * mean("diagonal", after)
+    improved = any(
+        now <= _BETTER * then
+        for now, then in zip(distances(after), distances(before), strict=True)
     )
+    return readings[-1].learning_rate <= readings[0].learning_rate and not improved
 
 
 class Rules:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from bt_keras.augmentation import ops
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.data import Source
+from bt_keras.errors import UsageError
 from bt_keras.evaluation import extraction, feature_identity
 from bt_keras.evaluation.feature_folder import FeatureFolder
 from bt_keras.evaluation.features import Features
@@ -79,6 +80,7 @@ class FrozenBackbone:
         self.batch_size = batch_size
         self.statistics = statistics
         self.num_classes = train_source.num_classes
+        self._needs_labels = needs_labels
         self.pretext = pretext
         self._folder = folder or FeatureFolder()
         self._strategy = strategy or tf.distribute.get_strategy()
@@ -130,6 +132,8 @@ class FrozenBackbone:
         batches = self.center_crops(source, first).prefetch(2)
         started: list[tuple] = []
         for images, labels in track(batches, title, total):
+            if self._needs_labels:
+                _check_labels(labels, source)
             started.append((self._start_batch(images), labels))
             if len(started) > 1:
                 yield _finish_batch(started.pop(0))
@@ -178,6 +182,15 @@ def center_crops(
     return batches.batch(batch_size).map(
         lambda images, labels: (ops.normalize(images, statistics), labels)
     )
+
+
+def _check_labels(labels, source):
+    """Raises an error for the splits of a labeled data set that have no labels."""
+    if (labels.numpy() < 0).any():
+        raise UsageError(
+            f"images of the split {source.split!r} of {source.name!r} have no label "
+            "(-1): choose another split with --train_split or --test_split."
+        )
 
 
 def _finish_batch(started):

@@ -24,6 +24,10 @@ _LICENSES = (
 _OTHER = "other"
 # The line of the license in the front matter of a model card.
 _LICENSE_LINE = re.compile(r"\A(---\n(?:(?!---$).*\n)*?)license:.*$", re.MULTILINE)
+# That of the data set.
+_DATASETS_LINE = re.compile(
+    r"\A(---\n(?:(?!---$).*\n)*?)datasets: \[\"(.*)\"\]\n", re.MULTILINE
+)
 
 
 class HuggingFace(Publisher):
@@ -53,7 +57,13 @@ class HuggingFace(Publisher):
         return name if name in _LICENSES else _OTHER
 
     def card(self, text: str, spdx: str | None) -> str:
-        """Gives the license its name on Hugging Face, which refuses other names."""
+        """Changes what Hugging Face refuses: names of licenses and of data sets.
+
+        The license gets its name there; a folder of images is no data set.
+        """
+        dataset = _DATASETS_LINE.search(text)
+        if dataset and not re.fullmatch(f"{_NAME}(?:/{_NAME})?", dataset[2]):
+            text = text[: dataset.end(1)] + text[dataset.end() :]
         if not spdx:
             return text  # The card says "unknown", which it accepts.
         line = f"license: {self.license_name(spdx)}"
@@ -70,4 +80,6 @@ class HuggingFace(Publisher):
             repo_id=upload.handle,
             folder_path=folder,
             commit_message=upload.version_notes,
+            # An earlier version may have files that this one has not.
+            delete_patterns="*",
         )

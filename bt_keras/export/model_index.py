@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from bt_keras.evaluation.fine_tuning_summary import is_fine_tuning
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.tables import settings_text
 
+_TFDS = "tfds:"
 _DATASETS = {"shipped": "fashion_mnist"}
 
 
 def entries(name: str, results: Sequence[Result]) -> str:
     """Formats the top-1 accuracies of the pretrained backbone's features.
 
-    Accuracies of networks that were trained further, and of untrained ones, are none of
-    this model.
+    Results of fine-tuned and of untrained networks are left out.
 
     Args:
         name: String, the name of the model.
@@ -71,8 +72,13 @@ def dataset_name(source: str) -> str:
     >>> from bt_keras.export import model_index
     >>> model_index.dataset_name("tfds:cifar10:3.0.2")
     'cifar10'
+    >>> model_index.dataset_name("gs://bucket/photos")
+    'photos'
     """
-    name, *_ = source.removeprefix("tfds:").split(":")
+    if source.startswith(_TFDS):
+        name, *_ = source.removeprefix(_TFDS).split(":")
+    else:
+        name = re.split(r"[\\/]", source.rstrip("\\/"))[-1]
     return _DATASETS.get(name, name)
 
 

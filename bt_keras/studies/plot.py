@@ -69,7 +69,7 @@ def plot_study(
     axes.axvline(0.0, color="gray", linewidth=1)
     axes.set_yticks(range(len(rows)), [row.variant.name for row in rows])
     axes.invert_yaxis()
-    references = {row.reference for row in rows}
+    references = {row.reference.name for row in rows}
     compared = "the baseline" if len(references) == 1 else "each variant's reference"
     axes.set_xlabel(f"top-1 minus that of {compared}, percentage points")
     axes.set_title(f"{study.title}\n{scale}", fontsize="medium")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -29,3 +31,18 @@ def test_labels_are_required_unless_no_evaluator_needs_them(frozen):
         FrozenBackbone(frozen.backbone, one_class, one_class, 8, 1.0, 4)
     without_labels = FrozenBackbone(*arguments, needs_labels=False)
     assert without_labels.test.features.shape == (4, 16)
+
+
+def test_a_split_without_the_labels_of_the_data_set_is_one_line(frozen):
+    """As the split "unlabelled" of STL-10, whose images have the label -1."""
+    decode = frozen.test_source.decode
+    source = dataclasses.replace(
+        frozen.test_source,
+        split="unlabelled",
+        decode=lambda record: (decode(record)[0], tf.constant(-1, tf.int64)),
+    )
+    arguments = (frozen.backbone, source, source, frozen.size, 1.0, 4)
+    with pytest.raises(bt_keras.UsageError, match=r"'unlabelled' of .* have no label"):
+        FrozenBackbone(*arguments).test.features  # noqa: B018
+    without_labels = FrozenBackbone(*arguments, needs_labels=False)
+    assert set(without_labels.test.labels) == {-1}

@@ -17,6 +17,8 @@ from tests.cli.commands import one_error_line
 
 HOST = HuggingFace()
 HANDLE = "somebody/barlow-twins"
+# Of an earlier version.
+OLD_FILE = "variables/old"
 PUBLISH = ["export", "--publish=huggingface", f"--handle={HANDLE}"]
 
 
@@ -56,7 +58,11 @@ class _Hub(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.requests.append((self.path, self.headers["Authorization"], b""))
-        self._answer({"id": HANDLE, "sha": "0", "siblings": []})
+        if "/tree/" in self.path:
+            old = {"type": "file", "path": OLD_FILE, "size": 1, "oid": "1"}
+            self._answer([old])
+        else:
+            self._answer({"id": HANDLE, "sha": "0", "siblings": []})
 
     def _answer(self, answer):
         contents = json.dumps(answer).encode()
@@ -98,9 +104,11 @@ def test_huggingface_hub_sends_a_module_that_can_be_verified(hub, licensed, tmp_
     assert created.get("private") or created["visibility"] == "private"
     (commit,) = [body for path, _, body in hub.requests if "/commit/" in path]
     header, *files = [json.loads(line) for line in commit.splitlines()]
+    deleted = [file for file in files if file["key"] == "deletedFile"]
+    assert [file["value"]["path"] for file in deleted] == [OLD_FILE]
     assert header["value"]["summary"].endswith("32 features.")
     received = tmp_path / "received"
-    for file in files:
+    for file in (file for file in files if file not in deleted):
         path = received / file["value"]["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(file["value"]["content"]))
@@ -155,6 +163,20 @@ def test_the_license_in_the_card_has_its_name_on_hugging_face(
     )
     assert after[1] == before[1]
     assert set(lines) <= set(after[0].splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "is_kept"),
+    [("cifar10", True), ("me/photos", True), ("my photos", False), ("/a/b", False)],
+)
+def test_a_folder_is_no_data_set_of_hugging_face(name, is_kept):
+    card = (
+        f'---\nlicense: "MIT"\ndatasets: ["{name}"]\nmetrics: [accuracy]\n---\n# Mine\n'
+    )
+    expected = card.replace('license: "MIT"', "license: mit")
+    if not is_kept:
+        expected = expected.replace(f'datasets: ["{name}"]\n', "")
+    assert HOST.card(card, "MIT") == expected
 
 
 def test_a_card_of_the_user_is_sent_as_it_is(licensed, tmp_path):

@@ -17,8 +17,14 @@ from tests.exported import MEAN, STD, photographs
 
 pytestmark = pytest.mark.formats
 
-# The smallest network of bottlenecks that keras_hub has.
-DEPTHS[14] = ("bottleneck", (1, 1, 1, 1))
+
+@pytest.fixture(autouse=True, scope="module")
+def resnet14():
+    """Adds the smallest network of bottlenecks that keras_hub has."""
+    DEPTHS[14] = ("bottleneck", (1, 1, 1, 1))
+    yield
+    del DEPTHS[14]
+
 
 RELOAD = """
 import sys

@@ -79,6 +79,16 @@ def test_a_mixed_precision_backbone_is_written_in_float32(tmp_path):
     assert relative_error(session.run(None, {"inputs": images})[0], expected) < 1e-4
 
 
+@pytest.mark.parametrize("name", ["onnx", "keras", "tflite"])
+def test_a_file_of_a_mixed_precision_network_is_exported(name, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    backbone = randomized(bt_keras.resnet(10, width=1 / 16, input_shape=(32, 32, 3)))
+    backbone.save(tmp_path / "mixed.keras")
+    keras.config.set_dtype_policy("float32")
+    command = ["export", f"--input={tmp_path / 'mixed.keras'}", f"--format={name}"]
+    assert main([*command, f"--out={tmp_path / f'b.{name}'}"]) == 0
+
+
 def test_an_operation_that_tf2onnx_does_not_know_is_named():
     images = keras.Input((8, 8, 3))
     x = keras.layers.GlobalAveragePooling2D()(images)

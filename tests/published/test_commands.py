@@ -145,6 +145,8 @@ def test_wrong_arguments_are_one_line(models, capsys):
     assert "'--x' is not a flag" in one_line(capsys, "rebuild", NAME, "--x")
     assert "empty is not built" in one_line(capsys, "publish", "empty")
     assert "--publish is missing" in one_line(capsys, "publish", NAME)
+    other = ("--publish=kaggle", "--out=other", "--dry_run")
+    assert "--out: publish sends" in one_line(capsys, "publish", NAME, *other)
     (models / NAME / "results.json").write_text("[")
     assert "results.json" in one_line(capsys, "list")
 
