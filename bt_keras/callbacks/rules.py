@@ -26,7 +26,7 @@ _UNCORRELATED = 2.0
 _LEAST_DIAGONAL = 2 / 3
 # C is judged if, in so many readings, its distance from its aims has not fallen by this
 # factor from the first half to the second.
-SETTLED = 10
+SETTLED = 12
 _BETTER = 0.95
 
 
@@ -172,9 +172,9 @@ def is_settled(readings: Sequence[Reading]) -> bool:
     ...     return types.SimpleNamespace(
     ...         learning_rate=0.1, diagonal=0.5, off_diagonal=off_diagonal
     ...     )
-    >>> rules.is_settled([reading(0.7)] * 10)
+    >>> rules.is_settled([reading(0.7)] * 12)
     True
-    >>> rules.is_settled([reading(0.9**n) for n in range(10)])
+    >>> rules.is_settled([reading(0.9**n) for n in range(12)])
     False
     """
     if len(readings) < SETTLED:

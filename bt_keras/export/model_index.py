@@ -29,6 +29,7 @@ def entries(name: str, results: Sequence[Result]) -> str:
 
     Example:
 
+    >>> import json
     >>> from bt_keras.evaluation.results import Result
     >>> from bt_keras.export import model_index
     >>> result = Result(

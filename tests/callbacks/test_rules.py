@@ -54,7 +54,7 @@ def test_a_bad_run_has_one_warning(rule, fields, text):
     assert text in rule(reading)
     assert [r for r in rules.RULES if r(reading)] == [rule]
     once = rules.Rules()
-    spoken = [sentence for _ in range(15) for sentence in once(reading)]
+    spoken = [sentence for _ in range(rules.SETTLED + 5) for sentence in once(reading)]
     assert spoken == [rule(reading)]
 
 
