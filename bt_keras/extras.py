@@ -21,10 +21,10 @@ def require(purpose: str, extra: str, packages: Mapping[str, str]) -> None:
     >>> from bt_keras import extras
     >>> extras.require("the page of a run", "report", {"altair": "altair"})
     >>> try:
-    ...     extras.require("a horse", "stable", {"saddle": "leather-saddle"})
+    ...     extras.require("--format=x", "x", {"x_format": "x-format"})
     ... except bt_keras.UsageError as error:
     ...     print(error)
-    a horse needs leather-saddle: pip install 'bt-keras[stable]'.
+    --format=x needs x-format: pip install 'bt-keras[x]'.
     """
     for name, package in packages.items():
         try:
