@@ -9,12 +9,10 @@ of its ratio to a step.
 """
 
 import statistics
-import time
-
-import keras
 
 import bt_keras
 from benchmarks import machine, options, table
+from benchmarks.clock import StepClock
 from benchmarks.ours import step
 
 _CASE = {
@@ -29,18 +27,6 @@ _QUICK = {"width": 0.1, "size": 8, "projector": (64, 64), "batch": 8}
 _INTERVAL = 100  # The default.
 
 
-class _Clock(keras.callbacks.Callback):
-    """Records the seconds of every step, with the callbacks before this one."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.seconds, self._last = [], time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        now = time.perf_counter()
-        self.seconds.append(now - self._last)
-        self._last = now
-
-
 def main():
     made = options.parser(__doc__, rounds=40, peers=False, cases=False)
     values = options.parse(made)
@@ -49,7 +35,10 @@ def main():
     machine.describe()
     model, dataset = step.build(case), step.views(case)
     model.compile(optimizer=bt_keras.LARS(0.01))
-    monitor, clock = bt_keras.callbacks.RepresentationMonitor(every_steps=2), _Clock()
+    monitor, clock = (
+        bt_keras.callbacks.RepresentationMonitor(every_steps=2),
+        StepClock(),
+    )
     steps = 2 * values.rounds + 5
     callbacks = [monitor, clock]
     model.fit(dataset, steps_per_epoch=steps, verbose=0, callbacks=callbacks)

@@ -11,7 +11,6 @@ steps with and without the probe.
 
 import argparse
 import statistics
-import time
 import types
 from typing import Any
 
@@ -147,23 +146,13 @@ def _afterwards(train, test, num_classes, values):
 
 def _cost(train, num_classes, values):
     """Returns the median time that the probe adds to a step."""
-    import keras
-
     import bt_keras
-
-    class Clock(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            self.seconds, self._last = [], time.perf_counter()
-
-        def on_train_batch_end(self, batch, logs=None):
-            now = time.perf_counter()
-            self.seconds.append(now - self._last)
-            self._last = now
+    from benchmarks.clock import StepClock
 
     medians = []
     steps = 4 if values.quick else _STEPS
     for callbacks in ([], [bt_keras.callbacks.OnlineLinearProbe(num_classes)]):
-        clock = Clock()
+        clock = StepClock()
         endless = _batches(train, repeat=None)
         _model(train[0].shape[1]).fit(
             endless, steps_per_epoch=steps, verbose=0, callbacks=[*callbacks, clock]
