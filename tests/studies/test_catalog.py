@@ -22,7 +22,8 @@ def papers(study):
 
 def test_names():
     assert list(STUDIES) == [
-        *("loss", "asymmetry", "batch_size", "augmentations", "projector", "lambd")
+        *("loss", "asymmetry", "batch_size", "augmentations", "projector", "lambd"),
+        *("methods", "method_rates"),
     ]
 
 
@@ -119,7 +120,7 @@ def test_configs_survive_json():
             assert config_lib.differences(config, again) == []
 
 
-@pytest.mark.parametrize("study", ["loss", "asymmetry"])
+@pytest.mark.parametrize("study", ["loss", "asymmetry", "batch_size", "methods"])
 def test_models_can_be_built(study, monkeypatch):
     monkeypatch.setitem(DEPTHS, 6, ("basic", (1, 1)))
     for name, config in made(study).items():

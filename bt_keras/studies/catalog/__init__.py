@@ -9,9 +9,13 @@ from bt_keras.studies.catalog.augmentations import AUGMENTATIONS
 from bt_keras.studies.catalog.batch_size import BATCH_SIZE
 from bt_keras.studies.catalog.lambd import LAMBD
 from bt_keras.studies.catalog.loss import LOSS
+from bt_keras.studies.catalog.methods import METHOD_RATES, METHODS
 from bt_keras.studies.catalog.projector import PROJECTOR
 
 STUDIES = {
     study.name: study
-    for study in (LOSS, ASYMMETRY, BATCH_SIZE, AUGMENTATIONS, PROJECTOR, LAMBD)
+    for study in (
+        *(LOSS, ASYMMETRY, BATCH_SIZE, AUGMENTATIONS, PROJECTOR, LAMBD),
+        *(METHODS, METHOD_RATES),
+    )
 }

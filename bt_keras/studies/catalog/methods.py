@@ -1,0 +1,89 @@
+"""Other methods on the same network and views (the paper's Table 1)."""
+
+from bt_keras.studies.study import Study, Variant
+
+_MODULE = "bt_keras.studies.methods"
+_BARLOW_TWINS = "barlow_twins"
+# Multiples of the scale's learning rates that every method is tried with.
+_FACTORS = (0.3, 1.0, 3.0)
+# Of these, the best linear top-1 accuracy in `bt-keras study method_rates --seeds=1`.
+_CHOSEN: dict[str, float] = {}
+# Images that neither a run of `method_rates` nor the final runs' tests have seen, by the
+# split of the training: of the others, the last tenth.
+_HELD_OUT = {"train[:5000]": ("train[:5000]", "train[5000:7000]")}
+_LAST_TENTH = ("train[:90%]", "train[90%:]")
+
+
+def _width(divisor=1):
+    return lambda config: config.projector[-1] // divisor
+
+
+def _classes(config):
+    return 1000 if config.data.source == "tfds:imagenet2012" else 10
+
+
+# Class, options, and top-1 accuracy on ImageNet after 1000 epochs (SimSiam 800).
+_METHODS = {
+    _BARLOW_TWINS: ("bt_keras.BarlowTwins", {}, 73.2),
+    "supervised": ("supervised.Supervised", {"num_classes": _classes}, 76.5),
+    "simclr": ("simclr.SimCLR", {"temperature": 0.5}, 69.3),
+    "simsiam": ("simsiam.SimSiam", {"predictor_width": _width(4)}, 71.3),
+    "byol": ("byol.BYOL", {"predictor_width": _width(), "momentum": 0.97}, 74.3),
+    "swav": ("swav.SwAV", {"num_prototypes": lambda c: c.batch_size // 2}, 71.8),
+    "vicreg": ("vicreg.VICReg", {}, 73.2),
+    "mixed": ("mixed.MixedBarlowTwins", {}, None),
+}
+# Their losses are sums over the embeddings, like that of Barlow Twins. Others are means
+# over the batch: biases and batch norm have the whole rate, as in the papers.
+_SUMS = (_BARLOW_TWINS, "mixed")
+
+
+def _rate(field, factor):
+    return lambda config: float(f"{config.optimizer[field] * factor:.4g}")
+
+
+def _fields(method, factor):
+    name, options, _ = _METHODS[method]
+    bias = "bias_learning_rate" if method in _SUMS else "learning_rate"
+    fields = {
+        "optimizer.learning_rate": _rate("learning_rate", factor),
+        "optimizer.bias_learning_rate": _rate(bias, factor),
+    }
+    if method != _BARLOW_TWINS:
+        fields["method.name"] = f"{_MODULE}.{name}"
+    return fields | {f"method.options.{option}": v for option, v in options.items()}
+
+
+def _split(index):
+    return lambda config: _HELD_OUT.get(config.data.train_split, _LAST_TENTH)[index]
+
+
+def _rates():
+    splits = {"data.train_split": _split(0), "data.test_split": _split(1)}
+    for method in _METHODS:
+        for factor in _FACTORS:
+            yield Variant(
+                f"{method}_{factor:g}",
+                {**_fields(method, factor), **splits},
+                against=f"{method}_1",
+            )
+
+
+METHODS = Study(
+    name="methods",
+    title="Other methods, on the same network and views",
+    source="Table 1, a ResNet-50 after 1000 epochs with the recipe of each method, SwAV "
+    "without multi-crop; VICReg's from its own paper",
+    baseline=_BARLOW_TWINS,
+    variants=tuple(
+        Variant(method, _fields(method, _CHOSEN.get(method, 1.0)), paper)
+        for method, (_, _, paper) in _METHODS.items()
+    ),
+)
+METHOD_RATES = Study(
+    name="method_rates",
+    title="Learning rates of the methods, on held-out training images",
+    source="none",
+    baseline=f"{_BARLOW_TWINS}_1",
+    variants=tuple(_rates()),
+)
