@@ -17,6 +17,14 @@ _PUBLISH = " or ".join(f"--publish={name}" for name in PUBLISHERS)
 def define_flags() -> absl_flags.FlagValues:
     """Returns the command's flags."""
     values = flags.new()
+    _define_source_flags(values)
+    _define_export_flags(values)
+    _define_verification_flags(values)
+    _define_publishing_flags(values)
+    return values
+
+
+def _define_source_flags(values):
     text = functools.partial(absl_flags.DEFINE_string, flag_values=values)
     text("workdir", None, "Folder of the run to export.")
     flags.define_checkpoint(values)
@@ -26,14 +34,6 @@ def define_flags() -> absl_flags.FlagValues:
         "Weights to export instead of a run: PyTorch weights (.pth, .pt, .ckpt, "
         ".torch, .safetensors or .npz) or a .keras file. Requires --out.",
     )
-    text(
-        "out",
-        None,
-        "Folder of the module, or path of another --format, which must not exist. If "
-        "not given: WORKDIR/module, or in WORKDIR "
-        + ", ".join(each.file for each in FORMATS.values())
-        + ".",
-    )
     absl_flags.DEFINE_integer(
         "image_size",
         None,
@@ -42,6 +42,18 @@ def define_flags() -> absl_flags.FlagValues:
         "that the network takes, or 224.",
         lower_bound=1,
         flag_values=values,
+    )
+
+
+def _define_export_flags(values):
+    text = functools.partial(absl_flags.DEFINE_string, flag_values=values)
+    text(
+        "out",
+        None,
+        "Folder of the module, or path of another --format, which must not exist. If "
+        "not given: WORKDIR/module, or in WORKDIR "
+        + ", ".join(each.file for each in FORMATS.values())
+        + ".",
     )
     absl_flags.DEFINE_enum(
         "format",
@@ -63,14 +75,17 @@ def define_flags() -> absl_flags.FlagValues:
         + " and ".join(e.title for e in PUBLISHERS.values() if e.requires_license)
         + " requires one.",
     )
-    text(
+
+
+def _define_verification_flags(values):
+    absl_flags.DEFINE_string(
         "verify",
         None,
         "Module to check instead of an export: a folder, a .tar.gz, a URL or the name "
-        "of a published model. It is "
-        "loaded in a process without bt_keras, and its outputs are compared with those "
-        "at export. The exit status is 1 if a check fails. A module whose files differ "
-        "from its SHA256SUMS is not loaded.",
+        "of a published model. It is loaded in a process without bt_keras, and its "
+        "outputs are compared with those at export. The exit status is 1 if a check "
+        "fails. A module whose files differ from its SHA256SUMS is not loaded.",
+        flag_values=values,
     )
     absl_flags.DEFINE_bool(
         "trust",
@@ -87,8 +102,6 @@ def define_flags() -> absl_flags.FlagValues:
         lower_bound=1,
         flag_values=values,
     )
-    _define_publishing_flags(values)
-    return values
 
 
 def _define_publishing_flags(values):
