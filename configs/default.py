@@ -140,7 +140,11 @@ def get_config():
     config.callbacks.knn_images = 10000
 
     config.evaluation = ConfigDict()
-    # Test images: the short side is resized to views.size * resize_ratio, then the
+    # Pixels of the images that are evaluated, and of those that an exported module
+    # expects; 0 for views.size. A network that trained on smaller views than its images
+    # is more accurate at a larger size (https://arxiv.org/abs/1906.06423).
+    config.evaluation.size = 0
+    # Test images: the short side is resized to this size * resize_ratio, then the
     # center is cropped.
     config.evaluation.resize_ratio = 256 / 224
     config.evaluation.batch_size = 256

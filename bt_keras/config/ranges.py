@@ -38,6 +38,7 @@ _NUMBERS = {
     "callbacks.linear_probe_learning_rate": checks.POSITIVE,
     "callbacks.knn_every": checks.WHOLE,
     "callbacks.knn_images": checks.COUNT,
+    "evaluation.size": checks.WHOLE,
     # At least 1: the crop fits into the resized image.
     "evaluation.resize_ratio": checks.Number(1, 1e3),
     "evaluation.batch_size": checks.COUNT,

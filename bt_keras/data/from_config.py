@@ -52,6 +52,15 @@ def split_names(
     return train_split or data.train_split, test_split or data.test_split
 
 
+def evaluation_size(config: ConfigDict) -> int:
+    """Returns the side in pixels of the images to evaluate.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+    """
+    return config.evaluation.size or config.views.size
+
+
 def statistics(config: ConfigDict) -> Statistics:
     """Returns the mean and the standard deviation of a config.
 

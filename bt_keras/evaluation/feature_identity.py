@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 import bt_keras
 from bt_keras.checkpoint import store
 from bt_keras.data import Source
+from bt_keras.data.from_config import evaluation_size
 
 # Folders of the package whose code features depend on.
 CODE = ("augmentation", "data", "networks")
@@ -83,7 +84,7 @@ def of_settings(config: ConfigDict, code: Sequence[str] = CODE) -> dict[str, Any
             to `CODE`: that of images and networks.
     """
     return {
-        "size": config.views.size,
+        "size": evaluation_size(config),
         "resize_ratio": config.evaluation.resize_ratio,
         "bits": config.data.bits,
         "mean": list(map(float, config.data.mean)),

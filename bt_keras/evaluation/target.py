@@ -14,7 +14,12 @@ from bt_keras import config as config_lib
 from bt_keras import hub
 from bt_keras.checkpoint import latest
 from bt_keras.data import Source
-from bt_keras.data.from_config import statistics, views, with_statistics
+from bt_keras.data.from_config import (
+    evaluation_size,
+    statistics,
+    views,
+    with_statistics,
+)
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import feature_identity
 from bt_keras.evaluation.feature_folder import FeatureFolder
@@ -90,7 +95,7 @@ class EvaluationTarget:
             self.backbone,
             train,
             test,
-            size=self.config.views.size,
+            size=evaluation_size(self.config),
             resize_ratio=self.config.evaluation.resize_ratio,
             batch_size=self.config.evaluation.batch_size,
             needs_labels=needs_labels,

@@ -16,7 +16,7 @@ from absl import logging
 from bt_keras.augmentation.statistics import IMAGENET, Statistics
 from bt_keras.checkpoint import latest
 from bt_keras.convert import pretrained
-from bt_keras.data.from_config import open_source, statistics
+from bt_keras.data.from_config import evaluation_size, open_source, statistics
 from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation import results
 from bt_keras.export import image_inputs
@@ -93,7 +93,7 @@ def from_run(
     progress, model = latest.load_checkpoint(workdir, config, checkpoint)
     return ExportSource(
         model=model,
-        image_size=config.views.size,
+        image_size=evaluation_size(config),
         resize_ratio=config.evaluation.resize_ratio,
         statistics=statistics(config),
         images=_sample_images(config),

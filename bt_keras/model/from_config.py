@@ -9,9 +9,11 @@ from ml_collections import ConfigDict
 
 from bt_keras import checks
 from bt_keras import config as config_lib
+from bt_keras.data.from_config import evaluation_size
 from bt_keras.errors import UsageError, one_line
 from bt_keras.model.barlow_twins import BarlowTwins
 from bt_keras.networks import importing, network_by_name, resnet
+from bt_keras.networks.by_name import check_images
 
 _RESNET = "resnet"
 _FIELD = "config.backbone.name"
@@ -103,8 +105,12 @@ def _build_backbone(config):
     if settings.name != _RESNET:
         with config_lib.naming(_FIELD):
             options = _with_tuples(settings.options.to_dict())
-            size = config.views.size
-            return network_by_name(settings.name, options, size, channels)
+            size, evaluated = config.views.size, evaluation_size(config)
+            network = network_by_name(settings.name, options, size, channels)
+            if evaluated != size:
+                shape = (evaluated, evaluated, channels)
+                check_images(settings.name, network, shape, "config.evaluation.size")
+            return network
     if settings.options:
         raise UsageError(
             f"config.backbone.options.{next(iter(settings.options))} is an argument of "

@@ -85,7 +85,7 @@ def network_by_name(
             f"{name} returns {checks.described(network)}, not a model of Keras 3."
         )
     _refuse_rescaling(name, function, network)
-    _check_images(name, network, (image_size, image_size, channels))
+    check_images(name, network, (image_size, image_size, channels))
     network = _pooled(network)
     _refuse_unregistered(name, network)
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
@@ -163,8 +163,21 @@ def _pooled(network: keras.Model) -> keras.Model:
     return keras.Model(images, pooled, name=network.name)
 
 
-def _check_images(name: str, network: keras.Model, shape: tuple) -> None:
-    """Raises `UsageError` if a network does not take images of a shape."""
+def check_images(
+    name: str, network: keras.Model, shape: tuple, field: str = "config.views.size"
+) -> None:
+    """Checks that a network takes images of a size.
+
+    Args:
+        name: String, what the config calls the network.
+        network: `keras.Model`.
+        shape: Tuple `(height, width, channels)`.
+        field: String, the field of the config that has the size. Defaults to
+            `"config.views.size"`.
+
+    Raises:
+        UsageError: If it does not.
+    """
     images = keras.KerasTensor((2, *shape))
     try:
         # The first call of a subclass of `keras.Model` builds it.
@@ -173,8 +186,8 @@ def _check_images(name: str, network: keras.Model, shape: tuple) -> None:
     except Exception as error:
         size = "x".join(map(str, shape))
         raise UsageError(
-            f"{name} does not take images of {size}, the views' size and channels "
-            f"({one_line(error).rstrip('.')}): change config.views.size or {_OPTIONS}."
+            f"{name} does not take images of {size}, the size of {field} and the "
+            f"channels ({one_line(error).rstrip('.')}): change {field} or {_OPTIONS}."
         ) from error
 
 

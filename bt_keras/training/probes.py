@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from bt_keras.augmentation import Statistics
 from bt_keras.callbacks import OnlineKNN, OnlineLinearProbe, RepresentationMonitor
-from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import evaluation_size, open_source
 from bt_keras.data.source import Source
 from bt_keras.errors import UsageError, listed
 from bt_keras.evaluation.frozen_features import center_crops
@@ -135,6 +135,6 @@ def _subset(source, count, seed):
 
 
 def _center_crops(config, source, statistics):
-    size, ratio = config.views.size, config.evaluation.resize_ratio
+    size, ratio = evaluation_size(config), config.evaluation.resize_ratio
     resize, batch_size = round(size * ratio), config.evaluation.batch_size
     return center_crops(source, size, resize, batch_size, statistics).prefetch(2)

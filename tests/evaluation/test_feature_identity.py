@@ -47,6 +47,7 @@ def test_images_of_a_dataset_or_a_subset_are_not_known():
     ("field", "value"),
     [
         ("views.size", 32),
+        ("evaluation.size", 32),
         ("evaluation.resize_ratio", 1.5),
         ("data.bits", 12),
         ("data.mean", (0.5, 0.5, 0.5)),

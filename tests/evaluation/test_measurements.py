@@ -58,6 +58,7 @@ def test_a_digest_changes_with_all_that_a_value_depends_on(backbone, sources):
         ("evaluation.feature_dtype", "float16"),
         ("evaluation.resize_ratio", 1.5),
         ("views.size", 16),
+        ("evaluation.size", 20),
         ("precision", "mixed_bfloat16"),
     ):
         changed = config.default()

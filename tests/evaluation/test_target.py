@@ -1,9 +1,13 @@
 """The network of a run, as it is evaluated."""
 
 import gc
+import json
 import weakref
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bt_keras.checkpoint import latest
 from bt_keras.data.from_config import open_source
@@ -13,6 +17,7 @@ from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.label_free import LabelFree
 from bt_keras.evaluation.measurements import digest
 from bt_keras.evaluation.target import target_from_workdir
+from bt_keras.export.source import from_run
 from bt_keras.workdir import Workdir
 
 # pytest finds fixtures here.
@@ -44,6 +49,27 @@ def note_loads(monkeypatch, note):
 def freeze(target):
     sources = (open_source(target.config, split) for split in ("train", "test"))
     return target.frozen(*sources)
+
+
+def test_images_have_the_size_of_the_evaluation(workdir):
+    config = json.loads(workdir.config_file.read_text())
+    config["evaluation"]["size"] = 12
+    workdir.config_file.write_text(json.dumps(config))
+    target = target_from_workdir(workdir)
+    frozen = freeze(target)
+    assert (frozen.size, frozen.resize) == (12, 12)
+    assert target.pretext.views.size == 8
+    # As Pillow resizes them, then the module's graph would.
+    levels = [
+        Image.open(path).resize((12, 12), Image.Resampling.BILINEAR)
+        for path in sorted(Path(target.config.data.source).glob("test/*/*.png"))
+    ]
+    images = (np.stack(levels) / 255.0 - target.config.data.mean) / np.array(
+        target.config.data.deviation
+    )
+    expected = target.backbone(images.astype("float32"), training=False)
+    np.testing.assert_allclose(frozen.test.features, expected, rtol=1e-4, atol=1e-5)
+    assert from_run(workdir).image_size == 12
 
 
 @pytest.mark.parametrize("untrained", [False, True])

@@ -43,3 +43,14 @@ def test_what_is_no_method(method, parts):
         build_model(config(**method))
     for part in ("config.method", *parts):
         assert part in str(error.value)
+
+
+def test_the_network_takes_images_of_the_evaluation_too():
+    values = config()
+    values.views.size, values.evaluation.size = 32, 48
+    build_model(values)  # A ResNet takes any size.
+    values.backbone.name = "tests.networks.named.network_of_32_pixels"
+    with pytest.raises(UsageError, match=r"48x48x3.*config\.evaluation\.size"):
+        build_model(values)
+    values.evaluation.size = 0
+    build_model(values)

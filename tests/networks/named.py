@@ -85,3 +85,7 @@ def number():
 
 
 partial = functools.partial(network, width=4)
+
+
+def network_of_32_pixels():
+    return network((32, 32, 3))
