@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 from absl import logging
@@ -14,7 +15,7 @@ from bt_keras.workdir import Workdir
 
 
 def report(workdir: Workdir) -> str:
-    """Summarizes a run: its results, its last losses, and the paths of its files.
+    """Summarizes a run: its results, what it logged last, and the paths of its files.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
@@ -22,16 +23,21 @@ def report(workdir: Workdir) -> str:
     Returns:
         String.
     """
-    lines = []
-    log = workdir.last_log()
-    for name in ("loss", "invariance", "redundancy"):
-        if name in log:
-            lines.append((f"{name}, epoch {int(log['epoch']) + 1}", f"{log[name]:.4g}"))
+    lines = _log_lines(workdir.last_log())
     lines += _export_lines(workdir.export_report)
     if workdir.sample_views.is_file():
         lines.append(("sample view pairs", str(workdir.sample_views)))
     results = results_table(results_file.read(workdir.results_file))
     return "\n".join([results, "", *(f"{name}:  {value}" for name, value in lines)])
+
+
+def _log_lines(log):
+    """Returns a line for each number of an epoch; methods log different ones."""
+    return [
+        (f"{name}, epoch {int(log['epoch']) + 1}", f"{value:.4g}")
+        for name, value in log.items()
+        if name != "epoch" and not math.isnan(value)
+    ]
 
 
 def _export_lines(path):

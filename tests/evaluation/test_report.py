@@ -23,3 +23,14 @@ def test_the_report_of_an_old_results_file(tmp_path):
     [line] = [text for text in report.report(workdir).splitlines() if "300" in text]
     mean, deviation = np.mean([50, 61]), np.std([50, 61], ddof=1)
     assert f"{mean:.2f} ± {deviation:.2f}" in line
+
+
+def test_all_numbers_of_the_last_epoch_are_listed(tmp_path):
+    workdir = Workdir(tmp_path)
+    workdir.log_file.write_text(
+        "epoch,loss,variance,val_loss\n0,3.5,1.25,3.0\n1,2.5,0.123456,NA\n"
+    )
+    lines = report.report(workdir).splitlines()
+    assert [line for line in lines if "epoch 2" in line] == [
+        *("loss, epoch 2:  2.5", "variance, epoch 2:  0.1235")
+    ]
