@@ -8,6 +8,7 @@ from tests.data.files import write_many
 # The splits of each data set, and the sides of its images in pixels.
 STAND_INS = {
     "cifar10": (("train", "test"), (32, 32)),
+    "cifar10_fast": (("train", "test"), (32, 32)),
     "cifar100": (("train", "test"), (32, 32)),
     "stl10": (("unlabelled", "train", "test"), (96, 96)),
     "tiny_imagenet": (("train", "val"), (64, 64)),

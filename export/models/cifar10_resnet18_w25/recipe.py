@@ -19,4 +19,4 @@ LIMITS = (
 
 
 def get_config():
-    return load("cifar10")
+    return load("cifar10_fast")

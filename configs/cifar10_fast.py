@@ -1,0 +1,21 @@
+"""A quarter-width ResNet-18 on CIFAR-10 in half the operations of configs/cifar10.py.
+
+bt-keras pretrain --config configs/cifar10_fast.py --workdir runs/cifar10_fast
+
+It trains on views of 24 pixels, which random crops of 32 pixels hardly exceed, and is
+evaluated on 32. docs/models.md has its accuracy.
+"""
+
+from bt_keras.config import load
+
+
+def get_config():
+    config = load("cifar10")
+    config.views.size = 24
+    config.views.a.crop_scale = config.views.b.crop_scale = (0.2, 1.0)
+    config.evaluation.size = 32
+    config.lambd = 0.01
+    config.batch_size = 128
+    config.epochs = 50
+    config.optimizer.warmup_epochs = 2.0
+    return config
