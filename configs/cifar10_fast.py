@@ -2,8 +2,8 @@
 
 bt-keras pretrain --config configs/cifar10_fast.py --workdir runs/cifar10_fast
 
-It trains on views of 24 pixels, which random crops of 32 pixels hardly exceed, and is
-evaluated on 32. docs/models.md has its accuracy.
+It trains on views of 24 pixels, about the mean side of its crops, and is evaluated on
+32.
 """
 
 from bt_keras.config import load

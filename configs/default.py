@@ -141,8 +141,8 @@ def get_config():
 
     config.evaluation = ConfigDict()
     # Pixels of the images that are evaluated, and of those that an exported module
-    # expects; 0 for views.size. A network that trained on smaller views than its images
-    # is more accurate at a larger size (https://arxiv.org/abs/1906.06423).
+    # expects; 0 for views.size. A network can be more accurate at a larger size than
+    # that of its views (https://arxiv.org/abs/1906.06423).
     config.evaluation.size = 0
     # Test images: the short side is resized to this size * resize_ratio, then the
     # center is cropped.

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bt_keras.errors import UsageError
 from bt_keras.workdir import Workdir
 from export import recipe
 
@@ -35,6 +36,7 @@ def rebuild(
     read = recipe.read(name)
     run = Workdir(workdir or f"runs/{name}")
     run.check_config(read.config)
+    _check_images(run, read.config)
     sources = read.transfer if transfer is None else transfer
     for command in _commands(run.path, read.file, sources, new=not run.has_config()):
         print(f"bt-keras {shlex.join(command)}", flush=True)
@@ -52,6 +54,17 @@ def rebuild(
 
     module.write(name, run, read, [f"bt-keras {shlex.join(each)}" for each in shown])
     return 0
+
+
+def _check_images(run, config):
+    """Raises `UsageError` if a run is not evaluated on images as the recipe's."""
+    found = run.config().evaluation if run.has_config() else config.evaluation
+    for field in ("size", "resize_ratio"):
+        if found[field] != config.evaluation[field]:
+            raise UsageError(
+                f"workdir {run.path} has evaluation.{field}={found[field]}, the recipe "
+                f"{config.evaluation[field]}: change it in {run.config_file}."
+            )
 
 
 def _commands(workdir, config, sources, new=True):

@@ -214,9 +214,12 @@ def _record(results, progress, workdir):
 
 
 def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:
-    """Adds the backbone, the epoch and the source."""
+    """Adds backbone, epoch and source, and the size if it is not that of the views."""
+    config = target.config
+    own = {"size": config.evaluation.size} if config.evaluation.size else {}
     return dataclasses.replace(
         result,
+        settings={**result.settings, **own},
         backbone=result.backbone or target.name,
         epoch=result.epoch or target.epoch,
         source=source,

@@ -29,6 +29,8 @@ class FineTuningSummary:
         epoch: String.
         source: String.
         n: Integer, number of test images.
+        size: Integer, the side of the images in pixels if it is not that of the views,
+            otherwise `None`.
         accuracies: Dict from `"top1"` and `"top5"` to a list of percentages, one for
             each seed.
     """
@@ -43,6 +45,7 @@ class FineTuningSummary:
     epoch: str
     source: str
     n: int
+    size: int | None
     accuracies: Mapping[str, Sequence[float]]
 
 
@@ -72,6 +75,7 @@ def summarize_fine_tuning(results: Iterable[Result]) -> list[FineTuningSummary]:
             *(settings[name] for name in TRAINING_SETTINGS),
             *(result.protocol, settings.get("subset", ""), _rates(settings)),
             *(result.backbone, result.epoch, result.source, result.n),
+            settings.get("size"),
         )
         metrics = groups.setdefault(key, {name: {} for name in _METRICS})
         metrics[result.metric][result.seed] = 100 * result.value

@@ -51,7 +51,7 @@ def fine_tuning_rows(
             _interval(summary.accuracies["top1"], summary.n),
             _accuracy(summary.accuracies["top5"]),
             str(max(map(len, summary.accuracies.values()))),
-            f"{summary.steps} steps",
+            f"{summary.steps} steps" + _pixels(summary),
             summary.rates,
             summary.protocol,
             summary.source,
@@ -64,6 +64,10 @@ def fine_tuning_rows(
 def _labels(summary: FineTuningSummary) -> str:
     share = f"{100 * summary.label_share:g}%"
     return f"{share} (published)" if summary.subset == "published" else share
+
+
+def _pixels(summary: FineTuningSummary) -> str:
+    return f" at {summary.size} pixels" if summary.size else ""
 
 
 def _accuracy(percentages: Sequence[float]) -> str:

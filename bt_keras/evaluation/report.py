@@ -32,11 +32,14 @@ def report(workdir: Workdir) -> str:
 
 
 def _log_lines(log):
-    """Returns a line for each number of an epoch; methods log different ones."""
+    """Returns a line for each number of an epoch; methods log different ones.
+
+    Numbers that are not measured after each epoch, such as knn_top1, may be NaN.
+    """
     return [
         (f"{name}, epoch {int(log['epoch']) + 1}", f"{value:.4g}")
         for name, value in log.items()
-        if name != "epoch" and not math.isnan(value)
+        if name != "epoch" and (name.endswith("loss") or not math.isnan(value))
     ]
 
 

@@ -26,6 +26,7 @@ from bt_keras.evaluation.feature_folder import FeatureFolder
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.pretext import Pretext
 from bt_keras.files.reading import reporting_damage
+from bt_keras.model.from_config import check_evaluation_size
 from bt_keras.workdir import Workdir
 
 
@@ -131,11 +132,13 @@ def target_from_workdir(
         `EvaluationTarget`.
 
     Raises:
-        UsageError: If the run has no such checkpoint.
+        UsageError: If the run has no such checkpoint, or the backbone does not take
+            images of `config.evaluation.size`.
     """
     config = workdir.checked_config()
     epoch, load = latest.find_model(workdir, config, untrained, checkpoint)
     model = load()
+    check_evaluation_size(config, model.backbone)
     name = "untrained" if untrained else "pretrained"
     pretext = Pretext(
         views(config, finish_on_device=False),

@@ -21,6 +21,7 @@ from bt_keras.errors import UsageError, one_line
 from bt_keras.evaluation import results
 from bt_keras.export import image_inputs
 from bt_keras.model.barlow_twins import BarlowTwins
+from bt_keras.model.from_config import check_evaluation_size
 from bt_keras.networks import input_specs
 from bt_keras.workdir import Workdir
 
@@ -87,10 +88,12 @@ def from_run(
         `ExportSource`.
 
     Raises:
-        UsageError: If the run has no such checkpoint.
+        UsageError: If the run has no such checkpoint, or the backbone does not take
+            images of `config.evaluation.size`.
     """
     config = workdir.checked_config()
     progress, model = latest.load_checkpoint(workdir, config, checkpoint)
+    check_evaluation_size(config, model.backbone)
     return ExportSource(
         model=model,
         image_size=evaluation_size(config),

@@ -105,12 +105,10 @@ def _build_backbone(config):
     if settings.name != _RESNET:
         with config_lib.naming(_FIELD):
             options = _with_tuples(settings.options.to_dict())
-            size, evaluated = config.views.size, evaluation_size(config)
+            size = config.views.size
             network = network_by_name(settings.name, options, size, channels)
-            if evaluated != size:
-                shape = (evaluated, evaluated, channels)
-                check_images(settings.name, network, shape, "config.evaluation.size")
-            return network
+        check_evaluation_size(config, network)
+        return network
     if settings.options:
         raise UsageError(
             f"config.backbone.options.{next(iter(settings.options))} is an argument of "
@@ -119,6 +117,23 @@ def _build_backbone(config):
         )
     shape = (None, None, channels)
     return resnet(settings.depth, settings.width, settings.stem, shape)
+
+
+def check_evaluation_size(config: ConfigDict, backbone: keras.Model) -> None:
+    """Checks that a backbone takes the images of the evaluation.
+
+    Args:
+        config: `ConfigDict` with the fields of configs/default.py.
+        backbone: `keras.Model` that takes the views of the config.
+
+    Raises:
+        UsageError: If it does not.
+    """
+    size = evaluation_size(config)
+    if size != config.views.size:
+        shape = (size, size, config.data.channels)
+        field = "config.evaluation.size"
+        check_images(config.backbone.name, backbone, shape, field)
 
 
 def _with_tuples(value):

@@ -11,7 +11,8 @@ from bt_keras.studies.study_table import markdown_table
 # The paper's run: 1000 epochs in 124 hours on 32 V100 (its section 2.2).
 _V100_HOURS_PER_EPOCH = 124 * 32 / 1000
 _NOTE = (
-    "Operations are those of backbone, projector and Barlow Twins' loss; the hours are "
+    "Operations are those of backbone, projector and Barlow Twins' loss, without what "
+    "other methods compute besides, on the images of the baseline; the hours are "
     "the paper's (124 for 1000 epochs on 32 V100), scaled by epochs and operations. "
     "Nothing was trained."
 )

@@ -20,7 +20,8 @@ def test_widened_features_are_those_of_one_random_layer():
     train, test = clusters(0), clusters(1, 64)
     assert probe._widened(train, test, 0) == (train, test)
     (wide, labels), (wide_test, _) = probe._widened(train, test, 16)
-    assert wide.shape == (512, 16) and wide_test.shape == (64, 16)
+    assert wide.shape == (512, 16)
+    assert wide_test.shape == (64, 16)
     np.testing.assert_array_equal(labels, train[1])
     # Both splits pass through the same layer: a row has the same features in both.
     (_, _), (again, _) = probe._widened(train, (train[0][:5], train[1][:5]), 16)

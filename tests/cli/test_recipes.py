@@ -38,4 +38,6 @@ def test_a_recipe_trains_and_is_evaluated(name, tmp_path, capsys):
     assert main(["pretrain", f"--config={name}", workdir, *fields]) == 0
     labeled = ["--train_split=train"] if "unlabelled" in splits else []
     assert main(["evaluate", workdir, "--protocol=knn", *labeled]) == 0
-    assert "top-1" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "top-1" in out
+    assert ("size=32" in out) == (name == "cifar10_fast")

@@ -10,6 +10,7 @@ from bt_keras.evaluation import evaluator as evaluator_module
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.target import EvaluationTarget
+from bt_keras.studies.run_values import newest_results
 from bt_keras.workdir import Workdir
 from tests.evaluation.gray import small_backbone
 
@@ -42,6 +43,17 @@ def test_all_goes_on_after_a_fault_that_is_found_late(target, few, capsys):
     assert results_file.read(target.workdir.results_file) == results
     out = capsys.readouterr().out
     assert "retrieval is skipped: retrieval needs two test images" in out
+
+
+def test_results_of_another_size_than_the_views_say_so(target):
+    [own, *_] = evaluate(target, protocol="knn")
+    assert "size" not in own.settings
+    target.config.evaluation.size = 12
+    [other, *_] = evaluate(target, protocol="knn")
+    assert other.settings == {**own.settings, "size": 12}
+    # Runs are compared only if they were evaluated alike.
+    kinds = [newest_results([each])["knn top1"].kind for each in (own, other)]
+    assert kinds[0] != kinds[1]
 
 
 def test_all_is_an_error_if_everything_is_skipped_late(target, few, monkeypatch):

@@ -28,9 +28,10 @@ def test_the_report_of_an_old_results_file(tmp_path):
 def test_all_numbers_of_the_last_epoch_are_listed(tmp_path):
     workdir = Workdir(tmp_path)
     workdir.log_file.write_text(
-        "epoch,loss,variance,val_loss\n0,3.5,1.25,3.0\n1,2.5,0.123456,NA\n"
+        "epoch,loss,variance,knn_top1,val_loss\n"
+        "0,3.5,1.25,0.5,3.0\n1,nan,0.123456,nan,NA\n"
     )
     lines = report.report(workdir).splitlines()
     assert [line for line in lines if "epoch 2" in line] == [
-        *("loss, epoch 2:  2.5", "variance, epoch 2:  0.1235")
+        *("loss, epoch 2:  nan", "variance, epoch 2:  0.1235")
     ]

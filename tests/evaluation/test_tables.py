@@ -33,6 +33,18 @@ def test_fine_tuning_has_one_line_for_each_share_and_backbone():
     ]
 
 
+def test_seeds_of_different_image_sizes_are_not_averaged():
+    own = [r for r in fine_tuned() if r.settings["images"] == 100]
+    own = [r for r in own if r.backbone == "scratch"]
+    larger = [dataclasses.replace(r, settings={**r.settings, "size": 32}) for r in own]
+    _, _, *lines = tables.results_table([*own, *larger[:2]]).splitlines()
+    assert len(lines) == 2
+    assert " 300 steps  " in lines[0]
+    assert "61.00 ± 1.00" in lines[0]
+    assert " 300 steps at 32 pixels  " in lines[1]
+    assert "±" not in lines[1].replace("± 0.00", "")
+
+
 def test_a_later_result_replaces_an_earlier_one_with_the_same_seed():
     scratch = [r for r in fine_tuned() if r.backbone == "scratch" and r.n == 2000]
     again = [dataclasses.replace(r, value=0.9) for r in scratch]

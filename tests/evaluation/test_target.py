@@ -64,10 +64,9 @@ def test_images_have_the_size_of_the_evaluation(workdir):
         Image.open(path).resize((12, 12), Image.Resampling.BILINEAR)
         for path in sorted(Path(target.config.data.source).glob("test/*/*.png"))
     ]
-    images = (np.stack(levels) / 255.0 - target.config.data.mean) / np.array(
-        target.config.data.deviation
-    )
-    expected = target.backbone(images.astype("float32"), training=False)
+    data = target.config.data
+    views = (np.stack(levels) / 255.0 - data.mean) / data.deviation
+    expected = target.backbone(views.astype("float32"), training=False)
     np.testing.assert_allclose(frozen.test.features, expected, rtol=1e-4, atol=1e-5)
     assert from_run(workdir).image_size == 12
 

@@ -188,6 +188,12 @@ def test_rebuild_trains_measures_and_exports(models, tmp_path, capsys, monkeypat
     assert (tmp_path / "run" / "results.csv").read_bytes() == before
     assert records.read("tiny") == record
 
-    recipe.write_text(recipe.read_text().replace("epochs = 2", "epochs = 3", 1))
+    # Settings of the evaluation may differ in a workdir, but not what it publishes.
+    text = recipe.read_text()
+    size = "    config.evaluation.size = 12\n    return config"
+    recipe.write_text(text.replace("    return config", size, 1))
+    line = one_line(capsys, "rebuild", "tiny", *flags)
+    assert "evaluation.size=0, the recipe 12" in line
+    recipe.write_text(text.replace("epochs = 2", "epochs = 3", 1))
     line = one_line(capsys, "rebuild", "tiny", *flags)
     assert "another config: epochs is 2, not 3" in line

@@ -1,5 +1,8 @@
 """The studies have the figures of the papers, and configs that runs can use."""
 
+import re
+
+import numpy as np
 import pytest
 
 from bt_keras import config as config_lib
@@ -130,6 +133,47 @@ def test_models_can_be_built(study, monkeypatch):
         options = config.method.options.to_dict()
         assert options.items() <= model.get_config().items(), name
         assert type(model).__name__ == config.method.name.rpartition(".")[2]
+
+
+def test_the_figures_of_table_1():
+    assert papers("methods") == {
+        **{"barlow_twins": 73.2, "supervised": 76.5, "simclr": 69.3, "simsiam": 71.3},
+        **{"byol": 74.3, "swav": 71.8, "vicreg": 73.2},
+    }
+
+
+def test_methods_have_one_of_three_rates():
+    base, found = SCALES["small"].recipe().optimizer, made("method_rates")
+    finals = made("methods")
+    assert len(found) == 3 * len(finals)
+    for name, final in finals.items():
+        tried = [found[f"{name}_{factor}"] for factor in ("0.3", "1", "3")]
+        rates = [config.optimizer.learning_rate for config in tried]
+        np.testing.assert_allclose(rates, np.multiply((0.3, 1, 3), base.learning_rate))
+        # Biases have the rate of the others if the loss is small.
+        whole = name not in ("barlow_twins", "mixed")
+        bias = base.learning_rate if whole else base.bias_learning_rate
+        for config in (*tried, final):
+            ratio = config.optimizer.bias_learning_rate / config.optimizer.learning_rate
+            assert ratio == pytest.approx(bias / base.learning_rate)
+        assert final.optimizer.learning_rate in rates
+        assert final.method == tried[0].method
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_rates_are_chosen_on_images_that_no_run_tests_on(scale):
+    finals = made("methods", scale)["simclr"].data
+    for config in made("method_rates", scale).values():
+        splits = config.data.train_split, config.data.test_split
+        assert finals.test_split not in splits
+        train, test = map(_range, splits)
+        assert train.stop <= test.start
+
+
+def _range(split):
+    """Returns the slice of a split such as train[:5000] or train[90%:]."""
+    start, stop = re.fullmatch(r"train\[(\d*)%?:(\d*)%?\]", split).groups()
+    return slice(int(start or 0), int(stop or 100))
 
 
 def test_the_covariance_has_a_low_rate_of_biases():

@@ -162,6 +162,17 @@ def test_the_images_of_the_knn_are_equal_shares_of_the_classes(config, tmp_path)
     assert splits == ["train", "test"]
 
 
+def test_the_images_of_the_knn_have_the_size_of_the_evaluation(config, tmp_path):
+    config.evaluation.size = 12
+    config.callbacks.linear_probe = False
+    source, views = setup.load_data(config)
+    held_out = setup.load_held_out(config, source, views)
+    made = probes.from_config(config, source, held_out, views.statistics, tmp_path)
+    [make_knn] = made.makers
+    for images, _ in map(next, map(iter, make_knn.args)):
+        assert images.shape[1:] == (12, 12, 3)
+
+
 def test_nothing_is_opened_without_probes(config, tmp_path):
     config.callbacks.linear_probe, config.callbacks.knn_every = False, 0
     source, views = setup.load_data(config)
