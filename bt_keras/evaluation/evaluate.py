@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from bt_keras.data import faults
-from bt_keras.data.from_config import open_source, split_names
+from bt_keras.data.from_config import evaluation_size, open_source, split_names
 from bt_keras.errors import UsageError
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluator import (
@@ -216,7 +216,8 @@ def _record(results, progress, workdir):
 def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:
     """Adds backbone, epoch and source, and the size if it is not that of the views."""
     config = target.config
-    own = {"size": config.evaluation.size} if config.evaluation.size else {}
+    size = evaluation_size(config)
+    own = {"size": size} if size != config.views.size else {}
     return dataclasses.replace(
         result,
         settings={**result.settings, **own},

@@ -48,6 +48,8 @@ def test_all_goes_on_after_a_fault_that_is_found_late(target, few, capsys):
 def test_results_of_another_size_than_the_views_say_so(target):
     [own, *_] = evaluate(target, protocol="knn")
     assert "size" not in own.settings
+    target.config.evaluation.size = 8  # That of the views.
+    assert evaluate(target, protocol="knn")[0].settings == own.settings
     target.config.evaluation.size = 12
     [other, *_] = evaluate(target, protocol="knn")
     assert other.settings == {**own.settings, "size": 12}
