@@ -31,9 +31,10 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
 
     Returns:
         String: a table of the fields in which the recipes differ, one of the losses
-        of some epochs, one of the last losses and the results, and the ranking of the
-        runs that have the score, which is left out if no run was evaluated with scores
-        that need no labels.
+        of some epochs, one of the last losses and the results (with the sizes of the
+        images that were evaluated, if they differ), and the ranking of the runs that
+        have the score, which is left out if no run was evaluated with scores that need
+        no labels.
 
     Raises:
         UsageError: If the runs cannot be compared: there are fewer than two, they were
@@ -61,7 +62,9 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
                 "leave it out."
             )
     epochs = {name: _epochs(named[name], evaluated[name]) for name in names}
-    parts = [_recipes(configs), loss_table(named), _numbers(values, epochs)]
+    sizes = {name: _sizes(configs[name], evaluated[name]) for name in names}
+    numbers = _numbers(values, epochs, sizes)
+    parts = [_recipes(configs), loss_table(named), numbers]
     if any(key.startswith("labelfree ") for run in values.values() for key in run):
         parts.append(_ranking(score, values))
         parts.append(_caution(score, configs))
@@ -125,6 +128,12 @@ def _epochs(workdir, evaluated):
     return trained, f"{measured.epoch:g}" if measured else ""
 
 
+def _sizes(config, evaluated):
+    """Returns the sizes of the images on which a run was evaluated, as text."""
+    sizes = {each.size or config["views.size"] for each in evaluated.values()}
+    return ", ".join(map(str, sorted(sizes)))
+
+
 def _images(workdir, config):
     """Returns what is known about the training images of a run."""
     if workdir.images_file.is_file():
@@ -150,16 +159,17 @@ def _recipes(configs):
     )
 
 
-def _numbers(values, epochs):
+def _numbers(values, epochs, sizes):
     columns = list(dict.fromkeys(key for run in values.values() for key in run))
     short = [column.removeprefix("labelfree ") for column in columns]
-    return table(
-        ("run", "epochs", "evaluated at", *short),
-        [
-            (name, *epochs[name], *(_cell(column, run) for column in columns))
-            for name, run in values.items()
-        ],
-    )
+    head, rows = ["run", "epochs", "evaluated at"], []
+    differ = len(set(filter(None, sizes.values()))) > 1
+    if differ:
+        head.append("image size")
+    for name, run in values.items():
+        start = [name, *epochs[name], *([sizes[name]] if differ else [])]
+        rows.append((*start, *(_cell(column, run) for column in columns)))
+    return table((*head, *short), rows)
 
 
 def _cell(column, run):

@@ -13,9 +13,9 @@ from bt_keras.evaluation.results import Result
 from bt_keras.workdir import Workdir
 
 _LOGGED = ("loss", "invariance", "redundancy", "val_loss")
-# Settings of results that are in their names, and those that are the run's own.
+# Settings of results that are in their names, and those in which runs may differ.
 _NAMED = ("label_share", "of")
-_OWN = ("batch", "width")
+_OWN = ("batch", "width", "size")
 _RATES = ("head_learning_rate", "learning_rate")
 
 
@@ -27,15 +27,18 @@ class Measured:
         value: Float, the mean over seeds.
         epoch: Float, the number of epochs of that checkpoint.
         kind: Tuple, what must be equal for values to be comparable: the name of the
-            images, their number, and the settings.
+            images, their number, and the settings in which runs may not differ.
         width: Integer, the number of dimensions of the embeddings, or `None` where the
             result does not tell it.
+        size: Integer, the side of the images in pixels, or `None` if it is that of the
+            views.
     """
 
     value: float
     epoch: float
     kind: tuple
     width: int | None
+    size: int | None
 
 
 def run_values(workdir: Workdir) -> dict[str, float]:
@@ -86,7 +89,7 @@ def newest_results(results: Iterable[Result]) -> dict[str, Measured]:
     for result in trained:
         if _epoch(result) == newest:
             same = found.setdefault(_name(result), [])
-            if same and _kind(same[-1]) != _kind(result):
+            if same and _settings(same[-1]) != _settings(result):
                 same.clear()
             same.append(result)
     return {name: _measured(same, newest) for name, same in found.items()}
@@ -95,7 +98,13 @@ def newest_results(results: Iterable[Result]) -> dict[str, Measured]:
 def _measured(same, epoch):
     by_seed = {result.seed: result.value for result in same}
     mean, last = float(np.mean([*by_seed.values()])), same[-1]
-    return Measured(mean, epoch, _kind(last), last.settings.get("width"))
+    width, size = (last.settings.get(name) for name in ("width", "size"))
+    return Measured(mean, epoch, _kind(last), width, size)
+
+
+def _settings(result):
+    """Returns what seeds of one run must have in common."""
+    return _kind(result), result.settings.get("size")
 
 
 def _kind(result):

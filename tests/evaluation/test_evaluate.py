@@ -53,9 +53,9 @@ def test_results_of_another_size_than_the_views_say_so(target):
     target.config.evaluation.size = 12
     [other, *_] = evaluate(target, protocol="knn")
     assert other.settings == {**own.settings, "size": 12}
-    # Runs are compared only if they were evaluated alike.
-    kinds = [newest_results([each])["knn top1"].kind for each in (own, other)]
-    assert kinds[0] != kinds[1]
+    measured = [newest_results([each])["knn top1"] for each in (own, other)]
+    assert [each.size for each in measured] == [None, 12]
+    assert measured[0].kind == measured[1].kind  # Of the same images.
 
 
 def test_all_is_an_error_if_everything_is_skipped_late(target, few, monkeypatch):

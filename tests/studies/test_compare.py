@@ -115,6 +115,25 @@ def test_other_settings_cannot_be_compared(tmp_path):
         compare([first, second])
 
 
+@pytest.mark.parametrize("size", [28, 56])
+def test_runs_of_other_sizes_are_compared_and_their_sizes_shown(tmp_path, size):
+    """What counts is the size in the results: that in config.json can be changed."""
+    runs = [make_run(tmp_path / name) for name in "abc"]  # Views of 56 pixels.
+    of = {"source": "shipped", "backbone": "pretrained", "epoch": "2"}
+    for workdir, own in zip(runs, ({}, {"size": size}, None), strict=True):
+        if own is not None:
+            knn = Result("knn", "top1", 0.5, 50, {"k": 20, **own}, **of)
+            results_file.append(workdir.results_file, [knn])
+    *_, numbers = compare(runs).split("\n\n")
+    head, _, first, second, third = numbers.split("\n")
+    assert ("image size" in head) == (size == 28)
+    if size == 28:
+        assert first.split()[:4] == ["a", "2", "2", "56"]
+        assert second.split()[:4] == ["b", "2", "2", "28"]
+        assert third.split()[:2] == ["c", "2"]
+    assert first.split()[-1] == second.split()[-1] == "50.00"
+
+
 def add_loss(workdir, batch, width):
     """Adds the loss as `labelfree` measures it on whole batches of 2,000 images."""
     settings = {"of": "embeddings", "batch": batch, "width": width}
@@ -133,6 +152,15 @@ def test_batches_and_widths_may_differ(tmp_path):
     assert "differ in batch_size, projector, with which loss changes" in text[-1]
     text = compare([first, second], "rankme").splitlines()
     assert "differ in projector, with which rankme changes" in text[-1]
+
+
+def test_a_ranking_of_runs_of_other_sizes_says_so(tmp_path):
+    first, second = (make_run(tmp_path / name, 5.0) for name in "ab")
+    changed = second.config()
+    changed.evaluation.size = 28
+    second.replace(second.config_file, config.to_json(changed))
+    text = compare([first, second], "rankme").splitlines()
+    assert "differ in evaluation.size, with which rankme changes" in text[-1]
 
 
 def test_fields_that_leave_a_score_as_it_is(tmp_path):

@@ -60,6 +60,17 @@ def test_results_of_other_images_or_settings_replace_all_earlier_ones():
     assert found == {"finetune top1 1%": 0.5, "knn top1": 0.25}
 
 
+def test_seeds_of_several_sizes_are_not_averaged():
+    found = result_values(
+        [
+            result("finetune", "top1", 0.9, settings={}, seed=0),
+            result("finetune", "top1", 0.5, settings={"size": 32}, seed=1),
+            result("finetune", "top1", 0.25, settings={"size": 32}, seed=2),
+        ]
+    )
+    assert found == {"finetune top1": 0.375}
+
+
 def test_seeds_with_rates_of_a_grid_are_averaged():
     few = {"label_share": 0.01, "images": 5, "steps": 3, "rates": "grid"}
     found = result_values(
