@@ -123,7 +123,7 @@ def chosen_jit_compile(
 def _one_step(model, step, checked_rows, logged):
     """Returns the function that runs a step on an element of the dataset.
 
-    It adds the names of the logs to the set `logged`.
+    It returns one of the step's logs, and adds the names of all to the set `logged`.
     """
     strategy = model.distribute_strategy
     if model.jit_compile and not model.run_eagerly:
@@ -135,9 +135,9 @@ def _one_step(model, step, checked_rows, logged):
         logs = strategy.run(step, args=(data,))
         logged.update(logs)
         # All replicas return the values of the global batch.
-        model.update_metrics(
-            {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
-        )
+        logs = {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
+        model.update_metrics(logs)
+        return next(iter(logs.values()))
 
     if model.run_eagerly:
         return one_step
@@ -147,7 +147,9 @@ def _one_step(model, step, checked_rows, logged):
 def _run_one(one_step, iterator):
     """Runs one step; returns the seconds for which it waited for its data."""
     data, waited = _timed(lambda: next(iterator))
-    one_step(data)
+    # With one thread, the step could run before the clock is read.
+    with tf.control_dependencies([waited]):
+        one_step(data)
     return waited
 
 
@@ -163,11 +165,15 @@ def _run_up_to_count(one_step, iterator, count):
         return _timed(iterator.get_next_as_optional, lambda data: data.has_value())
 
     def body(number, element, waited):
-        one_step(element.get_value())
+        with tf.control_dependencies([waited]):
+            computed = one_step(element.get_value())
         more = number + 1 < count
-        element, seconds = tf.cond(
-            more, following, lambda: (element, tf.zeros((), tf.float64))
-        )
+        # A GPU computes while the host fetches. A CPU does both, so that the fetch
+        # would seem to wait as long as the step takes.
+        with tf.control_dependencies([] if devices.is_accelerated() else [computed]):
+            element, seconds = tf.cond(
+                more, following, lambda: (element, tf.zeros((), tf.float64))
+            )
         with tf.device("CPU:0"):
             return number + 1, element, waited + seconds
 

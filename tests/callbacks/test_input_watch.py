@@ -1,5 +1,7 @@
 """The warning of steps that wait for images."""
 
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -101,3 +103,30 @@ def test_prefetched_images_are_not_waited_for(replicas):
     )
     waited = model.train_function.seconds_waited
     assert _DELAY <= waited < (time.monotonic() - before) / 2
+
+
+ONE_THREAD = """
+import sys, time
+import numpy as np, tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+import bt_keras
+model = bt_keras.BarlowTwins(bt_keras.resnet(18, 0.125, "cifar"), (64, 64))
+model.compile(optimizer="sgd", steps_per_execution=int(sys.argv[1]))
+views = np.random.default_rng(0).normal(size=(2, 64, 16, 16, 3)).astype("float32")
+dataset = tf.data.Dataset.from_tensors(tuple(views)).repeat(16)
+model.fit(dataset, verbose=0)  # Traces.
+before, start = model.train_function.seconds_waited, time.monotonic()
+model.fit(dataset, verbose=0)
+waited = model.train_function.seconds_waited - before
+print(waited / (time.monotonic() - start))
+"""
+
+
+@pytest.mark.parametrize("execution", [1, 8])
+def test_the_computation_of_a_step_is_not_waited_for(execution):
+    """With one thread: TensorFlow could read the clock after the step."""
+    command = [sys.executable, "-c", ONE_THREAD, str(execution)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.1
