@@ -54,12 +54,17 @@ def get_config():
     config.views.finish_on_device = False
 
     config.backbone = ConfigDict()
-    # "resnet" (depth, width and stem are for it), or a function or class that returns a
-    # Keras model: "keras.applications.ConvNeXtTiny", "mine.network" of ./mine.py.
+    # "resnet" (depth, width, stem and features are for it), or a function or class that
+    # returns a Keras model: "keras.applications.ConvNeXtTiny", "mine.network" of
+    # ./mine.py.
     config.backbone.name = "resnet"
     config.backbone.depth = 50  # 18, 34, 50, 101 or 152
     config.backbone.width = 1.0
     config.backbone.stem = "imagenet"  # or "cifar", without early pooling
+    # The number of features, by a 1x1 convolution after the last stage; more of them
+    # can help linear classifiers of narrow networks. 0 leaves this convolution out: the
+    # features are the channels of the last stage.
+    config.backbone.features = 0
     # Arguments of the function that `name` names.
     config.backbone.options = ConfigDict()
 

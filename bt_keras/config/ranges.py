@@ -19,6 +19,7 @@ _NUMBERS = {
     "views.size": checks.COUNT,
     "backbone.depth": checks.COUNT,
     "backbone.width": checks.POSITIVE,
+    "backbone.features": checks.WHOLE,
     "lambd": checks.NOT_NEGATIVE,
     "batch_size": checks.COUNT,
     "microbatches": checks.COUNT,

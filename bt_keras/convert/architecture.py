@@ -64,6 +64,7 @@ class Architecture:
             "backbone.depth": self.depth,
             "backbone.width": self.filters / 64,
             "backbone.stem": self.stem,
+            "backbone.features": 0,
             "projector": self.projector,
         }
         theirs = {
@@ -71,6 +72,7 @@ class Architecture:
             "backbone.depth": config.backbone.depth,
             "backbone.width": max(round(64 * config.backbone.width), 1) / 64,
             "backbone.stem": config.backbone.stem,
+            "backbone.features": config.backbone.features,
             "projector": tuple(config.projector),
         }
         found = [

@@ -86,8 +86,9 @@ def map_variables(model: keras.Model) -> list[MappedVariable]:
     """Lists the variables of a model with their PyTorch names.
 
     Args:
-        model: A model from `bt_keras.resnet`, which gets torchvision's names, or a
-            `bt_keras.BarlowTwins`, which gets the names of the official checkpoint.
+        model: A model from `bt_keras.resnet` with `features=0`, which gets
+            torchvision's names, or a `bt_keras.BarlowTwins`, which gets the names of
+            the official checkpoint.
 
     Returns:
         List of `MappedVariable`.
@@ -179,7 +180,8 @@ def _map_backbone(backbone, prefix):
         reason = f"has a layer {unknown[0]!r}" if unknown else "has no layers"
         raise UsageError(
             f"the backbone {backbone.name!r} {reason}: only backbones from "
-            "bt_keras.resnet can be converted."
+            "bt_keras.resnet with features=0 (config.backbone.features) can be "
+            "converted."
         )
     for layer in sorted(layers, key=_registration_order):
         # layer1_0_downsample_0 -> layer1.0.downsample.0

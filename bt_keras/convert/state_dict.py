@@ -120,8 +120,8 @@ def to_torch(
     """Converts the weights of a model to a PyTorch state dict.
 
     Args:
-        model: A model from `bt_keras.resnet`, or a `bt_keras.BarlowTwins` with such
-            a backbone and a projector given as widths.
+        model: A model from `bt_keras.resnet` with `features=0`, or a
+            `bt_keras.BarlowTwins` with such a backbone and a projector given as widths.
         naming: String, whose tensor names to use: `"official"` for the official Barlow
             Twins code (the whole model), `"torchvision"` or `"detectron2"` (only the
             backbone). Defaults to `"official"`.

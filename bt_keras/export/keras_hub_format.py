@@ -2,8 +2,8 @@
 
 keras_hub's ResNet of `basic_block` or `bottleneck_block` has the arithmetic of
 `bt_keras.resnet`: the stride of a bottleneck is in its 3x3 convolution, strided
-convolutions are padded symmetrically, and batch norm has the same epsilon. It exists in
-full width with the ImageNet stem alone.
+convolutions are padded symmetrically, and batch norm has the same epsilon. It exists
+only in full width, with the ImageNet stem, and with the features of the last stage.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def features(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
 def _network(keras_hub, backbone):
     """Returns the ResNet of keras_hub with the weights of a backbone."""
     layers = {_name(layer.name): layer for layer in backbone.layers if layer.weights}
-    _check_stem(layers.get("conv1_conv"), backbone.name)
+    _check_architecture(layers, backbone.name)
     blocks = [
         sum(f"stack{stage}_block{i}_1_conv" in layers for i in range(len(layers)))
         for stage in range(len(_FILTERS))
@@ -108,8 +108,9 @@ def _shapes(layers):
     return {name: [w.shape for w in each.weights] for name, each in layers.items()}
 
 
-def _check_stem(conv, name):
+def _check_architecture(layers, name):
     """Raises `UsageError` for ResNets that keras_hub does not have."""
+    conv, head = layers.get("conv1_conv"), layers.get("head_conv")
     if not isinstance(conv, keras.layers.Conv2D):
         raise _not_a_resnet(name)
     others = []
@@ -117,10 +118,13 @@ def _check_stem(conv, name):
         others.append(f"width {conv.filters / _FILTERS[0]:g}")
     if conv.kernel_size != (7, 7):
         others.append("the CIFAR stem")
+    if isinstance(head, keras.layers.Conv2D):
+        others.append(f"features={head.filters}")
     if others:
         raise UsageError(
-            f"keras_hub has no ResNet with {' and '.join(others)}, only those of width "
-            "1 with the ImageNet stem: export another --format, such as keras."
+            f"keras_hub has no ResNet with {', '.join(others)}, only those of width 1 "
+            "with the ImageNet stem and features=0: export another --format, such as "
+            "keras."
         )
 
 

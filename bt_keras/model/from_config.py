@@ -103,6 +103,11 @@ def _build_method(config, backbone):
 def _build_backbone(config):
     settings, channels = config.backbone, config.data.channels
     if settings.name != _RESNET:
+        if settings.features:
+            raise UsageError(
+                f"config.backbone.features={settings.features} is for {_FIELD}="
+                f"{_RESNET!r}, not for {settings.name!r}: leave it at 0."
+            )
         with config_lib.naming(_FIELD):
             options = _with_tuples(settings.options.to_dict())
             size = config.views.size
@@ -113,10 +118,16 @@ def _build_backbone(config):
         raise UsageError(
             f"config.backbone.options.{next(iter(settings.options))} is an argument of "
             f"the function that {_FIELD} names, but that is {_RESNET!r}: its arguments "
-            "are config.backbone.depth, width and stem."
+            "are config.backbone.depth, width, stem and features."
         )
     shape = (None, None, channels)
-    return resnet(settings.depth, settings.width, settings.stem, shape)
+    return resnet(
+        settings.depth,
+        settings.width,
+        settings.stem,
+        input_shape=shape,
+        features=settings.features,
+    )
 
 
 def check_evaluation_size(config: ConfigDict, backbone: keras.Model) -> None:

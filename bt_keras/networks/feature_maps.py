@@ -80,8 +80,10 @@ def feature_maps(backbone: keras.Model) -> dict[int, keras.KerasTensor]:
     Returns:
         Dict from stride, int in pixels, to `KerasTensor` (N, H / stride, W / stride,
         channels) of the backbone's graph, for the four largest strides in ascending
-        order: 4, 8, 16 and 32 for ResNets, with the CIFAR stem 1, 2, 4 and 8. Empty for
-        a backbone without a graph (a subclass of `keras.Model`) or without such maps.
+        order: 4, 8, 16 and 32 for ResNets, with the CIFAR stem 1, 2, 4 and 8. The last
+        one is what the backbone pools: with `features`, those of the 1x1 convolution
+        after the last stage. Empty for a backbone without a graph (a subclass of
+        `keras.Model`) or without such maps.
 
     Example:
 

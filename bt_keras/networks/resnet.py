@@ -32,6 +32,7 @@ def resnet(
     width: float = 1.0,
     stem: str = "imagenet",
     input_shape: tuple = (None, None, 3),
+    features: int = 0,
 ) -> keras.Model:
     """Builds a ResNet (https://arxiv.org/abs/1512.03385) with pooled features.
 
@@ -45,25 +46,34 @@ def resnet(
             about 32 x 32 pixels. Defaults to `"imagenet"`.
         input_shape: Tuple `(height, width, channels)`, with `None` for sizes that may
             vary. Defaults to `(None, None, 3)`.
+        features: Integer >= 0, the number of features. If positive, a 1x1 convolution
+            to this many channels, batch norm and ReLU follow the last stage, similar to
+            MobileNetV2 (https://arxiv.org/abs/1801.04381). This can help linear
+            classifiers of narrow networks. Defaults to `0`: the features are the
+            channels of the last stage.
 
     Returns:
         `keras.Model` from float images (N, H, W, C), normalized with the mean and
-        standard deviation of the training data, to features (N, F). F is 512 * width
-        for depths 18 and 34, otherwise 2048 * width.
+        standard deviation of the training data, to features (N, F). F is `features`
+        if positive, otherwise 512 * width for depths 18 and 34, and 2048 * width for
+        the other depths.
 
     Raises:
-        UsageError: If `depth` or `stem` is unknown, or `width` or `input_shape` has
-            the wrong type or is out of range.
+        UsageError: If `depth` or `stem` is unknown, or `width`, `input_shape` or
+            `features` has the wrong type or is out of range.
 
     Example:
 
     >>> backbone = bt_keras.resnet(18, width=0.25, stem="cifar")
     >>> backbone.output_shape
     (None, 128)
+    >>> bt_keras.resnet(18, width=0.25, stem="cifar", features=512).output_shape
+    (None, 512)
     """
     depth = checks.choice("depth", depth, sorted(DEPTHS))
     stem = checks.choice("stem", stem, STEMS)
     width = checks.number("width", width, checks.POSITIVE)
+    features = checks.number("features", features, checks.WHOLE)
     _check_input_shape(input_shape)
     block_name, blocks = DEPTHS[depth]
     block = {"basic": _basic_block, "bottleneck": _bottleneck_block}[block_name]
@@ -76,10 +86,13 @@ def resnet(
             stride = 2 if stage > 0 and index == 0 else 1
             name = f"layer{stage + 1}_{index}_"
             x = block(x, base * 2**stage, stride, name)
-    features = keras.layers.GlobalAveragePooling2D(
+    if features:
+        x = _conv(x, features, 1, 1, "head_conv")
+        x = _relu(_norm(x, "head_bn"), "head_relu")
+    pooled = keras.layers.GlobalAveragePooling2D(
         data_format="channels_last", name="avgpool"
     )(x)
-    return keras.Model(inputs, features, name=f"resnet{depth}")
+    return keras.Model(inputs, pooled, name=f"resnet{depth}")
 
 
 def _check_input_shape(shape):

@@ -77,7 +77,14 @@ def test_resumed_evaluated_exported_and_loaded(arguments, tmp_path, capsys):
         ("--config.backbone.name=named_networks.netwrok", ["named_networks.network"]),
         ("--config.backbone.options.depth=3", ["TypeError", "depth"]),
         ("--config.backbone.options.widths=", ["options.widths is empty"]),
-        ("--config.backbone.name=resnet", ["options.widths", "depth, width and stem"]),
+        (
+            "--config.backbone.name=resnet",
+            ["options.widths", "depth, width, stem and features"],
+        ),
+        (
+            "--config.backbone.features=8",
+            ["config.backbone.features=8 is for", "named_networks.network"],
+        ),
     ],
 )
 def test_bad_names_and_options_create_no_workdir(

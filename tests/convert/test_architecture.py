@@ -24,6 +24,10 @@ def test_differences_from_a_config():
         "backbone.depth is 18 in the file and 50 in the config",
         "images have 1 channels instead of 3",
     ]
+    recipe.backbone.features = 4096
+    assert same.differences(recipe) == [
+        "backbone.features is 0 in the file and 4096 in the config"
+    ]
 
 
 def test_wide_resnets_are_rejected():

@@ -126,6 +126,11 @@ def other_projector():
             "num_classes=None must be an int",
         ),
         (other_backbone, {}, "has a layer .* only backbones from bt_keras.resnet"),
+        (
+            lambda: bt_keras.resnet(18, 0.05, features=8),
+            {},
+            "a layer 'head_conv': .* with features=0",
+        ),
         (other_projector, {}, "the projector's layer"),
     ],
 )

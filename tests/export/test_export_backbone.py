@@ -149,11 +149,35 @@ def test_the_card_of_a_run_has_its_config_and_results(exported):
         'model-index: [{"name": "resnet10"',
         "on `imagenet2012` by bt_keras",
         "| `imagenet`, 224 pixels; b: rotate 0.75, sigma (0.1, 1.0) |",
+        "| backbone | ResNet-50, width 1, imagenet stem |",
         "8192, 8192, 8192",
         "| 6, 468 |",
         "71.45",
     ):
         assert part in text, part
+    config["backbone"]["features"] = 4096
+    text = model_card.render(dataclasses.replace(described, config=config), {})
+    assert "imagenet stem, 4,096 features by a 1x1 convolution |" in text
+    del config["backbone"]["features"]  # As in modules of earlier releases.
+    text = model_card.render(dataclasses.replace(described, config=config), {})
+    assert "| backbone | ResNet-50, width 1, imagenet stem |" in text
+
+
+def test_a_network_with_features_of_its_own_is_loaded_again(tmp_path):
+    backbone = bt_keras.resnet(18, width=0.05, stem="cifar", features=40)
+    for variable in backbone.variables:
+        if len(variable.shape) == 1:
+            variable.assign(np.linspace(0.5, 1.5, variable.shape[0]))
+    bt_keras.export_backbone(backbone, tmp_path / "module", image_size=16)
+    backbone.save(tmp_path / "backbone.keras")
+    images = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("float32")
+    expected = backbone(images, training=False)
+    assert expected.shape == (2, 40)
+    rebuilt, _ = bt_keras.hub.read_backbone(tmp_path / "module")
+    for loaded in (rebuilt, keras.saving.load_model(tmp_path / "backbone.keras")):
+        assert relative_error(loaded(images, training=False), expected) < 1e-6
+    network = bt_keras.load_backbone(tmp_path / "module", return_endpoints=True)
+    assert network(images)["stride8"].shape == (2, 2, 2, 40)
 
 
 @pytest.mark.parametrize(

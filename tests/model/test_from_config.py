@@ -45,6 +45,13 @@ def test_what_is_no_method(method, parts):
         assert part in str(error.value)
 
 
+def test_a_resnet_has_the_number_of_features_of_the_config():
+    values = config()
+    assert build_model(values).backbone.output_shape == (None, 24)
+    values.backbone.features = 40
+    assert build_model(values).backbone.output_shape == (None, 40)
+
+
 def test_the_network_takes_images_of_the_evaluation_too():
     values = config()
     values.views.size, values.evaluation.size = 32, 48

@@ -29,6 +29,14 @@ def test_strides_with_the_cifar_stem():
     assert strides == [1, 2, 4, 8]
 
 
+def test_the_last_map_is_what_is_pooled():
+    """As MobileNet's `out_relu`."""
+    network = bt_keras.resnet(18, width=1 / 16, features=48)
+    maps = map_layers(network)
+    assert maps[16] == ("layer3_1_relu", 16)
+    assert maps[32] == ("head_relu", 48)
+
+
 def test_maps_of_mobilenet_are_those_that_detectors_use():
     network = keras.applications.MobileNetV2(
         (96, 96, 3), alpha=0.35, include_top=False, weights=None, pooling="avg"

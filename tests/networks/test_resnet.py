@@ -81,6 +81,29 @@ def test_width_and_stem():
     assert backbone(np.zeros((2, 32, 32, 3), "float32")).shape == (2, 128)
 
 
+@pytest.mark.parametrize(
+    ("depth", "stem", "last"),
+    [(18, "cifar", "layer4_1_relu"), (50, "imagenet", "layer4_2_relu")],
+)
+def test_features_are_pooled_after_a_1x1_convolution(depth, stem, last):
+    """Computed in NumPy from the output of the last stage."""
+    rng = np.random.default_rng(0)
+    backbone = bt_keras.resnet(depth, width=0.1, stem=stem, features=80)
+    assert backbone.output_shape == (None, 80)
+    norm = backbone.get_layer("head_bn")
+    gamma, mean = rng.normal(size=(2, 80))
+    beta, variance = rng.normal(size=80), rng.uniform(0.5, 2, 80)
+    norm.set_weights([gamma, beta, mean, variance])
+    kernel = backbone.get_layer("head_conv").kernel.numpy()[0, 0]
+    images = rng.normal(size=(4, 64, 64, 3)).astype("float32")
+    last_stage = keras.Model(backbone.input, backbone.get_layer(last).output)
+    assert kernel.shape == (last_stage.output_shape[-1], 80)
+    x = last_stage(images, training=False).numpy().astype("float64") @ kernel
+    x = (x - mean) / np.sqrt(variance + norm.epsilon) * gamma + beta
+    expected = np.maximum(x, 0).mean((1, 2))
+    assert relative_error(backbone(images, training=False), expected) < 1e-5
+
+
 @pytest.mark.parametrize("width", [0.05, 0.25])
 def test_gradients_of_narrow_networks_equal_float64(width):
     """oneDNN computes wrong ones for strided 1x1 convolutions of few channels."""
@@ -121,3 +144,24 @@ def test_gradients_of_narrow_networks_equal_float64(width):
 def test_invalid_arguments_are_reported(arguments, message):
     with pytest.raises(bt_keras.UsageError, match=message):
         bt_keras.resnet(*arguments)
+
+
+def test_other_layers_do_not_depend_on_the_features():
+    keras.utils.set_random_seed(0)
+    plain = bt_keras.resnet(18, width=0.1)
+    keras.utils.set_random_seed(0)
+    more = bt_keras.resnet(18, width=0.1, features=80)
+    assert {layer.name for layer in more.layers} - {
+        layer.name for layer in plain.layers
+    } == {"head_conv", "head_bn", "head_relu"}
+    for layer in plain.layers:
+        for ours, theirs in zip(
+            layer.weights, more.get_layer(layer.name).weights, strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("features", [-1, 1.5, "many", True])
+def test_invalid_numbers_of_features_are_reported(features):
+    with pytest.raises(bt_keras.UsageError, match="features"):
+        bt_keras.resnet(18, width=0.1, features=features)

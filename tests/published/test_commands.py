@@ -9,10 +9,12 @@ import sys
 import pytest
 import yaml
 
+from bt_keras import config as config_lib
 from bt_keras.hub import metadata
 from bt_keras.hub.unpack import unpack
+from bt_keras.workdir import Workdir
 from export import __main__ as program
-from export import records
+from export import recipe, records
 from tests import tiny
 from tests.markdown import ROOT
 
@@ -87,6 +89,19 @@ def test_the_card_has_what_the_results_have(name, tmp_path):
     found = {each["metrics"][0]["name"] for each in index["results"]}
     for evaluator in ("knn", "linear_cached"):
         assert any(evaluator in each for each in found), found
+
+
+@pytest.mark.parametrize("name", records.built())
+def test_the_module_was_trained_by_its_recipe(name, tmp_path):
+    unpack(records.archive(name), tmp_path / "module")
+    described = metadata.read(tmp_path / "module", name)
+    trained = config_lib.from_json(json.dumps(described.config))
+    run, config = Workdir(tmp_path / "run"), recipe.read(name).config
+    trained.data.source = config.data.source  # The same images can have other names.
+    run.claim(trained)
+    run.check_config(config)  # As a run that resumes by the recipe.
+    for field in ("size", "resize_ratio"):
+        assert trained.evaluation[field] == config.evaluation[field], field
 
 
 def test_the_documentation_has_the_tables_of_the_list(capsys):
