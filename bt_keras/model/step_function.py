@@ -123,7 +123,7 @@ def chosen_jit_compile(
 def _one_step(model, step, checked_rows, logged):
     """Returns the function that runs a step on an element of the dataset.
 
-    It returns one of the step's logs, and adds the names of all to the set `logged`.
+    It returns the values of the step's logs, and adds their names to the set `logged`.
     """
     strategy = model.distribute_strategy
     if model.jit_compile and not model.run_eagerly:
@@ -137,7 +137,7 @@ def _one_step(model, step, checked_rows, logged):
         # All replicas return the values of the global batch.
         logs = {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
         model.update_metrics(logs)
-        return next(iter(logs.values()))
+        return list(logs.values())
 
     if model.run_eagerly:
         return one_step
@@ -170,7 +170,7 @@ def _run_up_to_count(one_step, iterator, count):
         more = number + 1 < count
         # A GPU computes while the host fetches. A CPU does both, so that the fetch
         # would seem to wait as long as the step takes.
-        with tf.control_dependencies([] if devices.is_accelerated() else [computed]):
+        with tf.control_dependencies([] if devices.is_accelerated() else computed):
             element, seconds = tf.cond(
                 more, following, lambda: (element, tf.zeros((), tf.float64))
             )
