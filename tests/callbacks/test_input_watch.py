@@ -123,6 +123,7 @@ print(waited / (time.monotonic() - start))
 """
 
 
+@pytest.mark.slow  # Starts a process with one thread.
 @pytest.mark.parametrize("execution", [1, 8])
 def test_the_computation_of_a_step_is_not_waited_for(execution):
     """With one thread: TensorFlow could read the clock after the step."""
