@@ -90,6 +90,17 @@ def test_learning_rates_follow_the_author_for_the_batch_size():
     assert own.optimizer.learning_rate == small.optimizer.learning_rate
 
 
+def test_simclr_is_that_of_the_methods_for_every_batch_size():
+    batch = SCALES["small"].recipe().batch_size
+    expected = made("methods")["simclr"]
+    own = made("batch_size")[f"simclr_{batch}"]
+    assert config_lib.differences(own, expected) == []
+    other = made("batch_size")["simclr_512"]
+    changed = {field for field, *_ in config_lib.differences(other, own)}
+    rates = {"optimizer.learning_rate", "optimizer.bias_learning_rate"}
+    assert changed == {"batch_size", *rates}
+
+
 def test_each_method_is_compared_with_itself():
     study = STUDIES["batch_size"]
     assert {study.reference(v).name for v in study.variants} == {

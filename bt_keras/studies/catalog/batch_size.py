@@ -1,8 +1,8 @@
 """Batch sizes of Barlow Twins and SimCLR (the paper's Figure 2)."""
 
+from bt_keras.studies.catalog.methods import chosen_fields
 from bt_keras.studies.study import Study, Variant
 
-_SIMCLR = "bt_keras.studies.methods.simclr.SimCLR"
 _BATCHES = (32, 64, 128, 256, 512, 1024)
 _MIDDLE = 256
 # Learning rates of Barlow Twins on ImageNet for a batch size of 256. The author gives
@@ -16,25 +16,27 @@ _BARLOW_TWINS_PAPER = {128: 69.7, 256: 70.7, 512: 71.4, 1024: 71.7}
 _SIMCLR_PAPER = {64: 59.2, 128: 63.6, 256: 64.3, 512: 66.5, 1024: 67.4}
 
 
-def _rate(batch, field):
-    """Scales a rate of the config as the author's rates for the two batch sizes."""
+def _scaled(rate, batch):
+    """Scales a method's rate as the author's rates for the two batch sizes."""
 
     def scaled(config):
         ratio = _RATES[batch] / _RATES[config.batch_size]
-        return float(f"{config.optimizer[field] * ratio:.4g}")
+        return float(f"{rate(config) * ratio:.4g}")
 
     return scaled
 
 
-def _variants(method, paper, fields):
+def _variants(method, paper):
+    fields = chosen_fields(method)
     for batch in _BATCHES:
         rates = {
-            f"optimizer.{field}": _rate(batch, field)
-            for field in ("learning_rate", "bias_learning_rate")
+            field: _scaled(rate, batch)
+            for field, rate in fields.items()
+            if field.endswith("learning_rate")
         }
         yield Variant(
             f"{method}_{batch}",
-            {"batch_size": batch, **rates, **fields},
+            {**fields, **rates, "batch_size": batch},
             paper.get(batch),
             against=f"{method}_{_MIDDLE}",
         )
@@ -45,10 +47,10 @@ BATCH_SIZE = Study(
     title="Batch size, against SimCLR",
     source="Barlow Twins: the author's table in issue 7 of the official code; SimCLR: "
     "Table 16 of BYOL (1000 epochs). Each method is compared with its own batch of "
-    f"{_MIDDLE}; both have the author's learning rates, scaled",
+    f"{_MIDDLE}; learning rates change with it as the author's of Barlow Twins do",
     baseline=f"barlow_twins_{_MIDDLE}",
     variants=(
-        *_variants("barlow_twins", _BARLOW_TWINS_PAPER, {}),
-        *_variants("simclr", _SIMCLR_PAPER, {"method.name": _SIMCLR}),
+        *_variants("barlow_twins", _BARLOW_TWINS_PAPER),
+        *_variants("simclr", _SIMCLR_PAPER),
     ),
 )

@@ -60,6 +60,18 @@ def _fields(method, factor):
     return fields | {f"method.options.{option}": v for option, v in options.items()}
 
 
+def chosen_fields(method: str) -> dict:
+    """Returns the fields of a method with the learning rates that were chosen.
+
+    Args:
+        method: String, the name of a variant of `METHODS`.
+
+    Returns:
+        Dict from names of fields to values or functions of the config, see `Variant`.
+    """
+    return _fields(method, _CHOSEN[method])
+
+
 def _split(index):
     return lambda config: _HELD_OUT[config.data.train_split][index]
 
@@ -82,7 +94,7 @@ METHODS = Study(
     "fewer with labels), SwAV without multi-crop; VICReg's is from its own paper",
     baseline=_BARLOW_TWINS,
     variants=tuple(
-        Variant(method, _fields(method, _CHOSEN[method]), paper)
+        Variant(method, chosen_fields(method), paper)
         for method, (_, _, paper) in _METHODS.items()
     ),
 )
