@@ -87,8 +87,8 @@ def get_config():
     config.microbatches = 1
     config.epochs = 1000
     # Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16". The mixed
-    # policies are for GPUs, TPUs and CPUs with AMX; other CPUs emulate bfloat16, which
-    # is slower than float32.
+    # policies are for GPUs and TPUs, bfloat16 also for CPUs with AMX or AVX512-BF16;
+    # other CPUs emulate it, which is slower than float32.
     config.precision = "float32"
     # Steps per call of the compiled function; must divide the steps of an epoch. More
     # than 1 is faster if a step takes milliseconds, and on TPUs. Callbacks then run
@@ -122,16 +122,16 @@ def get_config():
     config.checkpoint = ConfigDict()
     config.checkpoint.every_steps = 0  # after this many steps; 0 for never
     config.checkpoint.every_minutes = 15.0  # after this many minutes; 0 for never
-    config.checkpoint.keep = 2  # number of last checkpoints to keep
-    config.checkpoint.keep_every = 0  # keep also those of every n-th epoch; 0 for none
+    config.checkpoint.keep = 2  # number of newest checkpoints to keep
+    config.checkpoint.keep_every = 0  # also keep every n-th epoch's; 0 for none
     # Largest number of rollbacks with `--on_nan=rollback`.
     config.checkpoint.max_rollbacks = 3
 
-    # What a run measures with labels while it trains, in log.csv, in TensorBoard and in
-    # the line of every epoch. The weights are the same without.
+    # What a run measures while it trains: in log.csv, in TensorBoard and in the line of
+    # every epoch. It does not change the weights. All but the monitor need labels.
     config.callbacks = ConfigDict()
-    # Steps between two readings of features, embeddings, gradients and speed, which
-    # are logged and warned of: docs/callbacks.md; 0 for none.
+    # Run the monitor every n steps: it logs statistics of features, embeddings,
+    # gradients and speed, and warns of problems (docs/callbacks.md). 0 for never.
     config.callbacks.monitor_every_steps = 0
     # Train a linear classifier on the features of every batch, which do not learn from
     # it: probe_top1, and val_probe_top1 with data.validation_split.
@@ -153,8 +153,8 @@ def get_config():
     # center is cropped.
     config.evaluation.resize_ratio = 256 / 224
     config.evaluation.batch_size = 256
-    # Of the features that are computed once and kept in the workdir: "float32", or
-    # "float16" for half the space.
+    # Dtype of the features that are cached in the workdir: "float32", or "float16" for
+    # half the space.
     config.evaluation.feature_dtype = "float32"
     config.evaluation.knn = ConfigDict({"k": 200, "temperature": 0.1})
     # Recall at these numbers of neighbors, among the test images.

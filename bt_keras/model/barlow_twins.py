@@ -34,8 +34,9 @@ class BarlowTwins(keras.Model):
     Args:
         backbone: Built `keras.Model` or layer from any inputs to features (N, F):
             `bt_keras.resnet(...)`, a model of `keras.applications` with
-            `pooling="avg"`, what `bt_keras.load_backbone(..., trainable=True)`
-            returns, whose layers are trained without its normalization, or any other.
+            `include_top=False` and `pooling="avg"`, what
+            `bt_keras.load_backbone(..., trainable=True)` returns, whose layers are
+            trained without its normalization, or any other.
         projector: Sequence of ints, the widths of the projector's layers; or a
             `keras.Model` from (N, F) to (N, D). It is not used after pretraining.
             Defaults to `(8192, 8192, 8192)`.

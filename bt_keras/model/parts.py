@@ -70,12 +70,13 @@ def check_backbone(backbone: Any) -> None:
         backbone: What the user passed.
 
     Raises:
-        UsageError: If it is not a layer of Keras 3, or has weights that `fit` would
-            not train.
+        UsageError: If it is not a layer of Keras 3, has weights that `fit` would not
+            train, or returns the probabilities of classes.
     """
     _check_layer("backbone", backbone, "such as bt_keras.resnet(50)")
     if backbone.built and not _loading.get():
         check_trains(backbone)
+        _check_is_no_classifier(backbone)
 
 
 def check_trains(backbone: keras.Layer) -> None:
@@ -199,6 +200,19 @@ def _check_layer(name, layer, example):
                     f"{type(value).__name__} of TensorFlow or tf-keras, whose weights "
                     "`fit` would not train: use layers and variables of Keras 3."
                 )
+
+
+def _check_is_no_classifier(backbone):
+    last = backbone
+    while layers := getattr(last, "layers", []):
+        last = layers[-1]
+    softmax = getattr(last, "activation", None) is keras.activations.softmax
+    if softmax or isinstance(last, keras.layers.Softmax):
+        raise UsageError(
+            f"the backbone {backbone.name!r} is a classifier: its layer {last.name!r} "
+            "returns probabilities of classes. Leave out the classifier: networks of "
+            'keras.applications need include_top=False and pooling="avg".'
+        )
 
 
 def _warn_of_rescaling(backbone):

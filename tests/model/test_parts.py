@@ -67,6 +67,25 @@ def frozen():
             "add keras.layers.GlobalAveragePooling1D()",
         ),
         (Subclass, "is not built"),
+        (
+            lambda: pooled(keras.layers.Dense(4, "softmax", name="classes")),
+            "its layer 'classes' returns probabilities of classes. Leave out",
+        ),
+        (
+            lambda: pooled(keras.layers.Dense(4), keras.layers.Softmax()),
+            "is a classifier",
+        ),
+        (
+            lambda: keras.Sequential(
+                [
+                    keras.Input((32, 32, 3)),
+                    keras.applications.MobileNetV2(
+                        (32, 32, 3), alpha=0.35, weights=None, pooling="avg"
+                    ),
+                ]
+            ),
+            "its layer 'predictions' returns probabilities",
+        ),
     ],
 )
 def test_backbones_that_would_not_train_are_refused_in_one_line(make, message):
