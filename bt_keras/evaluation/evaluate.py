@@ -21,7 +21,7 @@ from bt_keras.evaluation.evaluator import (
 )
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.measurements import FinishedMeasurements
-from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.results import OF_VIEWS, Result
 from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.workdir import Workdir
 
@@ -217,7 +217,8 @@ def _complete(result: Result, target: EvaluationTarget, source: str) -> Result:
     """Adds backbone, epoch and source, and the size if it is not that of the views."""
     config = target.config
     size = evaluation_size(config)
-    own = {"size": size} if size != config.views.size else {}
+    is_own = size == config.views.size or not OF_VIEWS.isdisjoint(result.settings)
+    own = {} if is_own else {"size": size}
     return dataclasses.replace(
         result,
         settings={**result.settings, **own},

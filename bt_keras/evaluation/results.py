@@ -33,6 +33,8 @@ COLUMNS = (
 )
 # Entries of `settings` that are fields of a `Result`.
 _HIDDEN = ("seed", "measurement")
+# Settings of results that are computed from views, at the views' size.
+OF_VIEWS = frozenset({"augmentations", "batch"})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -122,8 +122,8 @@ def _check_architecture(layers, name):
         others.append(f"features={head.filters}")
     if others:
         raise UsageError(
-            f"keras_hub has no ResNet with {', '.join(others)}, only those of width 1 "
-            "with the ImageNet stem and features=0: export another --format, such as "
+            f"keras_hub has no ResNet with {' and '.join(others)}, only those of width "
+            "1 with the ImageNet stem and features=0: export another --format, such as "
             "keras."
         )
 

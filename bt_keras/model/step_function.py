@@ -8,6 +8,7 @@ inside the compiled function.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -148,7 +149,7 @@ def _run_one(one_step, iterator):
     """Runs one step; returns the seconds for which it waited for its data."""
     data, waited = _timed(lambda: next(iterator))
     # With one thread, the step could run before the clock is read.
-    with tf.control_dependencies([waited]):
+    with _after([waited]):
         one_step(data)
     return waited
 
@@ -165,12 +166,12 @@ def _run_up_to_count(one_step, iterator, count):
         return _timed(iterator.get_next_as_optional, lambda data: data.has_value())
 
     def body(number, element, waited):
-        with tf.control_dependencies([waited]):
+        with _after([waited]):
             computed = one_step(element.get_value())
         more = number + 1 < count
-        # A GPU computes while the host fetches. A CPU does both, so that the fetch
-        # would seem to wait as long as the step takes.
-        with tf.control_dependencies([] if devices.is_accelerated() else computed):
+        # A CPU fetches with the threads that compute: the fetch would seem to wait as
+        # long as the step takes.
+        with _after(computed):
             element, seconds = tf.cond(
                 more, following, lambda: (element, tf.zeros((), tf.float64))
             )
@@ -184,6 +185,16 @@ def _run_up_to_count(one_step, iterator, count):
         parallel_iterations=1,
     )
     return number, waited
+
+
+def _after(values):
+    """Returns a scope whose operations run after `values` are there, for the clock.
+
+    A GPU or TPU computes by itself: there the order would make the host wait for it.
+    """
+    if devices.is_accelerated() or devices.is_deterministic():  # Without a clock.
+        return contextlib.nullcontext()
+    return tf.control_dependencies([v for v in values if tf.is_tensor(v)])
 
 
 def _timed(get, ready: Callable = lambda data: data) -> tuple:

@@ -32,9 +32,8 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
     Returns:
         String: a table of the fields in which the recipes differ, one of the losses
         of some epochs, one of the last losses and the results (with the sizes of the
-        images that were evaluated, if they differ), and the ranking of the runs that
-        have the score, which is left out if no run was evaluated with scores that need
-        no labels.
+        images, where the runs differ), and the ranking of the runs that have the score,
+        which is left out if no run was evaluated with scores that need no labels.
 
     Raises:
         UsageError: If the runs cannot be compared: there are fewer than two, they were
@@ -62,20 +61,24 @@ def compare(workdirs: Sequence[Workdir], score: str = ranking.DEFAULT) -> str:
                 "leave it out."
             )
     epochs = {name: _epochs(named[name], evaluated[name]) for name in names}
-    sizes = {name: _sizes(configs[name], evaluated[name]) for name in names}
+    sizes = _differing_sizes(configs, evaluated)
     numbers = _numbers(values, epochs, sizes)
     parts = [_recipes(configs), loss_table(named), numbers]
     if any(key.startswith("labelfree ") for run in values.values() for key in run):
         parts.append(_ranking(score, values))
-        parts.append(_caution(score, configs))
+        parts.append(_caution(score, configs, sizes))
     return "\n\n".join(filter(None, parts))
 
 
-def _caution(score, configs):
-    """Returns a line if the runs differ in fields that change the score."""
+def _caution(score, configs, sizes):
+    """Returns a line if the runs differ in what changes the score."""
     prefixes = ranking.CHANGES_WITH.get(score, ())
     fields = differing_fields(list(configs.values()))
-    if found := [field for field in fields if field.startswith(prefixes)]:
+    found = [field for field in fields if field.startswith(prefixes)]
+    result = f"labelfree {score.removesuffix('_features')}"
+    if "views.size" not in found and any(each.startswith(result) for each in sizes):
+        found.append("the size of the images")
+    if found:
         return (
             f"the runs differ in {', '.join(found)}, with which {score} changes: it "
             "ranks only runs with the same values."
@@ -128,10 +131,17 @@ def _epochs(workdir, evaluated):
     return trained, f"{measured.epoch:g}" if measured else ""
 
 
-def _sizes(config, evaluated):
-    """Returns the sizes of the images on which a run was evaluated, as text."""
-    sizes = {each.size or config["views.size"] for each in evaluated.values()}
-    return ", ".join(map(str, sorted(sizes)))
+def _differing_sizes(configs, evaluated):
+    """Returns the sizes of the images by result and run, where the runs differ."""
+    sizes = collections.defaultdict(dict)
+    for name, results in evaluated.items():
+        for result, measured in results.items():
+            sizes[result][name] = measured.size or configs[name]["views.size"]
+    return {
+        result: by_run
+        for result, by_run in sizes.items()
+        if len(set(by_run.values())) > 1
+    }
 
 
 def _images(workdir, config):
@@ -162,21 +172,21 @@ def _recipes(configs):
 def _numbers(values, epochs, sizes):
     columns = list(dict.fromkeys(key for run in values.values() for key in run))
     short = [column.removeprefix("labelfree ") for column in columns]
-    head, rows = ["run", "epochs", "evaluated at"], []
-    differ = len(set(filter(None, sizes.values()))) > 1
-    if differ:
-        head.append("image size")
+    rows = []
     for name, run in values.items():
-        start = [name, *epochs[name], *([sizes[name]] if differ else [])]
-        rows.append((*start, *(_cell(column, run) for column in columns)))
-    return table((*head, *short), rows)
+        cells = [
+            _cell(column, run, sizes.get(column, {}).get(name)) for column in columns
+        ]
+        rows.append((name, *epochs[name], *cells))
+    return table(("run", "epochs", "evaluated at", *short), rows)
 
 
-def _cell(column, run):
+def _cell(column, run, size):
     if column not in run:
         return ""
     metric = column.partition(" ")[2]  # After the evaluator's name.
-    return f"{100 * run[column]:.2f}" if is_share(metric) else f"{run[column]:.4g}"
+    number = f"{100 * run[column]:.2f}" if is_share(metric) else f"{run[column]:.4g}"
+    return f"{number} ({size} px)" if size else number
 
 
 def _ranking(score, values):

@@ -52,15 +52,10 @@ DEFAULT = "loss_over_floor"
 # Fields of a config with which a score changes, whatever the features are worth, by the
 # beginnings of their names.
 _OF_THE_LOSS = ("lambd", "projector", "batch_size", "views.", "method.")
-_OF_THE_IMAGES = ("views.size", "evaluation.size")
 CHANGES_WITH = {
-    "rankme": ("projector", "method.", *_OF_THE_IMAGES),
-    "rankme_features": ("backbone.", *_OF_THE_IMAGES),
+    "rankme": ("projector", "method."),
+    "rankme_features": ("backbone.",),
     "lidar": ("projector", "views.", "method."),
-    "alpha_req": _OF_THE_IMAGES,
-    "clid": _OF_THE_IMAGES,
-    "clid_learnability": _OF_THE_IMAGES,
-    "clid_dimension": _OF_THE_IMAGES,
     "loss": _OF_THE_LOSS,
     "loss_over_floor": _OF_THE_LOSS,
 }

@@ -130,4 +130,4 @@ def test_the_computation_of_a_step_is_not_waited_for(execution):
     command = [sys.executable, "-c", ONE_THREAD, str(execution)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 0.1
+    assert float(done.stdout) < 0.3  # The default share of a warning.

@@ -1,5 +1,7 @@
 """Protocols that the data do not allow: an error, or skipped by `all`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from bt_keras import config
 from bt_keras.evaluation import evaluator as evaluator_module
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.evaluate import evaluate
+from bt_keras.evaluation.pretext import Pretext
 from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.studies.run_values import newest_results
 from bt_keras.workdir import Workdir
@@ -53,6 +56,12 @@ def test_results_of_another_size_than_the_views_say_so(target):
     target.config.evaluation.size = 12
     [other, *_] = evaluate(target, protocol="knn")
     assert other.settings == {**own.settings, "size": 12}
+    # A module without a projector has a LiDAR, which is computed from views.
+    pretext = Pretext(bt_keras.views(8, "small"), seed=0)
+    target.config.evaluation.labelfree.lidar_images = 5
+    scores = evaluate(replace(target, pretext=pretext), protocol="labelfree")
+    sizes = {each.metric: each.settings.get("size") for each in scores}
+    assert (sizes["rankme"], sizes["lidar"]) == (12, None)
     measured = [newest_results([each])["knn top1"] for each in (own, other)]
     assert [each.size for each in measured] == [None, 12]
     assert measured[0].kind == measured[1].kind  # Of the same images.

@@ -110,7 +110,7 @@ def test_images_of_one_band_with_their_own_statistics(tmp_path):
     [
         ({"width": 0.25}, "no ResNet with width 0.25, only"),
         ({"stem": "cifar"}, "no ResNet with the CIFAR stem, only"),
-        ({"width": 0.5, "stem": "cifar"}, "with width 0.5, the CIFAR stem, only"),
+        ({"width": 0.5, "stem": "cifar"}, "with width 0.5 and the CIFAR stem, only"),
         ({"features": 96}, "no ResNet with features=96, only"),
         (None, "'other' is not one of bt_keras.resnet"),
     ],

@@ -192,3 +192,16 @@ def test_the_time_of_waiting_is_a_number_on_the_cpu():
     operations = timed.get_concrete_function().graph.get_operations()
     devices = {op.device for op in operations if op.type in ("Sub", "Timestamp")}
     assert devices == {"/device:CPU:0"}
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_a_step_follows_the_clock_on_a_cpu_alone(monkeypatch, accelerated):
+    """On a GPU it would wait for the host."""
+    monkeypatch.setattr(step_function.devices, "is_accelerated", lambda: accelerated)
+    one_step = tf.function(lambda data: data + 1)
+    run = tf.function(lambda iterator: step_function._run_one(one_step, iterator))
+    concrete = run.get_concrete_function(iter(tf.data.Dataset.range(2)))
+    operations = concrete.graph.get_operations()
+    [call] = [op for op in operations if op.type == "PartitionedCall"]
+    [difference] = [op for op in operations if op.type == "Sub"]
+    assert (difference in call.control_inputs) == (not accelerated)

@@ -115,23 +115,50 @@ def test_other_settings_cannot_be_compared(tmp_path):
         compare([first, second])
 
 
-@pytest.mark.parametrize("size", [28, 56])
-def test_runs_of_other_sizes_are_compared_and_their_sizes_shown(tmp_path, size):
-    """What counts is the size in the results: that in config.json can be changed."""
-    runs = [make_run(tmp_path / name) for name in "abc"]  # Views of 56 pixels.
+def with_sizes(path, **sizes):
+    """A run with views of 56 pixels, and results at sizes of their own."""
+    workdir = make_run(path)
     of = {"source": "shipped", "backbone": "pretrained", "epoch": "2"}
-    for workdir, own in zip(runs, ({}, {"size": size}, None), strict=True):
-        if own is not None:
-            knn = Result("knn", "top1", 0.5, 50, {"k": 20, **own}, **of)
-            results_file.append(workdir.results_file, [knn])
+    for name, size in sizes.items():
+        own = {} if size is None else {"size": size}
+        protocol, metric, value = {
+            "knn": ("knn", "top1", 0.5),
+            "linear": ("linear_cached", "top1", 0.75),
+            "rank": ("labelfree", "rankme", 9.0),
+        }[name]
+        own |= {"of": "embeddings"} if name == "rank" else {}
+        results = [Result(protocol, metric, value, 50, own, **of)]
+        results_file.append(workdir.results_file, results)
+    return workdir
+
+
+def test_the_sizes_of_results_are_shown_where_they_differ(tmp_path):
+    """Those in the results: the ones in config.json can be changed."""
+    runs = [
+        with_sizes(tmp_path / "a", knn=None, linear=28),
+        with_sizes(tmp_path / "b", knn=28, linear=28),
+        with_sizes(tmp_path / "c", linear=28),
+    ]
     *_, numbers = compare(runs).split("\n\n")
-    head, _, first, second, third = numbers.split("\n")
-    assert ("image size" in head) == (size == 28)
-    if size == 28:
-        assert first.split()[:4] == ["a", "2", "2", "56"]
-        assert second.split()[:4] == ["b", "2", "2", "28"]
-        assert third.split()[:2] == ["c", "2"]
-    assert first.split()[-1] == second.split()[-1] == "50.00"
+    assert [line.split()[-4:] for line in numbers.split("\n")[2:4]] == [
+        ["50.00", "(56", "px)", "75.00"],
+        ["50.00", "(28", "px)", "75.00"],
+    ]
+    *_, numbers = compare(runs[1:]).split("\n\n")
+    assert "px" not in numbers
+
+
+def test_a_ranking_of_results_of_other_sizes_says_so(tmp_path):
+    first, second, third = (
+        with_sizes(tmp_path / name, rank=size)
+        for name, size in (("a", None), ("b", 28), ("c", 56))
+    )
+    changed = third.config()
+    changed.evaluation.size = 28
+    third.replace(third.config_file, config.to_json(changed))
+    text = compare([first, second], "rankme").splitlines()
+    assert "differ in the size of the images, with which rankme changes" in text[-1]
+    assert "rankme changes" not in compare([first, third], "rankme")
 
 
 def add_loss(workdir, batch, width):
@@ -152,15 +179,6 @@ def test_batches_and_widths_may_differ(tmp_path):
     assert "differ in batch_size, projector, with which loss changes" in text[-1]
     text = compare([first, second], "rankme").splitlines()
     assert "differ in projector, with which rankme changes" in text[-1]
-
-
-def test_a_ranking_of_runs_of_other_sizes_says_so(tmp_path):
-    first, second = (make_run(tmp_path / name, 5.0) for name in "ab")
-    changed = second.config()
-    changed.evaluation.size = 28
-    second.replace(second.config_file, config.to_json(changed))
-    text = compare([first, second], "rankme").splitlines()
-    assert "differ in evaluation.size, with which rankme changes" in text[-1]
 
 
 def test_fields_that_leave_a_score_as_it_is(tmp_path):

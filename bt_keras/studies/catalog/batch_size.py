@@ -5,6 +5,7 @@ from bt_keras.studies.study import Study, Variant
 
 _BATCHES = (32, 64, 128, 256, 512, 1024)
 _MIDDLE = 256
+_RATE_FIELDS = ("optimizer.learning_rate", "optimizer.bias_learning_rate")
 # Learning rates of Barlow Twins on ImageNet for a batch size of 256. The author gives
 # them in issue 7 of facebookresearch/barlowtwins, that of 64 as a guess; that of 32
 # continues the row.
@@ -29,11 +30,7 @@ def _scaled(rate, batch):
 def _variants(method, paper):
     fields = chosen_fields(method)
     for batch in _BATCHES:
-        rates = {
-            field: _scaled(rate, batch)
-            for field, rate in fields.items()
-            if field.endswith("learning_rate")
-        }
+        rates = {field: _scaled(fields[field], batch) for field in _RATE_FIELDS}
         yield Variant(
             f"{method}_{batch}",
             {**fields, **rates, "batch_size": batch},
