@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from bt_keras.evaluation.linear_probe import accuracies, linear_layer
+from bt_keras.evaluation.linear_layer import accuracies, linear_layer
 from bt_keras.progress_bar import FitProgress
 
 # The learning rate is multiplied by 0.2 after 60 % and after 80 % of the steps, which

@@ -12,6 +12,7 @@ import tensorflow as tf
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.feature_batches import ordered_batches, shuffled_batches
 from bt_keras.evaluation.frozen_features import FrozenBackbone
+from bt_keras.evaluation.linear_layer import accuracies, linear_layer
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.train_crops import epoch_of_crops
 from bt_keras.progress_bar import FitProgress
@@ -203,28 +204,3 @@ class CachedLinearProbe(LinearProbe):
 
     def _layers_before(self, frozen):
         return []
-
-
-def linear_layer(num_classes: int, **kwargs: Any) -> keras.layers.Dense:
-    """Returns the paper's classifier, a float32 layer.
-
-    The initial weights are drawn from N(0, 0.01²), the initial biases are 0.
-
-    Args:
-        num_classes: Integer.
-        **kwargs: Further arguments of `keras.layers.Dense`.
-    """
-    return keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-        dtype="float32",
-        **kwargs,
-    )
-
-
-def accuracies() -> list[keras.metrics.Metric]:
-    """Returns new Keras metrics named `top1` and `top5`."""
-    return [
-        keras.metrics.SparseTopKCategoricalAccuracy(top, name=f"top{top}")
-        for top in (1, 5)
-    ]
