@@ -21,7 +21,7 @@ _EVALUATORS = {
     "epochs": ("transfer",),
     "labels": ("semi",),
     "seeds": _TRAINING,
-    "rates": _TRAINING,
+    "rates": (*_TRAINING, "linear_cached"),
     "plot": _TRAINING,
 }
 # From the other flags to the argument of the evaluators that they replace.
@@ -74,10 +74,9 @@ def define(values: absl_flags.FlagValues) -> None:
         "rates",
         None,
         ["paper", "grid"],
-        f"Learning rates of semi and finetune. {config}\n"
+        f"Learning rates of semi, finetune and linear_cached. {config}\n"
         "paper: those of the config, the paper's unless it was changed.\n"
-        "grid: the best ones of the config's grid, chosen on a fifth of the labeled "
-        "images.",
+        "grid: the best ones of the config's grid, chosen on held-out training images.",
         flag_values=values,
     )
     text(

@@ -1,7 +1,8 @@
 """Make a study of the paper, or the runs of a queue, one after the other.
 
 A study compares variants of one recipe, such as other losses, over several seeds.
-Without NAME and --queue, the studies are listed. The runs, table.md and plot.png (which
+Without NAME and --queue, the studies are listed. The recipe is that of --scale, or any
+config: --config. The runs, table.md and plot.png (which
 needs matplotlib) are in the folder --out; the table says for each variant whether its
 difference from the baseline has the sign of the paper's.
 
@@ -17,6 +18,7 @@ Examples:
     bt-keras study
     bt-keras study loss --scale=small
     bt-keras study loss --table
+    bt-keras study methods --config=cifar10_fast --config.epochs=5
     bt-keras study loss --scale=imagenet
     bt-keras study --queue runs/queue
     bt-keras study --queue runs/queue --retry
@@ -27,13 +29,14 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags as absl_flags
 
-from bt_keras.cli import faults, flags, start
+from bt_keras.cli import config_flags, config_manual, faults, flags, start
 from bt_keras.errors import UsageError
 from bt_keras.studies.catalog import STUDIES
-from bt_keras.studies.scales import MOST_SEEDS, SCALES
+from bt_keras.studies.scales import MOST_SEEDS, SCALES, of_config
 
 POSITIONAL = "[NAME]"
 
@@ -41,7 +44,9 @@ ADVICE = faults.Advice(
     memory="lower config.batch_size of the runs, or the number of processes",
     resumes=True,
 )
-_OF_A_STUDY = ("scale", "seeds", "out", "table")
+_OF_A_STUDY = ("scale", "config", "seeds", "out", "table")
+
+manual_end = config_manual.text
 
 
 def define_flags() -> absl_flags.FlagValues:
@@ -56,6 +61,13 @@ def define_flags() -> absl_flags.FlagValues:
         + "\nimagenet prints the plan and the cost instead of training.",
         flag_values=values,
     )
+    absl_flags.DEFINE_string(
+        "config",
+        None,
+        "Config file, or the name of one of this project's configs, as the recipe of a "
+        "study instead of --scale. --config.FIELD=VALUE overrides a field.",
+        flag_values=values,
+    )
     absl_flags.DEFINE_integer(
         "seeds",
         3,
@@ -67,7 +79,7 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "out",
         None,
-        "Folder of a study. Defaults to runs/studies/NAME-SCALE.",
+        "Folder of a study. Defaults to runs/studies/NAME-SCALE, or NAME-CONFIG.",
         flag_values=values,
     )
     absl_flags.DEFINE_bool(
@@ -93,16 +105,30 @@ def define_flags() -> absl_flags.FlagValues:
 def run(arguments: Sequence[str]) -> None:
     """Runs the command."""
     values = define_flags()
-    names = flags.parse(values, arguments, positional=True)
+    rest = flags.parse(values, arguments, known_only=True, positional=True)
+    names = [argument for argument in rest if not argument.startswith("-")]
+    fields = [argument for argument in rest if argument.startswith("-")]
+    _check_fields(values, fields)
     _check_together(values, names)
     if values.queue:
         _run_queue(values)
     elif names:
-        _run_study(_study(names[0]), values)
+        _run_study(_study(names[0]), values, fields)
     else:
         width = max(map(len, STUDIES))
         for name, study in STUDIES.items():
             print(f"{name:{width}}  {study.title}")
+
+
+def _check_fields(values, fields):
+    """Raises `UsageError` for flags that are no fields of `--config`."""
+    for field in fields:
+        if not config_flags.are_given([field]):
+            raise UsageError(f"{field!r} is not a flag.")
+        if "=" not in field:
+            raise UsageError(f"{field} has no value: write {field}=VALUE.")
+        if not values.config:
+            raise UsageError(f"{field} requires --config, the config that it changes.")
 
 
 def _check_together(values, names):
@@ -115,6 +141,8 @@ def _check_together(values, names):
             f"{(names or given)[0]} cannot be used with --queue: give a study's name, "
             "or --queue."
         )
+    if values.config and values["scale"].present:
+        raise UsageError("--config and --scale both give the recipe: remove one.")
     if values.entry and not values.queue:
         raise UsageError("--entry requires --queue.")
     if not (names or values.queue) and (given or values.retry):
@@ -135,15 +163,25 @@ def _study(name):
     )
 
 
-def _run_study(study, values):
-    scale = SCALES[values.scale]
+def _scale(values, fields):
+    """Returns the name of the recipe, and the `Scale`."""
+    if not values.config:
+        return values.scale, SCALES[values.scale]
+    config = config_flags.resolve(values, fields)
+    changes = (field.lstrip("-").removeprefix("config.") for field in fields)
+    name = Path(values.config).stem
+    return name, of_config(", ".join([name, *changes]), config)
+
+
+def _run_study(study, values, fields):
+    name, scale = _scale(values, fields)
     if not scale.trains:
         _print_cost(study, scale, values)
         return
 
     from bt_keras.studies import run_study
 
-    out = values.out or f"runs/studies/{study.name}-{values.scale}"
+    out = values.out or f"runs/studies/{study.name}-{name}"
     queue = run_study.open_queue(study, scale, out)
     if not values.table:
         run_study.add_runs(queue, study, scale, values.seeds)

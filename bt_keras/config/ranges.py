@@ -81,6 +81,7 @@ _BANDS = {"data.mean": checks.FRACTION, "data.deviation": checks.POSITIVE}
 _SEQUENCES = _BANDS | {
     "evaluation.retrieval.at": checks.COUNT,
     "evaluation.multilabel.costs": checks.POSITIVE,
+    "evaluation.linear.grid_learning_rates": checks.POSITIVE,
     "evaluation.semi.shares": checks.Number(0, 1, above=True, below=True),
 }
 for _name in ("evaluation.semi.", "evaluation.finetune."):
@@ -97,6 +98,7 @@ _CHOICES = {
     "data.layout": ("auto", "classes", "splits"),
     "data.statistics": ("given", "measured"),
     "evaluation.feature_dtype": ("float32", "float16"),
+    "evaluation.linear.rates": ("paper", "grid"),
     "evaluation.semi.subsets": ("published", "stratified"),
     "evaluation.semi.rates": ("paper", "grid"),
     "evaluation.finetune.rates": ("paper", "grid"),

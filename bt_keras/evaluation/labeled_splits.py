@@ -100,12 +100,7 @@ def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     """
     labels = read_labels(source)
     counts = np.bincount(labels, minlength=source.num_classes)
-    kept = balanced_subset(labels, 1 - share, seed)
-    held_out = np.setdiff1d(np.arange(len(labels)), kept)
-    # Classes so small that rounding leaves nothing.
-    missing = np.setdiff1d(np.flatnonzero(counts > 1), labels[held_out])
-    moved = [kept[labels[kept] == label][0] for label in missing]
-    held_out = np.sort(np.concatenate([held_out, np.array(moved, np.int64)]))
+    held_out = held_out_positions(labels, share, seed)
     if not len(held_out):
         raise UsageError(
             f"{source.name!r} has one image of each class: none can be held out to "
@@ -124,6 +119,33 @@ def hold_out(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     test = take_subset(source, held_out)
     test = dataclasses.replace(test, split=f"{source.split}, held out")
     return take_subset(source, rest), test
+
+
+def held_out_positions(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draws images to hold out, the same share of every class.
+
+    Args:
+        labels: Integer array (N,).
+        share: Float in (0, 1). A class with one image has none held out; of others,
+            at least one image is held out, and one is not.
+        seed: Integer.
+
+    Returns:
+        int64 array of positions in `labels`, ascending.
+
+    Example:
+
+    >>> from bt_keras.evaluation.labeled_splits import held_out_positions
+    >>> labels = np.array([0, 0, 0, 0, 0, 1, 1, 2])
+    >>> labels[held_out_positions(labels, 0.2, seed=0)]
+    array([0, 1])
+    """
+    kept = balanced_subset(labels, 1 - share, seed)
+    held_out = np.setdiff1d(np.arange(len(labels)), kept)
+    # Classes so small that rounding leaves nothing.
+    missing = np.setdiff1d(np.flatnonzero(np.bincount(labels) > 1), labels[held_out])
+    moved = [kept[labels[kept] == label][0] for label in missing]
+    return np.sort(np.concatenate([held_out, np.array(moved, np.int64)]))
 
 
 def _check_classes(train):

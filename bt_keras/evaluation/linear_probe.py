@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from absl import logging
 
+from bt_keras import checks
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.feature_batches import ordered_batches, shuffled_batches
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.linear_layer import accuracies, linear_layer
+from bt_keras.evaluation.probe_rates import probe_accuracies
 from bt_keras.evaluation.results import Result
 from bt_keras.evaluation.train_crops import epoch_of_crops
 from bt_keras.progress_bar import FitProgress
+
+RATES = ("paper", "grid")
+# Fields of `config.evaluation.linear` that only the probe on cached features has.
+_OF_CACHED_PROBE = ("rates", "grid_learning_rates")
 
 
 class LinearProbe(Evaluator):
@@ -70,7 +79,8 @@ class LinearProbe(Evaluator):
     @classmethod
     def from_config(cls, entry: Mapping[str, Any], seed: int) -> LinearProbe:
         """Builds the probe from its config entry and the config's seed."""
-        return cls(**entry, seed=seed)
+        own = {k: v for k, v in entry.items() if k not in _OF_CACHED_PROBE}
+        return cls(**own, seed=seed)
 
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
         """Yields the top-1 and the top-5 accuracy.
@@ -88,7 +98,7 @@ class LinearProbe(Evaluator):
                 metric,
                 scores[metric],
                 n=frozen.test_source.num_images,
-                settings={"epochs": self.epochs, "learning_rate": self.learning_rate},
+                settings=self._result_settings(),
                 seed=self.seed,
             )
             for metric in ("top1", "top5")
@@ -142,6 +152,9 @@ class LinearProbe(Evaluator):
         """
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
+    def _result_settings(self):
+        return {"epochs": self.epochs, "learning_rate": self.learning_rate}
+
     def _train_batches(self, frozen):
         """Returns a dataset of (random crops, labels)."""
         source, size = frozen.train_source, frozen.size
@@ -189,11 +202,80 @@ class CachedLinearProbe(LinearProbe):
     """The linear probe on cached features of center crops, in seconds.
 
     The features are computed once and standardized with the mean and the standard
-    deviation of the training images, so that one learning rate suits every backbone.
-    The arguments are those of `LinearProbe`.
+    deviation of the training images.
+
+    With `rates="grid"`, the learning rate is chosen first: a layer is trained with each
+    rate of the grid on nine tenths of the training images, and tested on the rest. The
+    best rate is then used on all of them. The test images have no part in the choice.
+    The best rate depends on the number of features: the more, the smaller.
+
+    Args:
+        **kwargs: The arguments of `LinearProbe`.
+        rates: String, `"paper"` for `learning_rate`, or `"grid"`. Defaults to
+            `"paper"`.
+        grid_learning_rates: Sequence of floats > 0, to choose the rate of. Defaults to
+            `(0.3, 0.1, 0.03, 0.01, 0.003, 0.001)`.
+
+    Raises:
+        UsageError: If `rates` is neither of both.
     """
 
     name = "linear_cached"
+
+    def __init__(
+        self,
+        *,
+        rates: str = "paper",
+        grid_learning_rates: Sequence[float] = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.rates = checks.choice("rates", rates, RATES)
+        self.grid_learning_rates = tuple(grid_learning_rates)
+
+    @classmethod
+    def from_config(cls, entry: Mapping[str, Any], seed: int) -> CachedLinearProbe:
+        """Builds the probe from its config entry and the config's seed."""
+        return cls(**entry, seed=seed)
+
+    def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
+        """Yields the top-1 and the top-5 accuracy, with the rate that is chosen.
+
+        Args:
+            frozen: `FrozenBackbone`.
+
+        Yields:
+            List of two `Result`s.
+        """
+        probe = self
+        if self.rates == "grid":
+            probe = copy.copy(self)
+            probe.learning_rate = self._best_rate(frozen)
+        yield from super(CachedLinearProbe, probe).run(frozen)
+
+    def _best_rate(self, frozen):
+        accuracies = probe_accuracies(
+            frozen.train,
+            frozen.num_classes,
+            self.grid_learning_rates,
+            schedule=lambda epoch: self.rate(epoch) / self.learning_rate,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+        )
+        for rate, accuracy in zip(self.grid_learning_rates, accuracies, strict=True):
+            logging.info(
+                "linear probe, rate %g: %.2f %% of the held-out training images",
+                rate,
+                100 * accuracy,
+            )
+        return self.grid_learning_rates[int(np.argmax(accuracies))]
+
+    def _result_settings(self):
+        chosen = {"rates": "grid"} if self.rates == "grid" else {}
+        return {**super()._result_settings(), **chosen}
 
     def _train_batches(self, frozen):
         train = frozen.train

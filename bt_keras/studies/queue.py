@@ -114,7 +114,8 @@ class Queue:
         if changed:
             raise UsageError(
                 f"queue {self.path} has another run {name!r} (it differs in "
-                f"{listed(changed, 3)}): take another name, or another queue."
+                f"{listed(changed, 3)}): take another name, or another folder "
+                "(of a study: --out)."
             )
 
     def names(self) -> list[str]:

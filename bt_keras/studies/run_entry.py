@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.target import target_from_workdir
+from bt_keras.model.from_config import method_class
 from bt_keras.studies.queue import FINISHED, Outcome, Queue
 from bt_keras.studies.run_values import run_values
 from bt_keras.training.pretrain import pretrain
@@ -42,4 +43,5 @@ def run_entry(
         for protocol in evaluations:
             evaluate(target, protocol=protocol, strategy=strategy)
         seconds = time.monotonic() - start
-        queue.record(name, Outcome(FINISHED, seconds, run_values(workdir)))
+        values = run_values(workdir, method_class(config).log_names)
+        queue.record(name, Outcome(FINISHED, seconds, values))

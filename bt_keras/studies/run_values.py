@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -12,7 +12,8 @@ from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.results import Result
 from bt_keras.workdir import Workdir
 
-_LOGGED = ("loss", "invariance", "redundancy", "val_loss")
+# Terms of Barlow Twins' loss.
+_TERMS = ("loss", "invariance", "redundancy")
 # Settings of results that are in their names, and those in which runs may differ.
 _NAMED = ("label_share", "of")
 _OWN = ("batch", "width", "size")
@@ -41,21 +42,24 @@ class Measured:
     size: int | None
 
 
-def run_values(workdir: Workdir) -> dict[str, float]:
+def run_values(workdir: Workdir, log_names: Sequence[str] = _TERMS) -> dict[str, float]:
     """Reads the last losses of a run, and the results of its last checkpoint.
 
     Args:
         workdir: `bt_keras.workdir.Workdir` of a run.
+        log_names: Sequence of strings, the terms of the loss, `log_names` of the
+            method's class. Defaults to those of Barlow Twins.
 
     Returns:
-        Dict from names to floats: `"loss"` and the other terms of log.csv; `"knn top1"`
-        and the like; `"labelfree rankme features"` and the like.
+        Dict from names to floats: the terms that log.csv has, and `"val_loss"`; `"knn
+        top1"` and the like; `"labelfree rankme features"` and the like.
 
     Raises:
         UsageError: If results.csv cannot be read.
     """
     log = workdir.last_log()
-    values = {name: log[name] for name in _LOGGED if name in log}
+    names = (*log_names, "val_loss")
+    values = {name: log[name] for name in names if name in log}
     return values | result_values(results_file.read(workdir.results_file))
 
 

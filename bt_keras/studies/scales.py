@@ -22,15 +22,12 @@ class Scale:
 
     Args:
         title: String, one line: what a run is.
-        recipe: Function without arguments that returns the `ConfigDict`.
-        omits: Set of strings, the names of variants that are the same as others in this
-            recipe. Defaults to the empty set.
+        recipe: Function without arguments that returns a new `ConfigDict`.
         trains: Boolean, whether runs are made, or only planned. Defaults to `True`.
     """
 
     title: str
     recipe: Callable[[], ConfigDict]
-    omits: frozenset[str] = frozenset()
     trains: bool = True
 
 
@@ -57,15 +54,31 @@ def _imagenet():
     return config
 
 
-# Without blur in the recipe of views.
-_NO_BLUR = frozenset({"crop_and_blur"})
 SCALES = {
-    "small": Scale(
-        "5,000 of the shipped images of 28 pixels, 5 epochs", _small, _NO_BLUR
-    ),
-    "cifar": Scale("configs/cifar10.py", _cifar, _NO_BLUR),
+    "small": Scale("5,000 of the shipped images of 28 pixels, 5 epochs", _small),
+    "cifar": Scale("configs/cifar10.py", _cifar),
     "imagenet": Scale("configs/default.py, 300 epochs", _imagenet, trains=False),
 }
+
+
+def of_config(title: str, config: ConfigDict) -> Scale:
+    """Makes the scale whose recipe is a config.
+
+    Args:
+        title: String, one line.
+        config: `ConfigDict` with the fields of configs/default.py.
+
+    Returns:
+        `Scale`.
+
+    Example:
+
+    >>> from bt_keras.studies.scales import of_config
+    >>> scale = of_config("demo", bt_keras.config.load("demo"))
+    >>> scale.recipe().data.source
+    'shipped'
+    """
+    return Scale(title, config.copy_and_resolve_references)
 
 
 def run_name(seed: int, variant: str) -> str:
@@ -93,8 +106,8 @@ def configs(study: Study, scale: Scale, seed: int) -> Iterator[tuple[str, Config
     0.02
     """
     for variant in study.variants:
-        if variant.name not in scale.omits:
-            config = scale.recipe()
+        config = scale.recipe()
+        if variant.applies(config):
             config.seed = seed
             variant.apply(config)
             yield run_name(seed, variant.name), config

@@ -24,12 +24,16 @@ class Variant:
             `None` if it has no number. Defaults to `None`.
         against: String, the name of the variant to compare with. Defaults to `""`, the
             study's baseline.
+        applies: Function from the unchanged `ConfigDict` to a boolean: whether the
+            variant differs from the others there. Defaults to a function that
+            returns `True`.
     """
 
     name: str
     fields: Mapping[str, Value] = dataclasses.field(default_factory=dict)
     paper: float | None = None
     against: str = ""
+    applies: Callable[[ConfigDict], bool] = lambda config: True
 
     def apply(self, config: ConfigDict) -> None:
         """Sets the fields of this variant.

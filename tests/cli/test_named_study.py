@@ -84,6 +84,21 @@ def test_a_study_from_its_runs_to_its_table(scale, in_this_process, tmp_path, ca
     assert len(rows(out / "results.csv")) == 4
 
 
+def test_any_config_is_the_recipe(
+    scale, in_this_process, tmp_path, monkeypatch, capsys, images
+):
+    monkeypatch.chdir(tmp_path)
+    command = ["study", "tiny", "--seeds=1", "--config=recipe.py"]
+    assert main([*command, "--config.lambd=0.25", "--config.epochs=3"]) == 0
+    out = tmp_path / "runs" / "studies" / "tiny-recipe"
+    table = (out / "table.md").read_text(encoding="utf-8")
+    assert "\nRuns: recipe, lambd=0.25, epochs=3. The paper's" in table
+    config, _ = Queue(out).entry("seed0-baseline")
+    assert (config.lambd, config.epochs) == (0.25, 3)
+    # Another recipe is not mixed with the runs that are there.
+    one_error_line(capsys, command, "has another run 'seed0-baseline'", "--out")
+
+
 def test_the_default_folder(scale, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_queue, "run_queue", lambda queue, command: None)
@@ -111,6 +126,15 @@ def test_the_default_folder(scale, tmp_path, monkeypatch, capsys):
         (["--retry"], ["--retry requires the name of a study"]),
         (["tiny", "--scale=imagenet", "--table"], ["--scale=imagenet", "--table"]),
         (["tiny", "--out=gs://bucket/out"], ["--out"]),
+        (["tiny", "--config=demo", "--scale=small"], ["--config and --scale"]),
+        (["tiny", "--config.epochs=2"], ["--config.epochs=2 requires --config"]),
+        (["tiny", "--config=demo", "--config.epochs"], ["--config.epochs=VALUE"]),
+        (["tiny", "--config=demo", "--config.epoch=2"], ["did you mean epochs"]),
+        (["tiny", "--config=demo", "--config.epochs=0"], ["epochs"]),
+        (["tiny", "--config=lost"], ["lost"]),
+        (["tiny", "--confg=demo"], ["'--confg=demo' is not a flag"]),
+        (["--config=demo"], ["--config requires the name of a study"]),
+        (["--queue=q", "--config=demo"], ["--config cannot be used with --queue"]),
     ],
     ids=" ".join,
 )

@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pytest
 
+from bt_keras import UsageError
 from bt_keras import config as config_lib
 from bt_keras.model.from_config import build_model
 from bt_keras.networks.resnet import DEPTHS
 from bt_keras.studies.catalog import STUDIES
-from bt_keras.studies.scales import SCALES, configs
+from bt_keras.studies.scales import SCALES, configs, of_config
+from tests import tiny
 
 
 def made(study, scale="small"):
@@ -121,7 +123,49 @@ def test_views_lose_one_augmentation_after_the_other():
     ]
     assert removed == sorted(removed, key=len)
     assert found["crop"].views.a == found["crop"].views.b
-    assert "crop_and_blur" not in made("augmentations")  # Its recipe has no blur.
+
+
+def test_crop_and_blur_needs_a_recipe_with_blur():
+    def variants(name, **blurs):
+        config = config_lib.load(name)
+        for view, blur in blurs.items():
+            config.views[view].blur = blur
+        scale = of_config(name, config)
+        names = (name for name, _ in configs(STUDIES["augmentations"], scale, 0))
+        return {name.removeprefix("seed0-") for name in names}
+
+    assert "crop_and_blur" in variants("default")
+    assert "crop_and_blur" not in variants("default", a=0.0, b=0.0)
+    assert "crop_and_blur" not in variants("cifar10")
+    assert "crop_and_blur" in variants("cifar10", b=0.5)
+
+
+def test_the_supervised_method_has_the_classes_of_the_images(tmp_path):
+    def classes(source):
+        config = config_lib.load("cifar10")
+        config.data.source = source
+        runs = dict(configs(STUDIES["methods"], of_config("", config), seed=0))
+        return runs["seed0-supervised"].method.options.num_classes
+
+    folder = tiny.write_images(tmp_path / "images")
+    assert classes(str(folder)) == len(list((folder / "train").iterdir())) != 10
+    assert classes("tfds:imagenet2012") == 1000
+    (tmp_path / "flat").mkdir()
+    for path in (folder / "train").rglob("*.png"):
+        path.rename(tmp_path / "flat" / f"{path.parent.name}_{path.name}")
+    with pytest.raises(UsageError, match="the supervised method needs labels"):
+        classes(str(tmp_path / "flat"))
+
+
+def test_rates_are_not_chosen_on_slices_of_a_folder(tmp_path):
+    config = config_lib.load("cifar10")
+    config.data.source = str(tmp_path)
+    scale = of_config("", config)
+    with pytest.raises(UsageError, match="cannot divide 'train' of"):
+        list(configs(STUDIES["method_rates"], scale, seed=0))
+    config.data.source, config.data.train_split = "tfds:stl10", "unlabelled"
+    with pytest.raises(UsageError, match="'unlabelled' of 'tfds:stl10'"):
+        list(configs(STUDIES["method_rates"], of_config("", config), seed=0))
 
 
 def test_widths_and_depths():

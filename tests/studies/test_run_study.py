@@ -1,10 +1,12 @@
+import dataclasses
+
 import pytest
 
 from bt_keras import UsageError
 from bt_keras.studies import plot, run_study
 from bt_keras.studies.catalog import STUDIES
 from bt_keras.studies.queue import FINISHED, Outcome, Queue
-from bt_keras.studies.scales import SCALES, Scale, configs
+from bt_keras.studies.scales import SCALES, configs
 
 STUDY, SMALL = STUDIES["asymmetry"], SCALES["small"]
 VARIANTS = ["baseline", "both", "predictor", "stop_gradient"]
@@ -89,6 +91,8 @@ def test_a_study_without_runs_has_no_table(tmp_path):
 
 
 def test_omitted_variants_are_not_in_the_table(tmp_path):
-    scale = Scale("tiny", SMALL.recipe, omits=frozenset({"both"}))
-    queue = add(tmp_path, 1, scale=scale)
-    assert "both" not in run_study.write_results(queue, STUDY, scale)
+    both = dataclasses.replace(STUDY.variant("both"), applies=lambda config: False)
+    others = (v for v in STUDY.variants if v.name != "both")
+    study = dataclasses.replace(STUDY, variants=(*others, both))
+    queue = add(tmp_path, 1, study)
+    assert "both" not in run_study.write_results(queue, study, SMALL)

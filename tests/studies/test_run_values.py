@@ -22,6 +22,16 @@ def test_the_names():
     assert found == {"knn top1": 0.5, "labelfree rankme features": 7.5}
 
 
+def test_the_terms_of_the_loss_are_those_of_the_method(tmp_path):
+    workdir = Workdir(tmp_path)
+    workdir.log_file.write_text(
+        "epoch,accuracy,knn_top1,loss,val_loss\n0,0.5,0.2,3,4\n"
+    )
+    assert run_values(workdir) == {"loss": 3, "val_loss": 4}
+    expected = {"accuracy": 0.5, "loss": 3, "val_loss": 4}
+    assert run_values(workdir, ("loss", "accuracy")) == expected
+
+
 def test_only_the_last_epoch_of_the_trained_backbone_counts():
     found = result_values(
         [

@@ -1,8 +1,13 @@
-import pytest
-
 from bt_keras import config as config_lib
 from bt_keras.studies.catalog import STUDIES
-from bt_keras.studies.scales import MOST_SEEDS, SCALES, configs, run_name
+from bt_keras.studies.scales import (
+    MOST_SEEDS,
+    SCALES,
+    configs,
+    of_config,
+    run_name,
+)
+from bt_keras.studies.study import Study, Variant
 
 
 def test_seeds_are_set_and_names_sort_by_seed():
@@ -33,7 +38,26 @@ def test_small_runs_are_smaller_than_the_demo():
     assert small.threads == 1
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_omitted_variants_exist(scale):
-    names = {v.name for study in STUDIES.values() for v in study.variants}
-    assert SCALES[scale].omits <= names
+def test_any_config_is_a_scale():
+    config = config_lib.load("cifar10_fast")
+    scale = of_config("fast", config)
+    runs = dict(configs(STUDIES["asymmetry"], scale, seed=2))
+    changed = {
+        name: {field for field, *_ in config_lib.differences(run, config)}
+        for name, run in runs.items()
+    }
+    assert changed.pop("seed2-baseline") == {"seed"}
+    assert len(changed) == 3
+    assert all(fields > {"seed"} for fields in changed.values())
+    assert config_lib.differences(config, config_lib.load("cifar10_fast")) == []
+
+
+def test_variants_that_do_not_apply_are_left_out():
+    config = config_lib.load("demo")
+    shown = (
+        Variant("base"),
+        Variant("never", applies=lambda config: config.epochs < 0),
+    )
+    study = Study("made_up", "", "", "base", shown)
+    scale = of_config("demo", config)
+    assert [name for name, _ in configs(study, scale, 0)] == ["seed0-base"]

@@ -1,5 +1,6 @@
 """Other methods on the same network and views (the paper's Table 1)."""
 
+from bt_keras.errors import UsageError
 from bt_keras.studies.study import Study, Variant
 
 _MODULE = "bt_keras.studies.methods"
@@ -18,6 +19,8 @@ _HELD_OUT = {
     "train[:5000]": ("train[:5000]", "train[5000:7000]"),
     "train": ("train[:90%]", "train[90%:]"),
 }
+# Numbers of classes of images that need not be at hand for a plan.
+_CLASSES = {"shipped": 10, "tfds:cifar10": 10, "tfds:imagenet2012": 1000}
 
 
 def _width(divisor=1):
@@ -25,7 +28,13 @@ def _width(divisor=1):
 
 
 def _classes(config):
-    return 1000 if config.data.source == "tfds:imagenet2012" else 10
+    if config.data.source in _CLASSES:
+        return _CLASSES[config.data.source]
+    from bt_keras.data.from_config import open_source  # Needs TensorFlow.
+
+    source = open_source(config)
+    source.require_labels("the supervised method")
+    return source.num_classes
 
 
 # Class, options, and top-1 accuracy on ImageNet in Table 1 (VICReg: in its paper).
@@ -73,7 +82,19 @@ def chosen_fields(method: str) -> dict:
 
 
 def _split(index):
-    return lambda config: _HELD_OUT[config.data.train_split][index]
+    def split(config):
+        source, whole = config.data.source, config.data.train_split
+        is_shuffled = source == "shipped" or source.startswith("tfds:")
+        # Slices of a folder have other classes than the whole.
+        if not is_shuffled or whole not in _HELD_OUT:
+            raise UsageError(
+                f"method_rates holds out a slice of the split 'train' of shipped or "
+                f"tfds: images to choose rates; it cannot divide {whole!r} of "
+                f"{source!r}: take another config, or the study methods."
+            )
+        return _HELD_OUT[whole][index]
+
+    return split
 
 
 def _rates():
