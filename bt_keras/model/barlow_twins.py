@@ -75,6 +75,8 @@ class BarlowTwins(keras.Model):
     log_names: tuple[str, ...] = ("loss", "invariance", "redundancy")
     # Whether the elements of a dataset must have labels.
     needs_labels = False
+    # Forward and backward passes of one view that `batch_terms` adds, for plans.
+    added_passes: tuple[int, int] = (0, 0)
 
     def __init__(
         self,

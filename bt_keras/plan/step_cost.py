@@ -66,8 +66,8 @@ def of_step(
         loss=memory.of_loss(rows, batch, width, implementation),
         update=memory.of_update(weights, replicas),
     )
-    passes = _VIEWS * model.microbatches * replicas
-    operations = passes * sum(_operations(model, cost) for cost in costs)
+    operations = sum(_operations(model, cost) for cost in costs)
+    operations *= model.microbatches * replicas
     left_out = [name for cost in costs for name in cost.left_out]
     if implementation:
         on_one_cpu = replicas == 1 and not devices.is_accelerated()
@@ -91,6 +91,10 @@ def _costs(model: BarlowTwins, view: tf.TensorSpec) -> list[Cost]:
 
 
 def _operations(model: BarlowTwins, cost: Cost) -> int:
+    """Returns the operations of all passes of a micro-batch."""
     # Micro-batches pass forward twice.
-    passes = 1 if model.microbatches == 1 else 2
-    return passes * cost.forward + cost.backward
+    forward = _VIEWS * (1 if model.microbatches == 1 else 2)
+    added_forward, added_backward = model.added_passes
+    return (forward + added_forward) * cost.forward + (
+        _VIEWS + added_backward
+    ) * cost.backward

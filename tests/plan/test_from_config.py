@@ -91,6 +91,28 @@ def test_the_loss_of_another_method_is_left_out(config):
     assert other.memory.activations == own.memory.activations
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "passes"),
+    [
+        ("simclr.SimCLR", {}, (2, 2)),
+        ("byol.BYOL", {"predictor_width": 8}, (4, 2)),
+        ("mixed.MixedBarlowTwins", {}, (3, 3)),
+    ],
+)
+def test_the_passes_of_other_methods_are_counted(config, method, options, passes):
+    def flops(name, options, microbatches=1):
+        config.method.name, config.method.options = name, options
+        config.microbatches = microbatches
+        return plan(config).flops
+
+    # Without loss: a forward and a backward pass of each view.
+    plain = flops("bt_keras.studies.methods.loss_variants.LossVariant", {})
+    repeated = flops("bt_keras.studies.methods.loss_variants.LossVariant", {}, 2)
+    forward, backward = repeated - plain, 2 * plain - repeated
+    expected = (passes[0] * forward + passes[1] * backward) / 2
+    assert flops(f"bt_keras.studies.methods.{method}", options) == expected
+
+
 @pytest.mark.slow  # Networks of 0.7 GB.
 @pytest.mark.parametrize("name", ["default", "wide", "cifar10", "demo_adamw"])
 def test_every_config_is_planned(name):

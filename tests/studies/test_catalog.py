@@ -92,6 +92,13 @@ def test_learning_rates_follow_the_author_for_the_batch_size():
     assert own.optimizer.learning_rate == small.optimizer.learning_rate
 
 
+def test_batch_sizes_without_a_rate_are_an_error():
+    config = config_lib.load("demo")
+    config.batch_size = 96
+    with pytest.raises(UsageError, match="batch size, 96, which is known for 32, 64"):
+        list(configs(STUDIES["batch_size"], of_config("", config), seed=0))
+
+
 def test_simclr_is_that_of_the_methods_for_every_batch_size():
     batch = SCALES["small"].recipe().batch_size
     expected = made("methods")["simclr"]

@@ -26,7 +26,7 @@ def test_operations_and_hours():
         baseline="base",
         variants=(
             Variant("base"),
-            Variant("another", {"method.name": "mine.Missing", "lambd": 1.0}),
+            Variant("another", {"lambd": 1.0}),
             Variant("wide", {"projector": (2048, 2048)}),
         ),
     )

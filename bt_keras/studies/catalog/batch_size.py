@@ -1,5 +1,6 @@
 """Batch sizes of Barlow Twins and SimCLR (the paper's Figure 2)."""
 
+from bt_keras.errors import UsageError
 from bt_keras.studies.catalog.methods import chosen_fields
 from bt_keras.studies.study import Study, Variant
 
@@ -21,7 +22,14 @@ def _scaled(rate, batch):
     """Scales a method's rate as the author's rates for the two batch sizes."""
 
     def scaled(config):
-        ratio = _RATES[batch] / _RATES[config.batch_size]
+        own = config.batch_size
+        if own not in _RATES:
+            raise UsageError(
+                f"batch_size scales the learning rate of the config's batch size, "
+                f"{own}, which is known for {', '.join(map(str, _RATES))}: set "
+                "--config.batch_size to one of them, with its rate."
+            )
+        ratio = _RATES[batch] / _RATES[own]
         return float(f"{rate(config) * ratio:.4g}")
 
     return scaled

@@ -50,6 +50,7 @@ class BYOL(BarlowTwins):
     """
 
     log_names = ("loss",)
+    added_passes = (2, 0)  # Of the target.
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class MixedBarlowTwins(BarlowTwins):
     """
 
     log_names = (*BarlowTwins.log_names, "mixing")
+    added_passes = (1, 1)
 
     def __init__(
         self, backbone, projector, *args, mixing_weight: float = 1.0, **kwargs
