@@ -168,10 +168,10 @@ def get_config():
             "momentum": 0.9,
             "weight_decay": 1e-6,
             # On cached features: "paper" for the rate above, or "grid": the best rate
-            # below, chosen on a tenth of the training images. The more features, the
-            # smaller.
+            # below, chosen on a tenth of the training images. Networks with more
+            # features need smaller rates.
             "rates": "paper",
-            "grid_learning_rates": (0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+            "grid_learning_rates": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
         }
     )
     # The linear probe on another data set, the --source of `bt-keras evaluate`. Its

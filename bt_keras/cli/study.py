@@ -1,9 +1,9 @@
 """Make a study of the paper, or the runs of a queue, one after the other.
 
 A study compares variants of one recipe, such as other losses, over several seeds.
-Without NAME and --queue, the studies are listed. The recipe is that of --scale, or any
-config: --config. The runs, table.md and plot.png (which
-needs matplotlib) are in the folder --out; the table says for each variant whether its
+Without NAME and --queue, the studies are listed. --scale chooses the recipe of the
+runs, or --config names any config. The runs, table.md and plot.png (which needs
+matplotlib) are in the folder --out; the table says for each variant whether its
 difference from the baseline has the sign of the paper's.
 
 A queue is a folder with one entry for each run, which `bt_keras.studies.queue.Queue`
@@ -163,18 +163,34 @@ def _study(name):
     )
 
 
-def _scale(values, fields):
+def _scale(study, values, fields):
     """Returns the name of the recipe, and the `Scale`."""
     if not values.config:
         return values.scale, SCALES[values.scale]
     config = config_flags.resolve(values, fields)
-    changes = (field.lstrip("-").removeprefix("config.") for field in fields)
+    changes = [field.lstrip("-").removeprefix("config.") for field in fields]
+    for change in changes:
+        _check_change(study, change.partition("=")[0])
     name = Path(values.config).stem
     return name, of_config(", ".join([name, *changes]), config)
 
 
+def _check_change(study, field):
+    """Raises `UsageError` for a field that the study sets itself in every run."""
+    if field == "seed":
+        raise UsageError("--config.seed cannot be used with a study: give --seeds.")
+    fields = [variant.fields for variant in study.variants]
+    # Functions compute other fields from it.
+    has_functions = any(map(callable, (v for each in fields for v in each.values())))
+    if not has_functions and all(field in each for each in fields):
+        raise UsageError(
+            f"--config.{field} has no effect: the study {study.name} sets it in every "
+            "run; leave it out."
+        )
+
+
 def _run_study(study, values, fields):
-    name, scale = _scale(values, fields)
+    name, scale = _scale(study, values, fields)
     if not scale.trains:
         _print_cost(study, scale, values)
         return

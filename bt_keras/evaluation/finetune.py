@@ -16,10 +16,9 @@ from bt_keras.evaluation.few_labels import LabeledImages
 from bt_keras.evaluation.fine_tuning_part import NETWORKS, Training
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import RATES
 from bt_keras.evaluation.target import EvaluationTarget
 from bt_keras.evaluation.train_crops import batches_of_crops
-
-RATES = ("paper", "grid")
 
 
 class FineTuning(Evaluator):

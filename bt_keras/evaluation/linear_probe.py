@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,18 +14,20 @@ import tensorflow as tf
 from absl import logging
 
 from bt_keras import checks
+from bt_keras.errors import UsageError
 from bt_keras.evaluation.evaluator import Evaluator
 from bt_keras.evaluation.feature_batches import ordered_batches, shuffled_batches
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 from bt_keras.evaluation.linear_layer import accuracies, linear_layer
 from bt_keras.evaluation.probe_rates import probe_accuracies
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import RATES
 from bt_keras.evaluation.train_crops import epoch_of_crops
 from bt_keras.progress_bar import FitProgress
 
-RATES = ("paper", "grid")
 # Fields of `config.evaluation.linear` that only the probe on cached features has.
 _OF_CACHED_PROBE = ("rates", "grid_learning_rates")
+GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 
 
 class LinearProbe(Evaluator):
@@ -98,7 +101,7 @@ class LinearProbe(Evaluator):
                 metric,
                 scores[metric],
                 n=frozen.test_source.num_images,
-                settings=self._result_settings(),
+                settings={"epochs": self.epochs, "learning_rate": self.learning_rate},
                 seed=self.seed,
             )
             for metric in ("top1", "top5")
@@ -150,10 +153,7 @@ class LinearProbe(Evaluator):
         Args:
             epoch: Integer, counted from 0.
         """
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
-
-    def _result_settings(self):
-        return {"epochs": self.epochs, "learning_rate": self.learning_rate}
+        return self.learning_rate * cosine(epoch / self.epochs)
 
     def _train_batches(self, frozen):
         """Returns a dataset of (random crops, labels)."""
@@ -207,17 +207,31 @@ class CachedLinearProbe(LinearProbe):
     With `rates="grid"`, the learning rate is chosen first: a layer is trained with each
     rate of the grid on nine tenths of the training images, and tested on the rest. The
     best rate is then used on all of them. The test images have no part in the choice.
-    The best rate depends on the number of features: the more, the smaller.
+    Networks with more features need smaller rates.
 
     Args:
-        **kwargs: The arguments of `LinearProbe`.
         rates: String, `"paper"` for `learning_rate`, or `"grid"`. Defaults to
             `"paper"`.
-        grid_learning_rates: Sequence of floats > 0, to choose the rate of. Defaults to
-            `(0.3, 0.1, 0.03, 0.01, 0.003, 0.001)`.
+        grid_learning_rates: Sequence of floats > 0, to choose the rate from. Defaults
+            to `(1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)`.
+        **kwargs: The arguments of `LinearProbe`.
 
     Raises:
-        UsageError: If `rates` is neither of both.
+        UsageError: If an argument is out of range.
+
+    Example:
+
+    >>> from bt_keras import data
+    >>> from bt_keras.evaluation.frozen_features import FrozenBackbone
+    >>> from bt_keras.evaluation.linear_probe import CachedLinearProbe
+    >>> source = data.load("shipped", "test[:64]")
+    >>> backbone = bt_keras.resnet(18, width=1 / 16, input_shape=(28, 28, 3))
+    >>> frozen = FrozenBackbone(backbone, source, source, 28, 1.0, batch_size=64)
+    >>> probe = CachedLinearProbe(epochs=1, rates="grid", grid_learning_rates=(0.1,))
+    >>> [top1, top5] = next(probe.run(frozen))
+    linear_cached, accuracy of held-out training images by rate: 0.1: ...
+    >>> top1.settings
+    {'epochs': 1, 'learning_rate': 0.1, 'rates': 'grid'}
     """
 
     name = "linear_cached"
@@ -226,12 +240,18 @@ class CachedLinearProbe(LinearProbe):
         self,
         *,
         rates: str = "paper",
-        grid_learning_rates: Sequence[float] = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+        grid_learning_rates: Sequence[float] = GRID,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.rates = checks.choice("rates", rates, RATES)
-        self.grid_learning_rates = tuple(grid_learning_rates)
+        kind = checks.POSITIVE
+        self.grid_learning_rates = tuple(
+            checks.number("grid_learning_rates", rate, kind)
+            for rate in grid_learning_rates
+        )
+        if not self.grid_learning_rates:
+            raise UsageError("grid_learning_rates is empty: give at least one rate.")
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any], seed: int) -> CachedLinearProbe:
@@ -247,35 +267,48 @@ class CachedLinearProbe(LinearProbe):
         Yields:
             List of two `Result`s.
         """
-        probe = self
-        if self.rates == "grid":
-            probe = copy.copy(self)
-            probe.learning_rate = self._best_rate(frozen)
-        yield from super(CachedLinearProbe, probe).run(frozen)
+        if self.rates == "paper":
+            yield from super().run(frozen)
+            return
+        chosen = self._with_rate(self._best_rate(frozen))
+        for results in chosen.run(frozen):
+            yield [
+                dataclasses.replace(each, settings={**each.settings, "rates": "grid"})
+                for each in results
+            ]
+
+    def _with_rate(self, rate):
+        chosen = copy.copy(self)
+        chosen.learning_rate, chosen.rates = rate, "paper"
+        return chosen
 
     def _best_rate(self, frozen):
-        accuracies = probe_accuracies(
+        rates = self.grid_learning_rates
+        found = probe_accuracies(
             frozen.train,
             frozen.num_classes,
-            self.grid_learning_rates,
-            schedule=lambda epoch: self.rate(epoch) / self.learning_rate,
+            rates,
+            schedule=cosine,
             epochs=self.epochs,
             batch_size=self.batch_size,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             seed=self.seed,
         )
-        for rate, accuracy in zip(self.grid_learning_rates, accuracies, strict=True):
-            logging.info(
-                "linear probe, rate %g: %.2f %% of the held-out training images",
-                rate,
-                100 * accuracy,
+        shown = (f"{r:g}: {100 * f:.2f} %" for r, f in zip(rates, found, strict=True))
+        print(
+            f"{self.name}, accuracy of held-out training images by rate: "
+            + ", ".join(shown)
+        )
+        best = rates[int(np.argmax(found))]
+        if len(rates) > 1 and best in (min(rates), max(rates)):
+            logging.warning(
+                "%s: the best rate, %g, is at the end of config.evaluation.linear."
+                "grid_learning_rates: extend it, as a rate beyond may be better.",
+                self.name,
+                best,
             )
-        return self.grid_learning_rates[int(np.argmax(accuracies))]
-
-    def _result_settings(self):
-        chosen = {"rates": "grid"} if self.rates == "grid" else {}
-        return {**super()._result_settings(), **chosen}
+        return best
 
     def _train_batches(self, frozen):
         train = frozen.train
@@ -286,3 +319,18 @@ class CachedLinearProbe(LinearProbe):
 
     def _layers_before(self, frozen):
         return []
+
+
+def cosine(done: float) -> float:
+    """Returns the factor of the learning rate, from 1 at the start to 0 at the end.
+
+    Args:
+        done: Float in [0, 1], the share of the training that is done.
+
+    Example:
+
+    >>> from bt_keras.evaluation.linear_probe import cosine
+    >>> cosine(0.0), round(cosine(0.5), 6)
+    (1.0, 0.5)
+    """
+    return 0.5 * (1 + math.cos(math.pi * done))

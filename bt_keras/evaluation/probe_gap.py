@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from bt_keras.evaluation.results import Result
 
 _PROBES = {"linear": "exact", "linear_cached": "cached"}
+_RATES = ("learning_rate", "rates")
 
 
 def probe_gaps(results: Iterable[Result]) -> list[str]:
     """Compares the top-1 accuracies of both linear probes of a backbone.
 
-    Probes with other settings, such as epochs, are not compared.
+    Probes with other settings, such as epochs, are not compared; learning rates may
+    differ, and are named then.
 
     Args:
         results: `Result`s. A later one replaces an earlier one of the same probe.
@@ -31,16 +33,29 @@ def probe_gaps(results: Iterable[Result]) -> list[str]:
     ['linear probes of pretrained (epoch 6) on shipped: exact 83.00 %, cached 84.25 %: \
 1.25 points apart']
     """
-    found: dict[tuple, dict[str, float]] = {}
+    found: dict[tuple, dict[str, Result]] = {}
     for result in results:
         if result.protocol in _PROBES and result.metric == "top1":
-            settings = json.dumps(result.settings, sort_keys=True), result.seed
+            others = {k: v for k, v in result.settings.items() if k not in _RATES}
+            settings = json.dumps(others, sort_keys=True), result.seed
             key = (result.backbone, result.epoch, result.source, result.n, *settings)
-            found.setdefault(key, {})[_PROBES[result.protocol]] = 100 * result.value
+            found.setdefault(key, {})[_PROBES[result.protocol]] = result
     return [
-        f"linear probes of {backbone} (epoch {epoch}) on {source}: exact "
-        f"{values['exact']:.2f} %, cached {values['cached']:.2f} %: "
-        f"{abs(values['exact'] - values['cached']):.2f} points apart"
-        for (backbone, epoch, source, *_), values in found.items()
-        if len(values) == len(_PROBES)
+        f"linear probes of {backbone} (epoch {epoch}) on {source}: "
+        + _apart(probes["exact"], probes["cached"])
+        for (backbone, epoch, source, *_), probes in found.items()
+        if len(probes) == len(_PROBES)
     ]
+
+
+def _apart(exact, cached):
+    probes = {"exact": exact, "cached": cached}
+    rates = {name: each.settings.get("learning_rate") for name, each in probes.items()}
+    differ = None not in rates.values() and len({*rates.values()}) > 1
+    values = (
+        f"{name} {100 * each.value:.2f} %"
+        + (f" (rate {rates[name]:g})" if differ else "")
+        for name, each in probes.items()
+    )
+    difference = 100 * abs(exact.value - cached.value)
+    return f"{', '.join(values)}: {difference:.2f} points apart"

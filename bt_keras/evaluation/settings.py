@@ -11,6 +11,9 @@ Scalar = bool | int | float | str
 # and a table of their own.
 LABEL_SHARE = "label_share"
 TRAINING_SETTINGS = (LABEL_SHARE, "images", "steps")
+# How learning rates are chosen, and the settings that hold what "grid" has chosen.
+RATES = ("paper", "grid")
+_CHOSEN_RATES = ("head_learning_rate", "learning_rate")
 
 
 def check_settings(settings: Any) -> None:
@@ -31,6 +34,30 @@ def check_settings(settings: Any) -> None:
     for name in TRAINING_SETTINGS if LABEL_SHARE in settings else ():
         if not isinstance(settings.get(name), int | float):
             raise ValueError(f"its settings have no number {name!r}")
+
+
+def without_chosen_rates(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Returns the settings that identify a measurement.
+
+    With `rates="grid"`, the learning rates are a part of what was measured.
+
+    Args:
+        settings: Dict from strings to scalars.
+
+    Returns:
+        Dict.
+
+    Example:
+
+    >>> from bt_keras.evaluation.settings import without_chosen_rates
+    >>> without_chosen_rates({"learning_rate": 0.3, "rates": "grid"})
+    {'rates': 'grid'}
+    >>> without_chosen_rates({"learning_rate": 0.3})
+    {'learning_rate': 0.3}
+    """
+    if settings.get("rates") != "grid":
+        return dict(settings)
+    return {k: v for k, v in settings.items() if k not in _CHOSEN_RATES}
 
 
 def parse_settings(text: str) -> Any:

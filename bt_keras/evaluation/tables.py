@@ -10,7 +10,7 @@ from bt_keras.evaluation.intervals import percent_interval
 from bt_keras.evaluation.label_free_table import is_label_free, label_free_rows
 from bt_keras.evaluation.probe_gap import probe_gaps
 from bt_keras.evaluation.results import Result
-from bt_keras.evaluation.settings import LABEL_SHARE, Scalar
+from bt_keras.evaluation.settings import LABEL_SHARE, Scalar, without_chosen_rates
 
 _ACCURACIES = {"top1": "top-1 %", "top5": "top-5 %"}
 # Shares, which are printed in percent, by the beginning of the metric's name.
@@ -95,8 +95,8 @@ def _results_tables(results):
     lines, counts = {}, {}
     for result in results:
         evaluator = result.protocol
-        if result.settings:
-            evaluator += f" ({settings_text(result.settings)})"
+        if settings := without_chosen_rates(result.settings):
+            evaluator += f" ({settings_text(settings)})"
         key = (result.backbone, result.epoch, evaluator, result.source)
         lines.setdefault(key, {})[result.metric] = result.value
         counts[key] = result.n

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from bt_keras.evaluation.fine_tuning_summary import is_fine_tuning
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import without_chosen_rates
 from bt_keras.evaluation.tables import settings_text
 
 _TFDS = "tfds:"
-_DATASETS = {"shipped": "fashion_mnist"}
+_DATASETS = {"shipped": "fashion_mnist", "cifar10_jpeg": "cifar10"}
 
 
 def entries(name: str, results: Sequence[Result]) -> str:
@@ -84,5 +85,5 @@ def dataset_name(source: str) -> str:
 
 
 def _protocol(result):
-    settings = f" ({settings_text(result.settings)})" if result.settings else ""
-    return result.protocol + settings
+    settings = without_chosen_rates(result.settings)
+    return result.protocol + (f" ({settings_text(settings)})" if settings else "")

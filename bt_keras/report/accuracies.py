@@ -10,6 +10,7 @@ import numpy as np
 from bt_keras.evaluation.intervals import wilson
 from bt_keras.evaluation.label_free_table import is_label_free
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import without_chosen_rates
 from bt_keras.evaluation.tables import settings_text
 
 # Evaluators that leave the network as it is: what they measure is that of the features.
@@ -18,7 +19,7 @@ _FROZEN = ("knn", "linear_cached", "linear")
 
 def evaluator(result: Result) -> str:
     """Returns the name and the settings of a result's evaluator."""
-    settings = settings_text(result.settings)
+    settings = settings_text(without_chosen_rates(result.settings))
     return f"{result.protocol}, {settings}" if settings else result.protocol
 
 
@@ -60,7 +61,7 @@ def _newest(results):
     """Returns the newest result of each kind, the newest of all last."""
     found: dict[tuple, Result] = {}
     for result in results:
-        settings = tuple(sorted(result.settings.items()))
+        settings = tuple(sorted(without_chosen_rates(result.settings).items()))
         key = (result.protocol, result.source, result.n, settings, result.seed)
         found.pop(key, None)
         found[key] = result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import textwrap
 from collections.abc import Sequence
 
 from bt_keras.files import atomic
@@ -12,6 +13,7 @@ from bt_keras.studies.summary import METRICS, Outcomes, Row, summarize
 
 _ADVICE = "give another folder, or free space"
 PAPER = "paper"
+_TITLE_COLUMNS = 90
 
 
 def is_available() -> bool:
@@ -72,7 +74,8 @@ def plot_study(
     references = {row.reference.name for row in rows}
     compared = "the baseline" if len(references) == 1 else "each variant's reference"
     axes.set_xlabel(f"top-1 minus that of {compared}, percentage points")
-    axes.set_title(f"{study.title}\n{scale}", fontsize="medium")
+    lines = [study.title, *textwrap.wrap(scale, _TITLE_COLUMNS)]
+    axes.set_title("\n".join(lines), fontsize="medium", parse_math=False)
     axes.grid(alpha=0.3)
     if any(points.values()):
         axes.legend(fontsize="small")

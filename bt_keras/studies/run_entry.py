@@ -6,6 +6,7 @@ import time
 
 import tensorflow as tf
 
+from bt_keras.data.from_config import open_source
 from bt_keras.evaluation.evaluate import evaluate
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.model.from_config import method_class
@@ -36,6 +37,7 @@ def run_entry(
     with queue.claimed(name) as is_ours:
         if not is_ours or queue.outcome(name):
             return
+        _count_classes(config)
         start = time.monotonic()
         workdir = queue.workdir(name)
         pretrain(config, workdir.path, strategy)
@@ -45,3 +47,11 @@ def run_entry(
         seconds = time.monotonic() - start
         values = run_values(workdir, method_class(config).log_names)
         queue.record(name, Outcome(FINISHED, seconds, values))
+
+
+def _count_classes(config):
+    """Sets `num_classes` of a method to the number of classes if it is 0."""
+    if config.method.options.get("num_classes") == 0:
+        source = open_source(config)
+        source.require_labels(f"the method {config.method.name}")
+        config.method.options.num_classes = source.num_classes

@@ -61,9 +61,10 @@ def add_runs(queue: Queue, study: Study, scale: Scale, seeds: int) -> None:
         scale: `Scale`.
         seeds: Integer > 0, the number of seeds.
     """
-    for seed in range(seeds):
-        for name, config in configs(study, scale, seed):
-            queue.add(name, config, EVALUATIONS)
+    # All before the first is added: a config may be an error.
+    runs = [run for seed in range(seeds) for run in configs(study, scale, seed)]
+    for name, config in runs:
+        queue.add(name, config, EVALUATIONS)
 
 
 def write_results(queue: Queue, study: Study, scale: Scale) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bt_keras.evaluation import results as results_file
 from bt_keras.evaluation.results import Result
+from bt_keras.evaluation.settings import without_chosen_rates
 from bt_keras.workdir import Workdir
 
 # Terms of Barlow Twins' loss.
@@ -17,7 +18,6 @@ _TERMS = ("loss", "invariance", "redundancy")
 # Settings of results that are in their names, and those in which runs may differ.
 _NAMED = ("label_share", "of")
 _OWN = ("batch", "width", "size")
-_RATES = ("head_learning_rate", "learning_rate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +113,8 @@ def _settings(result):
 
 def _kind(result):
     ignored = (*_NAMED, *_OWN)
-    if result.settings.get("rates") == "grid":  # Each seed chooses its own.
-        ignored += _RATES
-    settings = {k: v for k, v in result.settings.items() if k not in ignored}
+    identifying = without_chosen_rates(result.settings)  # Each seed chooses its own.
+    settings = {k: v for k, v in identifying.items() if k not in ignored}
     # Whole batches of the run's own size are counted.
     count = None if "batch" in result.settings else result.n
     # The path of the same folder may differ.

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from ml_collections import ConfigDict
 
 from bt_keras import config as config_lib
+from bt_keras.errors import UsageError
 from bt_keras.studies.study import Study
 
 # Of a run: kNN and the linear probe on cached features.
 EVALUATIONS = ("cached",)
+_METHOD = "bt_keras.BarlowTwins"
 # The names of runs are sorted: each seed is one digit.
 MOST_SEEDS = 10
 
@@ -71,6 +73,10 @@ def of_config(title: str, config: ConfigDict) -> Scale:
     Returns:
         `Scale`.
 
+    Raises:
+        UsageError: If the config has another method than Barlow Twins: variants change
+            the method, and their baseline is Barlow Twins.
+
     Example:
 
     >>> from bt_keras.studies.scales import of_config
@@ -78,6 +84,13 @@ def of_config(title: str, config: ConfigDict) -> Scale:
     >>> scale.recipe().data.source
     'shipped'
     """
+    method = config.method
+    if method.name != _METHOD or method.options:
+        raise UsageError(
+            f"config.method is {method.name} with the options "
+            f"{method.options.to_dict()}, but a study sets the method of its runs: "
+            f"take a config of {_METHOD} without options."
+        )
     return Scale(title, config.copy_and_resolve_references)
 
 

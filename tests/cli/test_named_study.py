@@ -133,6 +133,13 @@ def test_the_default_folder(scale, tmp_path, monkeypatch, capsys):
         (["tiny", "--config=demo", "--config.epochs=0"], ["epochs"]),
         (["tiny", "--config=lost"], ["lost"]),
         (["tiny", "--confg=demo"], ["'--confg=demo' is not a flag"]),
+        (["loss", "--config=demo", "--config.seed=7"], ["give --seeds"]),
+        (["lambd", "--config=demo", "--config.lambd=1"], ["no effect", "lambd"]),
+        (["lambd", "--config=demo", "--config.method.name=a.B"], ["a.B", "study sets"]),
+        (
+            ["batch_size", "--config=demo", "--config.batch_size=96"],
+            ["batch size, 96", "32, 64"],
+        ),
         (["--config=demo"], ["--config requires the name of a study"]),
         (["--queue=q", "--config=demo"], ["--config cannot be used with --queue"]),
     ],

@@ -43,6 +43,18 @@ def test_probes_with_other_settings_are_not_compared(other):
     assert probe_gaps([exact, dataclasses.replace(cached, **other)]) == []
 
 
+def test_rates_may_differ_and_are_named():
+    exact, cached = (
+        dataclasses.replace(probe(name, 0.5), settings=settings)
+        for name, settings in (
+            ("linear", {"learning_rate": 0.3}),
+            ("linear_cached", {"learning_rate": 0.01, "rates": "grid"}),
+        )
+    )
+    [line] = probe_gaps([exact, cached])
+    assert "exact 50.00 % (rate 0.3), cached 50.00 % (rate 0.01): 0.00 points" in line
+
+
 def test_one_probe_alone_is_not_compared():
     results = [probe("linear", 0.5), probe("linear_cached", 0.5, "untrained")]
     assert probe_gaps(results) == []

@@ -7,93 +7,93 @@ from bt_keras import UsageError
 from bt_keras import config as config_lib
 from bt_keras.evaluation import probe_rates
 from bt_keras.evaluation.evaluator import build_evaluator
+from bt_keras.evaluation.feature_batches import shuffled_batches
 from bt_keras.evaluation.features import Features
 from bt_keras.evaluation.linear_probe import CachedLinearProbe, LinearProbe
-from bt_keras.evaluation.probe_rates import probe_accuracies
+from bt_keras.evaluation.probe_rates import layers_of_rates, probe_accuracies
 from tests.evaluation.gray import scores
 
+CLASSES, WIDTH, DECAY, MOMENTUM, EPOCHS, SEED = 4, 12, 0.02, 0.9, 5, 3
 
-def features(count=400, width=12, classes=4, noise=2.0, seed=0):
+
+def features(count=400, classes=CLASSES, noise=2.0):
     """Returns features of noisy classes, of very different sizes."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, count)
-    centers = np.random.default_rng(7).normal(size=(classes, width))
-    rows = centers[labels] + noise * rng.normal(size=(count, width))
-    return Features((5 + rows * 10.0 ** rng.integers(-2, 3, width)).astype("f"), labels)
+    centers = np.random.default_rng(7).normal(size=(classes, WIDTH))
+    rows = centers[labels] + noise * rng.normal(size=(count, WIDTH))
+    rows = 5 + rows * 10.0 ** rng.integers(-2, 3, WIDTH)
+    return Features(rows.astype("float32"), labels)
 
 
-def sgd(split, rows, held_out, rate, epochs, batch_size, seed, weights):
-    """Trains one linear layer in float64; returns the accuracy of the held-out rows."""
-    mean, deviation = split.moments
-    x = (split.features - mean) / (deviation + 1e-6)
-    kernel, bias = weights.astype("float64"), np.zeros(weights.shape[1])
-    velocity = [np.zeros_like(kernel), np.zeros_like(bias)]
-    batches = probe_rates.shuffled_batches(
-        Features(split.features[rows], split.labels[rows]),
-        split.moments,
-        batch_size,
-        seed,
-    )
-    steps = -(-len(rows) // batch_size)
-    for number, (batch, labels) in enumerate(batches.take(steps * epochs)):
-        batch, labels = batch.numpy().astype("float64"), labels.numpy()
-        logits = batch @ kernel + bias
+def sgd(batches, rate, weights):
+    """Trains one linear layer in float64, with a rate that falls with each batch."""
+    weights = [w.astype("float64") for w in weights]
+    velocity = [np.zeros_like(w) for w in weights]
+    for number, (x, labels) in enumerate(batches):
+        logits = x @ weights[0] + weights[1]
         p = np.exp(logits - logits.max(1, keepdims=True))
         p /= p.sum(1, keepdims=True)
         p[np.arange(len(p)), labels] -= 1
-        gradients = [batch.T @ p / len(p) + 0.02 * kernel, p.mean(0) + 0.02 * bias]
-        now = rate * (1 - (number // steps) / epochs)
+        gradients = [x.T @ p / len(p), p.mean(0)]
         for i, gradient in enumerate(gradients):
-            velocity[i] = 0.9 * velocity[i] - now * gradient
-        kernel, bias = kernel + velocity[0], bias + velocity[1]
-    logits = x[held_out] @ kernel + bias
-    return np.mean(logits.argmax(1) == split.labels[held_out])
+            gradient = gradient + DECAY * weights[i]
+            velocity[i] = MOMENTUM * velocity[i] - rate / (1 + number) * gradient
+            weights[i] = weights[i] + velocity[i]
+    return weights
 
 
-def test_each_rate_is_that_of_sgd_in_float64(monkeypatch):
-    split, rates, epochs = features(), (1.0, 0.1, 0.001), 5
-    held_out = probe_rates.held_out_positions(split.labels, 0.1, 3)
-    rows = np.setdiff1d(np.arange(len(split.labels)), held_out)
-    weights = np.random.default_rng(0).normal(0, 0.01, (12, 4)).astype("float32")
-    original = probe_rates.linear_layer
-
-    def linear_layer(num_classes, **kwargs):
-        layer = original(num_classes, **kwargs)
-        layer.kernel_initializer = lambda shape, dtype: weights
-        return layer
-
-    monkeypatch.setattr(probe_rates, "linear_layer", linear_layer)
-    found = probe_accuracies(
-        split,
-        4,
-        rates,
-        schedule=lambda epoch: 1 - epoch / epochs,
-        epochs=epochs,
-        batch_size=32,
-        momentum=0.9,
-        weight_decay=0.02,
-        seed=3,
-    )
-    expected = [
-        sgd(split, rows, held_out, rate, epochs, 32, 3, weights) for rate in rates
+def test_a_weight_of_the_loss_is_a_rate_of_sgd():
+    rates = (1.0, 0.1, 0.001)
+    model = layers_of_rates(WIDTH, CLASSES, rates, MOMENTUM, DECAY, SEED)
+    layers = [model.get_layer(f"rate_{number}") for number in range(3)]
+    initial = [layer.get_weights() for layer in layers]
+    for weights in initial[1:]:
+        np.testing.assert_array_equal(weights[0], initial[0][0])
+    assert 0.005 < initial[0][0].std() < 0.015
+    split = features()
+    batches = [
+        (x.numpy(), labels.numpy())
+        for x, labels in shuffled_batches(split, split.moments, 32, SEED).take(20)
     ]
-    assert found == pytest.approx(expected, abs=1e-6)
-    assert len(set(found)) > 1
+    for number, (x, labels) in enumerate(batches):
+        model.optimizer.learning_rate = 1 / (1 + number)
+        model.train_on_batch(x, [labels] * 3)
+    for layer, weights, rate in zip(layers, initial, rates, strict=True):
+        expected = sgd(batches, rate, weights)
+        for found, value in zip(layer.get_weights(), expected, strict=True):
+            np.testing.assert_allclose(found, value, rtol=1e-4, atol=1e-6)
 
 
-def test_the_best_rate_is_used_and_named(frozen, caplog):
+def accuracies(split, rates, **changed):
+    sgd = {"epochs": EPOCHS, "batch_size": 32, "momentum": MOMENTUM, "seed": SEED}
+    arguments = {"schedule": lambda done: 1 - done, "weight_decay": 0.0, **sgd}
+    return probe_accuracies(split, CLASSES, rates, **{**arguments, **changed})
+
+
+def test_accuracies_are_those_of_the_held_out_rows():
+    split = features(noise=0.5)
+    alone = [accuracies(split, (rate,))[0] for rate in (0.1, 1e-7)]
+    assert accuracies(split, (0.1, 1e-7)) == alone
+    assert alone[0] > 0.9 > 0.6 > alone[1]
+
+
+def test_the_best_rate_is_used_and_shown(frozen, caplog, capsys):
     grid = {"rates": "grid", "grid_learning_rates": (1e-6, 0.3, 1e-5)}
     probe = CachedLinearProbe(epochs=10, batch_size=16, learning_rate=0.05, **grid)
-    with caplog.at_level(python_logging.INFO):
+    with caplog.at_level(python_logging.WARNING):
         [results] = probe.run(frozen)
     assert [result.settings for result in results] == [
         {"epochs": 10, "learning_rate": 0.3, "rates": "grid"}
     ] * 2
-    assert caplog.text.count("of the held-out training images") == 3
+    assert "by rate: 1e-06: " in capsys.readouterr().out
+    assert (
+        "the best rate, 0.3, is at the end of config.evaluation.linear" in caplog.text
+    )
     # The result is that of a probe with this rate, and the probe itself is unchanged.
     same = CachedLinearProbe(epochs=10, batch_size=16, learning_rate=0.3)
     assert scores(same, frozen) == {r.metric: r.value for r in results}
-    assert probe.learning_rate == 0.05
+    assert (probe.learning_rate, probe.rates) == (0.05, "grid")
 
 
 def test_the_exact_probe_keeps_the_rate_of_the_paper():
@@ -105,25 +105,55 @@ def test_the_exact_probe_keeps_the_rate_of_the_paper():
     )
     assert (cached.rates, type(exact)) == ("grid", LinearProbe)
     assert not hasattr(exact, "rates")
+    assert cached.grid_learning_rates == CachedLinearProbe().grid_learning_rates
 
 
-def test_many_features_are_sampled(monkeypatch):
-    monkeypatch.setattr(probe_rates, "WHOLE_BYTES", 4 * 12 * 100)
-    split = features(classes=2)
-    rest, held_out = probe_rates._divided(split, seed=0)
-    counts = np.bincount(split.labels)
-    for part, count in ((rest, 90), (held_out, 10)):
-        assert abs(len(part.labels) - count) <= 2
+def test_large_features_are_sampled_and_trained_on_for_as_many_steps(monkeypatch):
+    split, steps = features(classes=2), []
+    fit = probe_rates.keras.Model.fit
+
+    def counted(model, *args, epochs, steps_per_epoch, **kwargs):
+        steps.append(epochs * steps_per_epoch)
+        return fit(model, *args, epochs=1, steps_per_epoch=1, **kwargs)
+
+    monkeypatch.setattr(probe_rates.keras.Model, "fit", counted)
+    accuracies(split, (0.1,), batch_size=10)
+    monkeypatch.setattr(probe_rates, "WHOLE_BYTES", 4 * WIDTH * 100)
+    accuracies(split, (0.1,), batch_size=10)
+    assert steps[0] == EPOCHS * 36
+    assert steps[1] == pytest.approx(steps[0], rel=0.05)
+    rows = probe_rates._sample(split, seed=0)
+    rest, held_out = probe_rates._divided(split, rows, seed=0)
+    assert abs(len(rest.labels) - 90) <= 2
+    assert abs(len(held_out.labels) - 10) <= 2
+    for part in (rest, held_out):
         share = np.bincount(part.labels) / len(part.labels)
-        np.testing.assert_allclose(share, counts / len(split.labels), atol=0.06)
+        expected = np.bincount(split.labels) / len(split.labels)
+        np.testing.assert_allclose(share, expected, atol=0.06)
+
+
+def test_half_precision_features_are_divided():
+    split = features()
+    half = Features(split.features.astype("float16"), split.labels)
+    rest, _ = probe_rates._divided(half, np.arange(400), seed=0)
+    assert rest.features.dtype == np.float16
+    assert accuracies(half, (0.1,))[0] > 0.3
 
 
 def test_classes_of_single_images_are_an_error():
     split = Features(np.zeros((3, 2), "float32"), np.arange(3))
-    with pytest.raises(UsageError, match=r"rates='grid'.*use rates='paper'"):
-        probe_rates._divided(split, seed=0)
+    with pytest.raises(UsageError, match=r"no class has two of the 3 .*rates='paper'"):
+        accuracies(split, (0.1,))
 
 
-def test_unknown_rates_are_an_error():
-    with pytest.raises(UsageError, match="rates"):
-        CachedLinearProbe(rates="best")
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"rates": "best"}, "rates"),
+        ({"grid_learning_rates": ()}, "grid_learning_rates is empty"),
+        ({"grid_learning_rates": (0.1, -1)}, "grid_learning_rates"),
+    ],
+)
+def test_bad_arguments_are_errors(arguments, name):
+    with pytest.raises(UsageError, match=name):
+        CachedLinearProbe(**arguments)

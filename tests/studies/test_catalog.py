@@ -11,7 +11,6 @@ from bt_keras.model.from_config import build_model
 from bt_keras.networks.resnet import DEPTHS
 from bt_keras.studies.catalog import STUDIES
 from bt_keras.studies.scales import SCALES, configs, of_config
-from tests import tiny
 
 
 def made(study, scale="small"):
@@ -154,25 +153,32 @@ def test_the_supervised_method_has_the_classes_of_the_images(tmp_path):
         runs = dict(configs(STUDIES["methods"], of_config("", config), seed=0))
         return runs["seed0-supervised"].method.options.num_classes
 
-    folder = tiny.write_images(tmp_path / "images")
-    assert classes(str(folder)) == len(list((folder / "train").iterdir())) != 10
     assert classes("tfds:imagenet2012") == 1000
-    (tmp_path / "flat").mkdir()
-    for path in (folder / "train").rglob("*.png"):
-        path.rename(tmp_path / "flat" / f"{path.parent.name}_{path.name}")
-    with pytest.raises(UsageError, match="the supervised method needs labels"):
-        classes(str(tmp_path / "flat"))
+    assert classes("tfds:cifar10") == 10
+    assert classes(str(tmp_path)) == 0  # The run counts them.
 
 
 def test_rates_are_not_chosen_on_slices_of_a_folder(tmp_path):
-    config = config_lib.load("cifar10")
-    config.data.source = str(tmp_path)
-    scale = of_config("", config)
+    def splits(source, split="train"):
+        config = config_lib.load("cifar10")
+        config.data.source, config.data.train_split = source, split
+        runs = configs(STUDIES["method_rates"], of_config("", config), seed=0)
+        return {run.data.train_split for _, run in runs}
+
     with pytest.raises(UsageError, match="cannot divide 'train' of"):
-        list(configs(STUDIES["method_rates"], scale, seed=0))
-    config.data.source, config.data.train_split = "tfds:stl10", "unlabelled"
+        splits(str(tmp_path))
     with pytest.raises(UsageError, match="'unlabelled' of 'tfds:stl10'"):
-        list(configs(STUDIES["method_rates"], of_config("", config), seed=0))
+        splits("tfds:stl10", "unlabelled")
+    (tmp_path / "1.0.0").mkdir()
+    (tmp_path / "1.0.0" / "dataset_info.json").write_text("{}")
+    assert splits(str(tmp_path)) == splits(str(tmp_path / "1.0.0")) == {"train[:90%]"}
+
+
+def test_a_config_of_another_method_is_an_error():
+    config = config_lib.load("demo")
+    config.method.options = {"implementation": "gram"}
+    with pytest.raises(UsageError, match="a study sets the method of its runs"):
+        of_config("", config)
 
 
 def test_widths_and_depths():

@@ -1,5 +1,7 @@
 """Other methods on the same network and views (the paper's Table 1)."""
 
+from pathlib import Path
+
 from bt_keras.errors import UsageError
 from bt_keras.studies.study import Study, Variant
 
@@ -19,7 +21,7 @@ _HELD_OUT = {
     "train[:5000]": ("train[:5000]", "train[5000:7000]"),
     "train": ("train[:90%]", "train[90%:]"),
 }
-# Numbers of classes of images that need not be at hand for a plan.
+# Numbers of classes of images that need not be at hand for a plan. 0: the run counts.
 _CLASSES = {"shipped": 10, "tfds:cifar10": 10, "tfds:imagenet2012": 1000}
 
 
@@ -28,13 +30,7 @@ def _width(divisor=1):
 
 
 def _classes(config):
-    if config.data.source in _CLASSES:
-        return _CLASSES[config.data.source]
-    from bt_keras.data.from_config import open_source  # Needs TensorFlow.
-
-    source = open_source(config)
-    source.require_labels("the supervised method")
-    return source.num_classes
+    return _CLASSES.get(config.data.source, 0)
 
 
 # Class, options, and top-1 accuracy on ImageNet in Table 1 (VICReg: in its paper).
@@ -81,15 +77,21 @@ def chosen_fields(method: str) -> dict:
     return _fields(method, _CHOSEN[method])
 
 
+def _is_shuffled(source):
+    """Returns whether slices of a split have all classes, unlike those of a folder."""
+    if source == "shipped" or source.startswith("tfds:"):
+        return True
+    versions = [source, *Path(source).expanduser().glob("*.*.*")]
+    return any((Path(v).expanduser() / "dataset_info.json").is_file() for v in versions)
+
+
 def _split(index):
     def split(config):
         source, whole = config.data.source, config.data.train_split
-        is_shuffled = source == "shipped" or source.startswith("tfds:")
-        # Slices of a folder have other classes than the whole.
-        if not is_shuffled or whole not in _HELD_OUT:
+        if whole not in _HELD_OUT or not _is_shuffled(source):
             raise UsageError(
-                f"method_rates holds out a slice of the split 'train' of shipped or "
-                f"tfds: images to choose rates; it cannot divide {whole!r} of "
+                "method_rates chooses rates on a slice of the split 'train' of shipped "
+                f"images or of a TFDS data set; it cannot divide {whole!r} of "
                 f"{source!r}: take another config, or the study methods."
             )
         return _HELD_OUT[whole][index]
