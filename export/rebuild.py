@@ -46,7 +46,9 @@ def rebuild(
             return done.returncode
     # The card says nothing about this machine's folders.
     file = f"export/models/{name}/{read.file.name}"
-    shown = _commands(f"runs/{name}", file, [*map(_public, sources)])
+    shown = _commands(
+        f"runs/{name}", file, [*map(_public, sources)], _changed_source(run, read)
+    )
 
     # TensorFlow as a Python program starts it, not with oneDNN as bt-keras does: the
     # latency is that of such a program.
@@ -67,11 +69,19 @@ def _check_images(run, config):
             )
 
 
-def _commands(workdir, config, sources, new=True):
+def _changed_source(run, read):
+    """Returns the override for a run on other copies of the recipe's images."""
+    source = run.config().data.source
+    if source == read.config.data.source:
+        return []
+    return [f"--config.data.source={_public(source)}"]
+
+
+def _commands(workdir, config, sources, changes=(), new=True):
     at = f"--workdir={workdir}"
     images = [[], *([f"--source={source}"] for source in sources)]
     return [
-        ["pretrain", *([f"--config={config}"] if new else []), at],
+        ["pretrain", *([f"--config={config}", *changes] if new else []), at],
         # The initial weights for comparison.
         *(["evaluate", at, "--untrained", *each] for each in images),
         *(["evaluate", at, *each] for each in images),

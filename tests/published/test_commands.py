@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ from bt_keras.hub import metadata
 from bt_keras.hub.unpack import unpack
 from bt_keras.workdir import Workdir
 from export import __main__ as program
-from export import recipe, records
+from export import rebuild, recipe, records
 from tests import tiny
 from tests.markdown import ROOT
 
@@ -170,6 +171,20 @@ def test_flags_alone_are_those_of_bt_keras_export(tmp_path, capsys):
     assert "holds no run" in one_line(capsys, f"--workdir={tmp_path}", "--out=module")
     assert program.run(["--help"]) == 0
     assert "python -m export rebuild NAME" in capsys.readouterr().out
+
+
+def test_the_card_names_the_images_that_were_trained_on(tmp_path):
+    config = config_lib.load("cifar10_fast")
+    read = types.SimpleNamespace(config=config)
+    run = types.SimpleNamespace(config=config.copy_and_resolve_references)
+    assert rebuild._changed_source(run, read) == []
+    copies = config.copy_and_resolve_references()
+    copies.data.source = str(tmp_path)
+    run.config = lambda: copies
+    changes = rebuild._changed_source(run, read)
+    first, *_ = rebuild._commands("runs/a", "recipe.py", [], changes)
+    source = f"--config.data.source={tmp_path.name}"
+    assert first == ["pretrain", "--config=recipe.py", source, "--workdir=runs/a"]
 
 
 @pytest.mark.slow  # Trains a small network in processes of their own.

@@ -104,8 +104,7 @@ class SwAV(BarlowTwins):
         directions = tf.math.l2_normalize(tf.convert_to_tensor(self.prototypes), axis=0)
         if self.frozen_steps:
             is_frozen = self.optimizer.iterations < self.frozen_steps
-            constant = tf.stop_gradient(directions)
-            directions = tf.where(is_frozen, constant, directions)
+            directions = tf.where(is_frozen, tf.stop_gradient(directions), directions)
         unit = tf.math.l2_normalize(tf.cast(z, tf.float32), axis=1)
         return tf.matmul(unit, directions)
 
