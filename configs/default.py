@@ -118,7 +118,8 @@ def get_config():
     # results on a GPU, as they always do on a CPU. Some operations are slower.
     config.deterministic = False
 
-    # Checkpoints are written after every epoch, before the run stops, and:
+    # Checkpoints are written after every epoch, when a signal such as SIGTERM stops the
+    # run (not on Ctrl-C), and:
     config.checkpoint = ConfigDict()
     config.checkpoint.every_steps = 0  # after this many steps; 0 for never
     config.checkpoint.every_minutes = 15.0  # after this many minutes; 0 for never

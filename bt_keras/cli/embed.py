@@ -50,7 +50,7 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_integer(
         "batch_size",
         None,
-        "Images that are computed at once. Defaults to that in the module's config.",
+        "Number of images per batch. Defaults to that in the module's config.",
         1,
         10**6,
         flag_values=values,

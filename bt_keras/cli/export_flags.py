@@ -91,7 +91,7 @@ def _define_verification_flags(values):
         "trust",
         False,
         "With --verify: load a module whose files differ from its SHA256SUMS, or that "
-        "has none. Loading a module runs the program in it.",
+        "has none. Loading a module executes the code in it.",
         flag_values=values,
     )
     absl_flags.DEFINE_integer(

@@ -1,9 +1,9 @@
 """Train a classifier on the backbone of an exported module.
 
-Trains a linear layer and the backbone on labeled images with the settings of the
-paper's fine-tuning (the fields of config.evaluation.finetune), or only the linear layer
-(--freeze; config.evaluation.linear), and measures the accuracy on images that were held
-out. The classifier is written as a .keras file with the names of the classes:
+Trains a linear layer and the backbone on labeled images, with the settings in the
+module's config (config.evaluation.finetune; by default the paper's), or only the linear
+layer (--freeze; config.evaluation.linear), and measures the accuracy on images that were
+held out. The classifier is written as a .keras file with the names of the classes:
 
     import bt_keras, keras
     classifier = keras.models.load_model("classifier.keras")
@@ -80,7 +80,7 @@ def _define_settings(values):
     default = "Defaults to that in the module's config."
     integer = functools.partial(absl_flags.DEFINE_integer, flag_values=values)
     number = functools.partial(absl_flags.DEFINE_float, flag_values=values)
-    integer("epochs", None, f"Epochs of the training images. {default}", 1, 10**6)
+    integer("epochs", None, f"Number of training epochs. {default}", 1, 10**6)
     integer("batch_size", None, f"Images in a training step. {default}", 1, 10**6)
     number(
         "learning_rate",

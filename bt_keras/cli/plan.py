@@ -2,9 +2,10 @@
 
 Prints the steps, the learning rates, the memory of a replica by part, the bytes that
 replicas exchange, the loss to expect at the start and its lower bound, the
-floating-point operations, and warnings. It builds the network of the config and
-computes nothing with it. Data sets that are not on this machine are not downloaded: the
-number of images is assumed for ImageNet and CIFAR-10, and --images gives any other.
+floating-point operations, and warnings. It builds and traces the network of the config;
+only --trial runs training steps. Data sets that are not on this machine are not
+downloaded: the number of training images of ImageNet, CIFAR-10, CIFAR-100 and STL-10 is
+assumed, and --images sets any other.
 
 Examples:
 
@@ -38,7 +39,7 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_integer(
         "images",
         None,
-        "Number of training images. No image is looked at then.",
+        "Number of training images. The data set is then not read.",
         lower_bound=2,
         upper_bound=10**12,
         flag_values=values,

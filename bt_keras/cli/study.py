@@ -1,4 +1,4 @@
-"""Make a study of the paper, or the runs of a queue, one after the other.
+"""Run a study of the paper, or a queue of runs.
 
 A study compares variants of one recipe, such as other losses, over several seeds.
 Without NAME and --queue, the studies are listed. --scale chooses the recipe of the
@@ -92,13 +92,10 @@ def define_flags() -> absl_flags.FlagValues:
     absl_flags.DEFINE_string(
         "entry",
         None,
-        "Name of a single run of --queue to make, in this process. Defaults to all "
-        "runs.",
+        "Name of one run of --queue, to run in this process. Defaults to all runs.",
         flag_values=values,
     )
-    absl_flags.DEFINE_bool(
-        "retry", False, "Make failed runs again.", flag_values=values
-    )
+    absl_flags.DEFINE_bool("retry", False, "Repeat failed runs.", flag_values=values)
     return values
 
 

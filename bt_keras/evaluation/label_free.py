@@ -103,7 +103,9 @@ class LabelFree(Evaluator):
                 "config of its run"
             )
         elif pretext.projector is None:
-            print("no embeddings and no loss: a module has no projector, use --workdir")
+            print(
+                "no embeddings and no loss: the projector of a module is not used; use --workdir"
+            )
             results += self._lidar(frozen)
         else:
             results += self._of_embeddings(frozen)

@@ -38,7 +38,8 @@ def test_a_module(module, images, capsys):
     assert main([*command, "--protocol=labelfree"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (
-        "no embeddings and no loss: a module has no projector, use --workdir" in lines
+        "no embeddings and no loss: the projector of a module is not used; use "
+        "--workdir" in lines
     )
     scored = [line.split()[:2] for line in lines if line.split()[1:2] == ["features"]]
     assert scored == [[name, "features"] for name in [*OF_FEATURES, "lidar"]]

@@ -121,7 +121,7 @@ def test_a_module_has_no_projector(network, capsys):
     found = measure(freeze(network, projector=False))
     assert ("lidar", "features") in found
     assert {of for _, of in found} == {"features"}
-    assert "no embeddings and no loss: a module has no projector" in (
+    assert "no embeddings and no loss: the projector of a module is not used" in (
         capsys.readouterr().out
     )
 
