@@ -1,9 +1,10 @@
 """Train a classifier on the backbone of an exported module.
 
 Trains a linear layer and the backbone on labeled images, with the settings in the
-module's config (config.evaluation.finetune; by default the paper's), or only the linear
-layer (--freeze; config.evaluation.linear), and measures the accuracy on images that were
-held out. The classifier is written as a .keras file with the names of the classes:
+module's config (config.evaluation.finetune; by default the paper's), or only the
+linear layer (--freeze; config.evaluation.linear), and measures the accuracy on images
+that were held out. The classifier is written as a .keras file with the names of the
+classes:
 
     import bt_keras, keras
     classifier = keras.models.load_model("classifier.keras")

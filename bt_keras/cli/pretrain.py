@@ -5,9 +5,9 @@ and a picture of sample views into a folder, the workdir. A run that was stopped
 from its newest checkpoint when the same command is repeated. With several workers,
 start the same command on each of them.
 
-The exit status is 0 at the end of training, 2 after an error to correct (invalid input, a
-non-finite loss, a full disk), and 75 if the same command resumes the run: after a signal,
-or after another worker failed. docs/resuming.md lists all statuses.
+The exit status is 0 at the end of training, 2 after an error to correct (invalid input,
+a non-finite loss, a full disk), and 75 if the same command resumes the run: after a
+signal, or after another worker failed. docs/resuming.md lists all statuses.
 
 Examples:
 

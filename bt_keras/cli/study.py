@@ -33,10 +33,12 @@ from pathlib import Path
 
 from absl import flags as absl_flags
 
+from bt_keras import config as config_lib
 from bt_keras.cli import config_flags, config_manual, faults, flags, start
 from bt_keras.errors import UsageError
+from bt_keras.studies import scales
 from bt_keras.studies.catalog import STUDIES
-from bt_keras.studies.scales import MOST_SEEDS, SCALES, of_config
+from bt_keras.studies.scales import MOST_SEEDS, SCALES
 
 POSITIONAL = "[NAME]"
 
@@ -105,8 +107,8 @@ def run(arguments: Sequence[str]) -> None:
     rest = flags.parse(values, arguments, known_only=True, positional=True)
     names = [argument for argument in rest if not argument.startswith("-")]
     fields = [argument for argument in rest if argument.startswith("-")]
-    _check_fields(values, fields)
     _check_together(values, names)
+    _check_fields(values, fields)
     if values.queue:
         _run_queue(values)
     elif names:
@@ -165,25 +167,37 @@ def _scale(study, values, fields):
     if not values.config:
         return values.scale, SCALES[values.scale]
     config = config_flags.resolve(values, fields)
+    for field in fields:
+        _check_effect(study, values, fields, field)
     changes = [field.lstrip("-").removeprefix("config.") for field in fields]
-    for change in changes:
-        _check_change(study, change.partition("=")[0])
     name = Path(values.config).stem
-    return name, of_config(", ".join([name, *changes]), config)
+    return name, scales.of_config(", ".join([name, *changes]), config)
 
 
-def _check_change(study, field):
+def _check_effect(study, values, fields, field):
     """Raises `UsageError` for a field that the study sets itself in every run."""
-    if field == "seed":
-        raise UsageError("--config.seed cannot be used with a study: give --seeds.")
-    fields = [variant.fields for variant in study.variants]
-    # Functions compute other fields from it.
-    has_functions = any(map(callable, (v for each in fields for v in each.values())))
-    if not has_functions and all(field in each for each in fields):
+    name = field.partition("=")[0]
+    if name.endswith("config.seed"):
+        raise UsageError(f"{name} cannot be used with a study: give --seeds.")
+    others = [other for other in fields if other is not field]
+    try:
+        (config, runs), (other_config, other_runs) = (
+            _as_text(study, config_flags.resolve(values, given))
+            for given in (fields, others)
+        )
+    except UsageError:  # Other fields need this one.
+        return
+    if config != other_config and runs == other_runs:
         raise UsageError(
-            f"--config.{field} has no effect: the study {study.name} sets it in every "
+            f"{name} has no effect: the study {study.name} sets this field in every "
             "run; leave it out."
         )
+
+
+def _as_text(study, config):
+    """Returns a config and those of the runs of one seed as JSON."""
+    runs = scales.configs(study, scales.of_config("", config), seed=0)
+    return config_lib.to_json(config), {n: config_lib.to_json(run) for n, run in runs}
 
 
 def _run_study(study, values, fields):

@@ -185,8 +185,7 @@ class Source:
                 as "linear evaluation".
 
         Raises:
-            UsageError: If this source has no labels, all have the same one, or the
-                first image has none.
+            UsageError: If this source has no labels, or all have the same one.
         """
         if self.class_names is None:
             raise UsageError(
@@ -201,14 +200,6 @@ class Source:
                 f"{self.name!r} are of the class {self.class_names[0]!r}: in a folder, "
                 "put the images of each class into one subfolder."
             )
-        # Such as the split "unlabelled" of STL-10.
-        for record in self.records().take(1):
-            if int(record["label"]) == NO_LABEL:
-                raise UsageError(
-                    f"{purpose} needs labels, but the images of the split "
-                    f"{self.split!r} of {self.name!r} have none (-1): name another "
-                    "split."
-                )
 
 
 def common_shape(

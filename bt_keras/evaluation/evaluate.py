@@ -84,6 +84,7 @@ def evaluate(
     needs_test = not skips and any(each.needs_labels for each in evaluators)
     frozen = _freeze(target, source, splits, needs_test, strategy)
     evaluators = _allowed(evaluators, frozen, target, skips)
+    frozen.needs_labels = any(each.needs_labels for each in evaluators)
     finished = FinishedMeasurements(() if remeasure else stored, frozen, target)
     results: list[Result] = []
     num_old = 0

@@ -104,8 +104,11 @@ class Evaluator(abc.ABC):
                 and continues with the next evaluator.
         """
         if self.needs_labels:
+            from bt_keras.evaluation.label_subsets import require_first_label
+
             for source in (frozen.train_source, frozen.test_source):
                 source.require_labels("evaluation")
+                require_first_label(source)
 
     def parts(self) -> Sequence[Evaluator]:
         """Divides the evaluation into measurements.

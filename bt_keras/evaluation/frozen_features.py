@@ -80,7 +80,7 @@ class FrozenBackbone:
         self.batch_size = batch_size
         self.statistics = statistics
         self.num_classes = train_source.num_classes
-        self._needs_labels = needs_labels
+        self.needs_labels = needs_labels
         self.pretext = pretext
         self._folder = folder or FeatureFolder()
         self._strategy = strategy or tf.distribute.get_strategy()
@@ -132,8 +132,8 @@ class FrozenBackbone:
         batches = self.center_crops(source, first).prefetch(2)
         started: list[tuple] = []
         for images, labels in track(batches, title, total):
-            if self._needs_labels:
-                _check_labels(labels, source)
+            if self._has_labels(source):
+                _check_labels(labels.numpy(), source)
             started.append((self._start_batch(images), labels))
             if len(started) > 1:
                 yield _finish_batch(started.pop(0))
@@ -144,11 +144,18 @@ class FrozenBackbone:
         return extraction.on_replicas(self.backbone, self._strategy)
 
     def _extract(self, source):
-        return self._folder.features(
+        found = self._folder.features(
             feature_identity.of_images(source),
             (source.num_images, feature_dim(self.backbone)),
             functools.partial(self.batches_of_features, source),
         )
+        if self._has_labels(source):  # Features of the folder were not checked.
+            _check_labels(found.labels, source)
+        return found
+
+    def _has_labels(self, source):
+        # Images with several labels each have no class names.
+        return self.needs_labels and source.class_names is not None
 
 
 def center_crops(
@@ -185,8 +192,8 @@ def center_crops(
 
 
 def _check_labels(labels, source):
-    """Raises an error for the splits of a labeled data set that have no labels."""
-    if (labels.numpy() < 0).any():
+    """Raises an error for images of a labeled data set that have no labels."""
+    if (labels < 0).any():
         raise UsageError(
             f"images of the split {source.split!r} of {source.name!r} have no label "
             "(-1): choose another split with --train_split or --test_split."

@@ -104,7 +104,8 @@ class LabelFree(Evaluator):
             )
         elif pretext.projector is None:
             print(
-                "no embeddings and no loss: the projector of a module is not used; use --workdir"
+                "no embeddings and no loss: the projector of a module is not used; "
+                "use --workdir"
             )
             results += self._lidar(frozen)
         else:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -300,8 +299,11 @@ class CachedLinearProbe(LinearProbe):
             f"{self.name}, accuracy of held-out training images by rate: "
             + ", ".join(shown)
         )
-        best = rates[int(np.argmax(found))]
-        if len(rates) > 1 and best in (min(rates), max(rates)):
+        # Of rates with the same accuracy, the middle one.
+        tied = sorted(r for r, f in zip(rates, found, strict=True) if f == max(found))
+        best = tied[len(tied) // 2]
+        is_alone = len(tied) == 1 < len(rates)
+        if is_alone and best in (min(rates), max(rates)):
             logging.warning(
                 "%s: the best rate, %g, is at the end of config.evaluation.linear."
                 "grid_learning_rates: extend it, as a rate beyond may be better.",

@@ -6,8 +6,10 @@ import time
 
 import tensorflow as tf
 
-from bt_keras.data.from_config import open_source
+from bt_keras.data.from_config import open_source, split_names
 from bt_keras.evaluation.evaluate import evaluate
+from bt_keras.evaluation.evaluator import build_evaluator, evaluator_names
+from bt_keras.evaluation.label_subsets import require_first_label
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.model.from_config import method_class
 from bt_keras.studies.queue import FINISHED, Outcome, Queue
@@ -37,6 +39,7 @@ def run_entry(
     with queue.claimed(name) as is_ours:
         if not is_ours or queue.outcome(name):
             return
+        _check_labels(config, evaluations)
         _count_classes(config)
         start = time.monotonic()
         workdir = queue.workdir(name)
@@ -49,9 +52,19 @@ def run_entry(
         queue.record(name, Outcome(FINISHED, seconds, values))
 
 
+def _check_labels(config, evaluations):
+    """Raises `UsageError` before the training if it could not be evaluated."""
+    names = evaluator_names(",".join(evaluations))
+    evaluators = [build_evaluator(n, config.evaluation, config.seed) for n in names]
+    if any(evaluator.needs_labels for evaluator in evaluators):
+        for split in split_names(config):
+            source = open_source(config, split)
+            source.require_labels("the evaluation after the training")
+            require_first_label(source)
+
+
 def _count_classes(config):
-    """Sets `num_classes` of a method to the number of classes if it is 0."""
-    if config.method.options.get("num_classes") == 0:
-        source = open_source(config)
-        source.require_labels(f"the method {config.method.name}")
-        config.method.options.num_classes = source.num_classes
+    """Sets `num_classes` of a method with labels to that of the images if it is 0."""
+    options = config.method.options
+    if options.get("num_classes") == 0 and method_class(config).needs_labels:
+        options.num_classes = open_source(config).num_classes

@@ -59,7 +59,8 @@ class Variant:
             section = config
             for each in sections:
                 section = section[each]
-            section[name] = value
+            with section.unlocked():  # Sections such as views.a list no fields.
+                section[name] = value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,6 +61,24 @@ def test_fine_tuning_of_a_run(copied, tmp_path, capsys):
     assert len(set(map(tuple, picture.numpy().reshape(-1, 3)))) > 10
 
 
+def test_the_rate_of_the_cached_probe_is_chosen(copied, capsys):
+    command = ["evaluate", f"--workdir={copied}", "--protocol=linear_cached"]
+    assert main([*command, "--rates=grid"]) == 0
+    assert "linear_cached, accuracy of held-out training" in capsys.readouterr().out
+    top1, top5 = results(copied)
+    assert top1.settings == top5.settings
+    assert top1.settings["rates"] == "grid"
+    grid = target_from_workdir(Workdir(copied)).config.evaluation.linear
+    assert top1.settings["learning_rate"] in grid.grid_learning_rates
+    # It is finished, and shown without the rate, which a repetition may change.
+    assert main([*command, "--rates=grid"]) == 0
+    out = capsys.readouterr().out
+    assert "finished measurements" in out
+    assert "epochs, rates=grid)" in out
+    parts = ["--rates requires", "linear_cached"]
+    one_error_line(capsys, [*command[:2], "--protocol=knn", "--rates=grid"], *parts)
+
+
 def test_an_earlier_checkpoint(copied, capsys):
     arguments = ["evaluate", f"--workdir={copied}"]
     assert main([*arguments, "--checkpoint=epoch-0001"]) == 0

@@ -135,6 +135,11 @@ def test_the_default_folder(scale, tmp_path, monkeypatch, capsys):
         (["tiny", "--confg=demo"], ["'--confg=demo' is not a flag"]),
         (["loss", "--config=demo", "--config.seed=7"], ["give --seeds"]),
         (["lambd", "--config=demo", "--config.lambd=1"], ["no effect", "lambd"]),
+        (["projector", "--config=demo", "--config.projector=(64,)"], ["no effect"]),
+        (
+            ["method_rates", "--config=cifar10", "--config.data.test_split=train"],
+            ["config.data.test_split has no effect"],
+        ),
         (["lambd", "--config=demo", "--config.method.name=a.B"], ["a.B", "study sets"]),
         (
             ["batch_size", "--config=demo", "--config.batch_size=96"],

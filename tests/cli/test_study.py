@@ -51,6 +51,24 @@ def test_a_run_in_this_process(queue, images, capsys):
     assert rows(queue.workdir("a").results_file) == results
 
 
+def test_the_classes_of_a_method_are_counted(queue, images):
+    method = {"name": "bt_keras.studies.methods.supervised.Supervised"}
+    add(queue, "a", images, method={**method, "options": {"num_classes": 0}})
+    assert main(["study", f"--queue={queue.path}", "--entry=a"]) == 0
+    outcome = queue.outcome("a")
+    assert outcome.status == "finished"
+    assert queue.workdir("a").config().method.options.num_classes == 2
+    # The terms are those of the method.
+    assert "accuracy" in outcome.values
+    assert "redundancy" not in outcome.values
+
+
+def test_a_run_that_cannot_be_evaluated_does_not_train(queue, images, capsys):
+    add(queue, "a", images, data={"test_split": "lost"})
+    one_error_line(capsys, ["study", f"--queue={queue.path}", "--entry=a"], "lost")
+    assert not queue.workdir("a").path.exists()
+
+
 def test_bad_input_is_named(queue, images, capsys):
     one_error_line(capsys, ["study", f"--queue={queue.path}"], "no runs")
     one_error_line(capsys, ["study", "--queue="], "--queue is empty")

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras import data
+from bt_keras.evaluation import label_subsets
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 
 
@@ -46,3 +47,24 @@ def test_a_split_without_the_labels_of_the_data_set_is_one_line(frozen):
         FrozenBackbone(*arguments).test.features  # noqa: B018
     without_labels = FrozenBackbone(*arguments, needs_labels=False)
     assert set(without_labels.test.labels) == {-1}
+
+
+def test_single_images_without_labels_are_an_error_of_evaluators(frozen):
+    decode = frozen.test_source.decode
+
+    def unlabeled(record):
+        image, label = decode(record)
+        is_dark = tf.reduce_mean(tf.cast(image, tf.float32)) < 80.0
+        return image, tf.where(is_dark, tf.constant(-1, tf.int64), label)
+
+    source = dataclasses.replace(frozen.test_source, decode=unlabeled)
+    label_subsets.require_first_label(source)
+    arguments = (frozen.backbone, source, source, frozen.size, 1.0, 4)
+    some = FrozenBackbone(*arguments, needs_labels=False)
+    assert -1 in some.test.labels
+    for known in (False, True):  # Features that are in a folder are not computed.
+        found = FrozenBackbone(*arguments)
+        if known:
+            found._folder.features = lambda *_: some.test
+        with pytest.raises(bt_keras.UsageError, match=r"have no label \(-1\)"):
+            found.test.features  # noqa: B018

@@ -12,6 +12,16 @@ def result(value, protocol="knn", metric="top1", **fields):
     return Result(protocol, metric, value, n=100, **fields)
 
 
+def test_rates_that_were_chosen_do_not_tell_results_apart():
+    old, new = (
+        result(value, "linear_cached", settings={"learning_rate": r, "rates": "grid"})
+        for value, r in ((0.5, 0.1), (0.75, 0.3))
+    )
+    [index] = json.loads(model_index.entries("mine", [old, new]))
+    [entry] = index["results"]
+    assert entry["metrics"][0]["value"] == 0.75
+
+
 def test_the_entries_are_the_top1_accuracies_of_the_features():
     text = model_index.entries(
         "mine",

@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from bt_keras import config as config_lib
 from bt_keras.plan import plan
 from bt_keras.plan.formatting import quantity
@@ -28,6 +30,7 @@ def test_operations_and_hours():
             Variant("base"),
             Variant("another", {"lambd": 1.0}),
             Variant("wide", {"projector": (2048, 2048)}),
+            Variant("byol", {"method.name": "bt_keras.studies.methods.byol.BYOL"}),
         ),
     )
     text = study_cost(study, Scale("500 epochs", recipe, trains=False), seeds=2)
@@ -44,6 +47,8 @@ def test_operations_and_hours():
     # Half of the paper's 124 hours on 32 GPUs.
     assert rows["base"] == rows["another"] == [quantity(base, "FLOP"), "1,984"]
     assert rows["wide"] == [quantity(widened, "FLOP"), f"{1984 * widened / base:,.0f}"]
-    total = quantity(2 * (2 * base + widened), "FLOP")
-    assert f"2 seeds of 3 variants: {total}, " in text
+    # BYOL passes the target forward: a third more than forward and backward.
+    hours = float(rows["byol"][1].replace(",", ""))
+    assert hours / 1984 == pytest.approx(4 / 3, rel=0.05)
+    assert "2 seeds of 4 variants: " in text
     assert "learning rate" in text  # Of the plan.

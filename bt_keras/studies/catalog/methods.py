@@ -26,7 +26,7 @@ _CLASSES = {"shipped": 10, "tfds:cifar10": 10, "tfds:imagenet2012": 1000}
 
 
 def _width(divisor=1):
-    return lambda config: config.projector[-1] // divisor
+    return lambda config: max(1, config.projector[-1] // divisor)
 
 
 def _classes(config):
