@@ -140,7 +140,7 @@ def _afterwards(train, test, num_classes, values):
         num_classes=num_classes,
         train_source=types.SimpleNamespace(num_images=len(train[1])),
     )
-    probe = CachedLinearProbe(**({"epochs": 1} if values.quick else {}))
+    probe = CachedLinearProbe(epochs=1 if values.quick else 100)
     return probe.test(probe.train(frozen), frozen)["top1"]
 
 
