@@ -29,8 +29,6 @@ class Measured:
         epoch: Float, the number of epochs of that checkpoint.
         kind: Tuple, what must be equal for values to be comparable: the name of the
             images, their number, and the settings in which runs may not differ.
-        width: Integer, the number of dimensions of the embeddings, or `None` where the
-            result does not tell it.
         size: Integer, the side of the images in pixels, or `None` if it is that of the
             views.
     """
@@ -38,7 +36,6 @@ class Measured:
     value: float
     epoch: float
     kind: tuple
-    width: int | None
     size: int | None
 
 
@@ -102,8 +99,7 @@ def newest_results(results: Iterable[Result]) -> dict[str, Measured]:
 def _measured(same, epoch):
     by_seed = {result.seed: result.value for result in same}
     mean, last = float(np.mean([*by_seed.values()])), same[-1]
-    width, size = (last.settings.get(name) for name in ("width", "size"))
-    return Measured(mean, epoch, _kind(last), width, size)
+    return Measured(mean, epoch, _kind(last), last.settings.get("size"))
 
 
 def _settings(result):
