@@ -149,7 +149,7 @@ def _load(source, views, split, skip_corrupt, labels):
     bands = None if isinstance(source, tf.data.Dataset) else _channels(views)
     source = load(source, split, skip_corrupt, channels=bands)
     if labels:
-        source.require_labels("a dataset with labels=True")
+        source.require_labels("a dataset with labels=True", some=True)
     return source
 
 

@@ -34,7 +34,8 @@ class Source:
         num_images: Integer. Number of images in the split.
         image_shape: Tuple (H, W, C), with None where H or W varies or is unknown.
         records: Function of `shuffle_seed=None, first=0` that returns a
-            `tf.data.Dataset` of undecoded records, which are dicts of tensors. Without
+            `tf.data.Dataset` of undecoded records, which are dicts of tensors, with the
+            key "label" if there are class names. Without
             a seed they are in file order; with one, an integer tensor of shape `(2,)`,
             they are in an order that depends only on it. `first`, an integer or scalar
             int64 tensor, skips the records before this position of the order and reads
@@ -177,12 +178,15 @@ class Source:
         count = tf.data.experimental.assert_cardinality(self.num_images - first)
         return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
 
-    def require_labels(self, purpose: str) -> None:
+    def require_labels(self, purpose: str, some: bool = False) -> None:
         """Checks that this source has labels of at least two classes.
 
         Args:
             purpose: String. Name of the step that needs labels, a singular noun such
                 as "linear evaluation".
+            some: Boolean, whether images without a label (-1) are allowed. Defaults
+                to `False`: the label of the first image is read, as splits such as
+                `unlabelled` of STL-10 have none at all.
 
         Raises:
             UsageError: If this source has no labels, or all have the same one.
@@ -200,6 +204,17 @@ class Source:
                 f"{self.name!r} are of the class {self.class_names[0]!r}: in a folder, "
                 "put the images of each class into one subfolder."
             )
+        if not some and self._first_label() == NO_LABEL:
+            raise UsageError(
+                f"{purpose} needs labels, but the first image of the split "
+                f"{self.split!r} of {self.name!r} has none (-1): name another split."
+            )
+
+    def _first_label(self):
+        with faults.named(self.find_fault):
+            for record in self.records().take(1):
+                return int(record["label"])
+        return None
 
 
 def common_shape(

@@ -84,7 +84,6 @@ def evaluate(
     needs_test = not skips and any(each.needs_labels for each in evaluators)
     frozen = _freeze(target, source, splits, needs_test, strategy)
     evaluators = _allowed(evaluators, frozen, target, skips)
-    frozen.needs_labels = any(each.needs_labels for each in evaluators)
     finished = FinishedMeasurements(() if remeasure else stored, frozen, target)
     results: list[Result] = []
     num_old = 0
@@ -193,6 +192,7 @@ def _measure(
     """
     has_measured = False
     for evaluator in evaluators:
+        frozen.needs_labels = evaluator.needs_labels
         with _skipping(evaluator, skips, disk_errors=False):
             for part in evaluator.parts():
                 for measured in finished.measure(part, frozen):

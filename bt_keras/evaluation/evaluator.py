@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bt_keras.errors import UsageError
 
 if TYPE_CHECKING:
+    from bt_keras.data import Source
     from bt_keras.evaluation.frozen_features import FrozenBackbone
     from bt_keras.evaluation.results import Result
     from bt_keras.evaluation.target import EvaluationTarget
@@ -103,12 +104,21 @@ class Evaluator(abc.ABC):
             UsageError: If they do not. `--protocol=all` prints the message
                 and continues with the next evaluator.
         """
-        if self.needs_labels:
-            from bt_keras.evaluation.label_subsets import require_first_label
+        self.check_sources(frozen.train_source, frozen.test_source)
 
-            for source in (frozen.train_source, frozen.test_source):
+    def check_sources(self, train: Source, test: Source) -> None:
+        """Checks that images can be evaluated on, before there is a network.
+
+        Args:
+            train: `Source` of the training images.
+            test: `Source` of the test images.
+
+        Raises:
+            UsageError: If they cannot.
+        """
+        if self.needs_labels:
+            for source in (train, test):
                 source.require_labels("evaluation")
-                require_first_label(source)
 
     def parts(self) -> Sequence[Evaluator]:
         """Divides the evaluation into measurements.

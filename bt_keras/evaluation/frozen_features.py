@@ -85,14 +85,22 @@ class FrozenBackbone:
         self._folder = folder or FeatureFolder()
         self._strategy = strategy or tf.distribute.get_strategy()
 
-    @functools.cached_property
+    @property
     def train(self) -> Features:
         """`Features` of the center crops of the training images."""
+        return self._checked(self._train, self.train_source)
+
+    @property
+    def test(self) -> Features:
+        """`Features` of the center crops of the test images."""
+        return self._checked(self._test, self.test_source)
+
+    @functools.cached_property
+    def _train(self):
         return self._extract(self.train_source)
 
     @functools.cached_property
-    def test(self) -> Features:
-        """`Features` of the center crops of the test images."""
+    def _test(self):
         return self._extract(self.test_source)
 
     def test_batches(self) -> tf.data.Dataset:
@@ -144,14 +152,16 @@ class FrozenBackbone:
         return extraction.on_replicas(self.backbone, self._strategy)
 
     def _extract(self, source):
-        found = self._folder.features(
+        return self._folder.features(
             feature_identity.of_images(source),
             (source.num_images, feature_dim(self.backbone)),
             functools.partial(self.batches_of_features, source),
         )
-        if self._has_labels(source):  # Features of the folder were not checked.
-            _check_labels(found.labels, source)
-        return found
+
+    def _checked(self, features, source):
+        if self._has_labels(source):  # Those of the folder have not been checked.
+            _check_labels(features.labels, source)
+        return features
 
     def _has_labels(self, source):
         # Images with several labels each have no class names.

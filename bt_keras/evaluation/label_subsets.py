@@ -7,11 +7,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from bt_keras.data import Source, faults
+from bt_keras.data import Source
 from bt_keras.data import source as source_module
 from bt_keras.data.shuffle import epoch_order, shuffle_blocks
-from bt_keras.data.source import NO_LABEL
-from bt_keras.errors import UsageError
 
 # Records that are read to estimate the size of all.
 _SAMPLED_RECORDS = 100
@@ -35,28 +33,6 @@ def read_labels(source: Source) -> np.ndarray:
     """
     labels = source.records().map(lambda record: tf.cast(record["label"], tf.int64))
     return np.concatenate(list(labels.batch(4096).as_numpy_iterator()))
-
-
-def require_first_label(source: Source) -> None:
-    """Checks that the first image of a labeled source has a label.
-
-    Splits without the labels of their data set, such as `unlabelled` of STL-10, have
-    the label -1 throughout. This is found before any feature is computed.
-
-    Args:
-        source: `Source` with class names.
-
-    Raises:
-        UsageError: If it has none.
-    """
-    with faults.named(source.find_fault):
-        first = next(iter(source.records().take(1)))
-    if int(first["label"]) == NO_LABEL:
-        raise UsageError(
-            f"the first image of the split {source.split!r} of {source.name!r} has no "
-            "label (-1): choose another split with --train_split or --test_split, or "
-            "config.data."
-        )
 
 
 def balanced_subset(labels: np.ndarray, share: float, seed: int) -> np.ndarray:

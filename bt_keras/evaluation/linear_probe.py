@@ -299,11 +299,10 @@ class CachedLinearProbe(LinearProbe):
             f"{self.name}, accuracy of held-out training images by rate: "
             + ", ".join(shown)
         )
-        # Of rates with the same accuracy, the middle one.
+        # Of rates with the same accuracy, the middle one, or the smaller of two.
         tied = sorted(r for r, f in zip(rates, found, strict=True) if f == max(found))
-        best = tied[len(tied) // 2]
-        is_alone = len(tied) == 1 < len(rates)
-        if is_alone and best in (min(rates), max(rates)):
+        best = tied[(len(tied) - 1) // 2]
+        if len(tied) < len(rates) and best in (min(rates), max(rates)):
             logging.warning(
                 "%s: the best rate, %g, is at the end of config.evaluation.linear."
                 "grid_learning_rates: extend it, as a rate beyond may be better.",

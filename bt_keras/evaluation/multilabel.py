@@ -57,14 +57,18 @@ class MultiLabel(Evaluator):
 
     def check(self, frozen: FrozenBackbone, target: EvaluationTarget) -> None:
         """Raises `UsageError` without sets of labels or without scikit-learn."""
-        for source in (frozen.train_source, frozen.test_source):
+        super().check(frozen, target)
+        require_scikit_learn()
+
+    def check_sources(self, train: Source, test: Source) -> None:
+        """Raises `UsageError` without sets of labels."""
+        for source in (train, test):
             if source.label_set is None:
                 raise UsageError(
                     "multilabel needs images with several labels each, from a TFDS "
                     "data set with a feature 'labels' of Sequence(ClassLabel), such as "
                     f"tfds:voc/2007: {source.name!r} has none."
                 )
-        require_scikit_learn()
 
     def run(self, frozen: FrozenBackbone) -> Iterator[list[Result]]:
         """Yields the mean of the classes' average precisions.

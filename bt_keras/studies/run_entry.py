@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import tensorflow as tf
 
 from bt_keras.data.from_config import open_source, split_names
 from bt_keras.evaluation.evaluate import evaluate
-from bt_keras.evaluation.evaluator import build_evaluator, evaluator_names
-from bt_keras.evaluation.label_subsets import require_first_label
+from bt_keras.evaluation.evaluator import ALL, build_evaluator, evaluator_names
 from bt_keras.evaluation.target import target_from_workdir
 from bt_keras.model.from_config import method_class
 from bt_keras.studies.queue import FINISHED, Outcome, Queue
@@ -39,7 +39,7 @@ def run_entry(
     with queue.claimed(name) as is_ours:
         if not is_ours or queue.outcome(name):
             return
-        _check_labels(config, evaluations)
+        _check_images(config, evaluations)
         _count_classes(config)
         start = time.monotonic()
         workdir = queue.workdir(name)
@@ -52,15 +52,17 @@ def run_entry(
         queue.record(name, Outcome(FINISHED, seconds, values))
 
 
-def _check_labels(config, evaluations):
+def _check_images(config, evaluations):
     """Raises `UsageError` before the training if it could not be evaluated."""
-    names = evaluator_names(",".join(evaluations))
-    evaluators = [build_evaluator(n, config.evaluation, config.seed) for n in names]
-    if any(evaluator.needs_labels for evaluator in evaluators):
-        for split in split_names(config):
-            source = open_source(config, split)
-            source.require_labels("the evaluation after the training")
-            require_first_label(source)
+    names = [evaluator_names(each) for each in evaluations if ALL not in each]
+    built = [
+        build_evaluator(name, config.evaluation, config.seed)
+        for name in dict.fromkeys(itertools.chain(*names))
+    ]
+    if any(evaluator.needs_labels for evaluator in built):
+        sources = [open_source(config, split) for split in split_names(config)]
+        for evaluator in built:
+            evaluator.check_sources(*sources)
 
 
 def _count_classes(config):

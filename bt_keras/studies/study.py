@@ -8,6 +8,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bt_keras.config.ranges import OPEN
+
 # A value of a config's field, or a function that computes it from the scale's config.
 Value = Any | Callable[[ConfigDict], Any]
 
@@ -59,7 +61,10 @@ class Variant:
             section = config
             for each in sections:
                 section = section[each]
-            with section.unlocked():  # Sections such as views.a list no fields.
+            if f"{'.'.join(sections)}." in OPEN:  # They list no fields, or not all.
+                with section.unlocked():
+                    section[name] = value
+            else:
                 section[name] = value
 
 

@@ -168,7 +168,7 @@ def new_model(config: ConfigDict, steps_per_epoch: int) -> BarlowTwins:
 
 
 def _check_labels_of_method(config: ConfigDict, source: Source) -> None:
-    source.require_labels(f"the method {config.method.name}")
+    source.require_labels(f"the method {config.method.name}", some=True)
     expected = config.method.options.get("num_classes", source.num_classes)
     if expected != source.num_classes:
         raise UsageError(

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 import bt_keras
 from bt_keras import data
-from bt_keras.evaluation import label_subsets
 from bt_keras.evaluation.frozen_features import FrozenBackbone
 
 
@@ -58,7 +57,7 @@ def test_single_images_without_labels_are_an_error_of_evaluators(frozen):
         return image, tf.where(is_dark, tf.constant(-1, tf.int64), label)
 
     source = dataclasses.replace(frozen.test_source, decode=unlabeled)
-    label_subsets.require_first_label(source)
+    source.require_labels("evaluation")  # Only the first is read.
     arguments = (frozen.backbone, source, source, frozen.size, 1.0, 4)
     some = FrozenBackbone(*arguments, needs_labels=False)
     assert -1 in some.test.labels

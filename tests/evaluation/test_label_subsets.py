@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bt_keras import UsageError, data
+from bt_keras import data
 from bt_keras.data import source as source_module
 from bt_keras.evaluation import label_subsets
 from tests import tiny
@@ -75,15 +75,3 @@ def test_labels_are_read_without_decoding_images():
     unreadable = dataclasses.replace(source, decode=None)
     labels = label_subsets.read_labels(unreadable)
     np.testing.assert_array_equal(labels, pairs_of(source)[1])
-
-
-def test_the_first_label_tells_of_a_split_without_labels():
-    images = np.zeros((4, 8, 8, 3), "uint8")
-
-    def source(labels):
-        pairs = tf.data.Dataset.from_tensor_slices((images, labels))
-        return data.from_dataset(pairs, class_names=("a", "b"))
-
-    label_subsets.require_first_label(source([0, 1, 0, 1]))
-    with pytest.raises(UsageError, match=r"has no label \(-1\): choose another split"):
-        label_subsets.require_first_label(source([-1] * 4))
