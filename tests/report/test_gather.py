@@ -213,7 +213,7 @@ def test_the_map_shows_the_classes_with_the_most_images(monkeypatch, evaluated):
     workdir = Workdir(evaluated)
     found = network.samples(workdir, images.sources(workdir.config()))
     labels = np.array([1] * 10 + [0] * 8)
-    found.frozen.test = dataclasses.replace(found.query_features, labels=labels)
+    found.frozen._test = dataclasses.replace(found.query_features, labels=labels)
     shown = feature_views.feature_map(found)
     assert [picture.label for picture in shown.pictures] == ["light"] * 10
 
