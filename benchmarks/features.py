@@ -69,10 +69,10 @@ def _parser():
 
 
 def _measure(values, path):
+    from bt_keras.evaluation.cached_linear_probe import CachedLinearProbe
     from bt_keras.evaluation.feature_batches import shuffled_batches
     from bt_keras.evaluation.feature_folder import FeatureFolder
     from bt_keras.evaluation.knn import KNN
-    from bt_keras.evaluation.linear_probe import CachedLinearProbe
 
     folder = FeatureFolder(path / "features", dtype=values.dtype)
 

@@ -131,8 +131,8 @@ def _online(train, test, num_classes, rate, epochs):
 
 def _afterwards(train, test, num_classes, values):
     """Returns the accuracy of the linear probe of `bt-keras evaluate`."""
+    from bt_keras.evaluation.cached_linear_probe import CachedLinearProbe
     from bt_keras.evaluation.features import Features
-    from bt_keras.evaluation.linear_probe import CachedLinearProbe
 
     frozen: Any = types.SimpleNamespace(
         train=Features(*train),

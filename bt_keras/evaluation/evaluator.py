@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EVALUATORS = {
     "knn": "bt_keras.evaluation.knn.KNN",
     "retrieval": "bt_keras.evaluation.retrieval.Retrieval",
-    "linear_cached": "bt_keras.evaluation.linear_probe.CachedLinearProbe",
+    "linear_cached": "bt_keras.evaluation.cached_linear_probe.CachedLinearProbe",
     "linear": "bt_keras.evaluation.linear_probe.LinearProbe",
     "transfer": "bt_keras.evaluation.transfer.Transfer",
     "multilabel": "bt_keras.evaluation.multilabel.MultiLabel",

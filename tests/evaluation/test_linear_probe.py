@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from bt_keras.evaluation.linear_probe import CachedLinearProbe, LinearProbe
+from bt_keras.evaluation.cached_linear_probe import CachedLinearProbe
+from bt_keras.evaluation.linear_probe import LinearProbe
 from tests.evaluation.gray import scores
 
 

@@ -6,10 +6,11 @@ import pytest
 from bt_keras import UsageError
 from bt_keras import config as config_lib
 from bt_keras.evaluation import probe_rates
+from bt_keras.evaluation.cached_linear_probe import CachedLinearProbe
 from bt_keras.evaluation.evaluator import build_evaluator
 from bt_keras.evaluation.feature_batches import shuffled_batches
 from bt_keras.evaluation.features import Features
-from bt_keras.evaluation.linear_probe import CachedLinearProbe, LinearProbe
+from bt_keras.evaluation.linear_probe import LinearProbe
 from bt_keras.evaluation.probe_rates import layers_of_rates, probe_accuracies
 from tests.evaluation.gray import scores
 

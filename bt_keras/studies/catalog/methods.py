@@ -21,7 +21,8 @@ _HELD_OUT = {
     "train[:5000]": ("train[:5000]", "train[5000:7000]"),
     "train": ("train[:90%]", "train[90%:]"),
 }
-# Numbers of classes of images that need not be at hand for a plan. 0: the run counts.
+# The number of classes of well-known data sets, for plans without the images. For
+# others it is 0, and the run counts the classes.
 _CLASSES = {"shipped": 10, "tfds:cifar10": 10, "tfds:imagenet2012": 1000}
 
 
